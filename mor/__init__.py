@@ -1,0 +1,25 @@
+"""Model order reduction of linear systems, and compression of state-space networks."""
+
+from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
+from mor.errors import MorError
+from mor.reduction.balanced import balanced_truncation
+from mor.reduction.result import Reduction
+from mor.systems.block_diagonal import BlockDiagonal
+from mor.systems.convert import as_system
+from mor.systems.lti import LTI
+from mor.systems.modal import Modal
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LTI",
+    "BlockDiagonal",
+    "Modal",
+    "MorError",
+    "Reduction",
+    "as_system",
+    "balanced_truncation",
+    "gramians",
+    "hankel_nuclear_norm",
+    "hankel_singular_values",
+]

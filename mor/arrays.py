@@ -1,0 +1,168 @@
+"""The few things the Python array API standard leaves to each framework.
+
+Everything else of the structured rooms is written to the standard, through
+``array-api-compat``; what needs to know whether an array is NumPy's, PyTorch's or
+JAX's stands here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+
+#: An array of any framework that follows the array API standard.
+Array = Any
+
+
+def namespace(*arrays: Array) -> ModuleType:
+    """The array API namespace that all of `arrays` share."""
+    return compat.array_namespace(*arrays)
+
+
+def as_arrays(*values: Any) -> tuple[Array, ...]:
+    """`values` as arrays of the framework that one of them has, NumPy's if none has."""
+    arrays = [x for x in values if compat.is_array_api_obj(x)]
+    xp = namespace(*arrays) if arrays else np
+    where = device_kwargs(arrays[0]) if arrays else {}
+    return tuple(x if compat.is_array_api_obj(x) else xp.asarray(x, **where) for x in values)
+
+
+def is_complex(x: Array) -> bool:
+    """Whether `x` has a complex dtype."""
+    return namespace(x).isdtype(x.dtype, "complex floating")
+
+
+def real_dtype(x: Array) -> Any:
+    """The real floating dtype of the precision of `x`."""
+    xp = namespace(x)
+    single = x.dtype in (xp.float32, xp.complex64)
+    return xp.float32 if single else xp.float64
+
+
+def complex_dtype(x: Array) -> Any:
+    """The complex dtype of the precision of `x`."""
+    xp = namespace(x)
+    return xp.complex64 if real_dtype(x) == xp.float32 else xp.complex128
+
+
+def to_complex(x: Array) -> Array:
+    """`x` in the complex dtype of its precision."""
+    return x if is_complex(x) else namespace(x).astype(x, complex_dtype(x))
+
+
+def real(x: Array) -> Array:
+    """Real part, also of an array that is real already."""
+    return namespace(x).real(x) if is_complex(x) else x
+
+
+def conj(x: Array) -> Array:
+    """Complex conjugate, also of an array that is real already."""
+    return namespace(x).conj(x) if is_complex(x) else x
+
+
+def adjoint(x: Array) -> Array:
+    """Conjugate transpose of the last two axes."""
+    return conj(namespace(x).matrix_transpose(x))
+
+
+def eps(x: Array) -> float:
+    """Unit round-off of the precision of `x`."""
+    return float(namespace(x).finfo(real_dtype(x)).eps)
+
+
+def detach(x: Array) -> Array:
+    """`x` as a constant for automatic differentiation."""
+    if compat.is_torch_array(x):
+        return x.detach()
+    if compat.is_jax_array(x):
+        import jax
+
+        return jax.lax.stop_gradient(x)
+    return x
+
+
+def is_concrete(x: Array) -> bool:
+    """Whether values of `x` may steer Python's control flow.
+
+    False inside ``jax.jit``, ``grad`` and ``vmap`` and inside ``torch.func``
+    transforms, where only shapes and dtypes are known.
+    """
+    if compat.is_jax_array(x):
+        import jax
+
+        return not isinstance(x, jax.core.Tracer)
+    if compat.is_torch_array(x):
+        import torch
+
+        return not torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return True
+
+
+def widest(x: Array) -> Array:
+    """`x` in double precision where its framework and device have it."""
+    xp = namespace(x)
+    if real_dtype(x) == xp.float64:
+        return x
+    if compat.is_torch_array(x) and x.device.type == "mps":
+        return x
+    if compat.is_jax_array(x):
+        import jax
+
+        if not jax.config.jax_enable_x64:
+            return x
+    return xp.astype(x, xp.complex128 if is_complex(x) else xp.float64)
+
+
+def astype_like(x: Array, like: Array) -> Array:
+    """`x` in the precision of `like`, real staying real and complex complex."""
+    dtype = complex_dtype(like) if is_complex(x) else real_dtype(like)
+    return x if x.dtype == dtype else namespace(x).astype(x, dtype)
+
+
+def device_kwargs(x: Array) -> dict[str, Any]:
+    """``device=`` for creation functions, so that new arrays stand beside `x`."""
+    return {} if compat.is_jax_array(x) else {"device": compat.device(x)}
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """A NumPy copy of `x`, whatever framework and device hold it."""
+    if compat.is_torch_array(x):
+        return x.detach().resolve_conj().cpu().numpy()
+    return np.asarray(x)
+
+
+def scan(
+    step: Callable[[Any], tuple[Any, Array]],
+    carry: Any,
+    length: int,
+    stop: Callable[[Any], bool] | None = None,
+) -> list[Array] | Array:
+    """Run ``carry, out = step(carry)`` `length` times and stack the outputs first.
+
+    Under JAX's tracing this is ``lax.scan``, compiled once however long it is; else a
+    loop that `stop` may end early, when the outputs so far are stacked.
+    """
+    probe = carry[0]
+    xp = namespace(probe)
+    if compat.is_jax_array(probe):
+        import jax
+
+        if not is_concrete(probe):
+            return jax.lax.scan(lambda c, _: step(c), carry, None, length=length)[1]
+    outs = []
+    for _ in range(length):
+        if stop is not None and stop(carry):
+            break
+        carry, out = step(carry)
+        outs.append(out)
+    return xp.stack(outs) if outs else xp.zeros((0,), dtype=real_dtype(probe))
+
+
+def split_constant(x: Array) -> float:
+    """Veltkamp's constant ``2^ceil(p/2) + 1`` for the precision of `x`."""
+    return math.ldexp(1.0, 12 if real_dtype(x) == namespace(x).float32 else 27) + 1.0

@@ -1,0 +1,1 @@
+"""Networks of systems: what to keep of each layer, and the compressed network."""

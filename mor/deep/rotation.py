@@ -1,0 +1,75 @@
+r"""The rotation parametrisation of a discrete layer, and its modal form.
+
+A block ``rho [[cos a, sin a], [-sin a, cos a]]`` on (x1, x2) is one complex mode
+:math:`z = x_1 + i x_2` with pole :math:`\rho e^{-ia}`, input row :math:`b_1 + i b_2` and
+output column :math:`c_1 - i c_2`. The parameters are unconstrained:
+``rho = (tanh(retentions) + 1)/2`` in (0, 1) and ``a = pi (tanh(angles) + 1)/2`` in (0, pi),
+so every layer is stable by construction. Array API; leading axes are a batch of layers.
+
+Source of the parametrisation: Schwerdtner et al., Hankel singular value regularization
+(arXiv 2510.22951).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from mor.arrays import Array, conj, namespace, to_complex
+from mor.systems.modal import Modal
+
+#: tanh of this is 1 in double precision: the parameter of an angle of 0 or pi.
+_SATURATED = 20.0
+
+#: Parameter names and their trailing shapes, for q blocks, m inputs and p outputs.
+PARAMETERS = {
+    "rotation.angles": ("q",),
+    "rotation.retentions": ("q",),
+    "sys_in": ("q", 2, "m"),
+    "sys_out": ("p", "q", 2),
+    "sys_feed": ("m",),
+}
+
+
+def modal_from_rotation(parameters: Mapping[str, Array]) -> Modal:
+    """The layer with these parameters (see `PARAMETERS`) as a discrete :class:`Modal`.
+
+    ``sys_feed`` is the diagonal of D.
+    """
+    angles, retentions = parameters["rotation.angles"], parameters["rotation.retentions"]
+    xp = namespace(angles)
+    radius, angle = (xp.tanh(retentions) + 1) / 2, math.pi * (xp.tanh(angles) + 1) / 2
+    poles = to_complex(radius * xp.cos(angle)) - 1j * to_complex(radius * xp.sin(angle))
+    sys_in, sys_out = parameters["sys_in"], parameters["sys_out"]
+    B = to_complex(sys_in[..., 0, :]) + 1j * to_complex(sys_in[..., 1, :])
+    C = to_complex(sys_out[..., 0]) - 1j * to_complex(sys_out[..., 1])
+    feed = parameters["sys_feed"]
+    eye = xp.eye(feed.shape[-1], dtype=feed.dtype, device=getattr(feed, "device", None))
+    return Modal(poles, B, C, feed[..., None, :] * eye, dt=1.0)
+
+
+def rotation_from_modal(system: Modal) -> dict[str, np.ndarray]:
+    """Parameters whose layer is `system`, in NumPy double precision; inverse of the above.
+
+    Poles above the real axis are conjugated with their rows and columns, which changes
+    nothing in the real part. A positive real pole becomes an angle of 0 and a negative one
+    an angle of pi: exact forward, but with a gradient of zero.
+    """
+    poles, B, C = (np.asarray(to_complex(x)) for x in (system.poles, system.B, system.C))
+    flip = poles.imag > 0
+    poles = np.where(flip, conj(poles), poles)
+    B = np.where(flip[..., :, None], conj(B), B)
+    C = np.where(flip[..., None, :], conj(C), C)
+    turn = 2 * np.abs(np.angle(poles)) / np.pi - 1
+    with np.errstate(divide="ignore"):
+        angles = np.clip(np.arctanh(turn), -_SATURATED, _SATURATED)
+        retentions = np.clip(np.arctanh(2 * np.abs(poles) - 1), -_SATURATED, _SATURATED)
+    return {
+        "rotation.angles": angles,
+        "rotation.retentions": retentions,
+        "sys_in": np.stack([B.real, B.imag], axis=-2),
+        "sys_out": np.stack([C.real, -C.imag], axis=-1),
+        "sys_feed": np.diagonal(np.asarray(system.D), axis1=-2, axis2=-1).copy(),
+    }

@@ -1,0 +1,1 @@
+"""Matrix equations on plain arrays: one file an equation or structure."""

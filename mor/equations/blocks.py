@@ -1,0 +1,98 @@
+r"""Block-diagonal A: one small equation for each pair of blocks, all in one batch.
+
+For ``A = diag(A_1, ..., A_q)`` the blocks of the Gramian decouple,
+
+.. math:: A_i X_{ij} A_j^T - X_{ij} + Q_{ij} = 0, \qquad
+          A_i X_{ij} + X_{ij} A_j^T + Q_{ij} = 0 \quad (dt = 0),
+
+and each is a linear system of s^2 unknowns. Array API; leading axes are a batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from mor.arrays import Array, device_kwargs, namespace
+
+#: Upper limit on the bytes of one batch of small linear systems.
+_CHUNK_BYTES = 2**26
+
+
+def to_blocks(X: Array, s: int) -> Array:
+    """``(..., q s, r s)`` to blocks ``(..., q, r, s, s)``."""
+    xp = namespace(X)
+    q, r = X.shape[-2] // s, X.shape[-1] // s
+    return xp.moveaxis(xp.reshape(X, (*X.shape[:-2], q, s, r, s)), -3, -2)
+
+
+def from_blocks(X: Array) -> Array:
+    """``(..., q, r, s, s)`` to one matrix ``(..., q s, r s)``."""
+    xp = namespace(X)
+    q, r, s, t = X.shape[-4:]
+    return xp.reshape(xp.moveaxis(X, -3, -2), (*X.shape[:-4], q * s, r * t))
+
+
+def pairwise_solve(blocks: Array, Q: Array, *, dt: float) -> Array:
+    """X with ``A X A^T - X + Q = 0`` (``A X + X A^T + Q = 0`` at dt = 0), A block diagonal.
+
+    Parameters
+    ----------
+    blocks : array (..., q, s, s), real.
+    Q : array (..., q s, q s), any matrix.
+
+    Notes
+    -----
+    Cost ``q^2 s^6`` flops: for s = 2 and 4 this is far below the ``25 (q s)^3`` of a dense
+    solver. Memory is bounded by working in chunks of block rows.
+    """
+    xp = namespace(blocks, Q)
+    q, s = blocks.shape[-3:-1]
+    rhs = to_blocks(Q, s)
+    batch = 1
+    for length in blocks.shape[:-3]:
+        batch *= length
+    rows = max(1, _CHUNK_BYTES // max(1, 8 * batch * q * s**4))
+    solved = [
+        _solve_rows(blocks[..., start : start + rows, :, :], blocks, rhs[..., start : start + rows, :, :, :], dt)
+        for start in range(0, q, rows)
+    ]
+    return from_blocks(xp.concat(solved, axis=-4)) if solved else Q
+
+
+def _solve_rows(left: Array, right: Array, rhs: Array, dt: float) -> Array:
+    xp = namespace(left)
+    s = left.shape[-1]
+    eye = xp.eye(s, dtype=left.dtype, **device_kwargs(left))
+    left, right = left[..., :, None, :, :], right[..., None, :, :, :]
+    if dt:
+        operator = _kron(eye, eye) - _kron(left, right)
+    else:
+        operator = -(_kron(left, eye) + _kron(eye, right))
+    flat = xp.reshape(rhs, (*rhs.shape[:-2], s * s, 1))
+    return xp.reshape(xp.linalg.solve(operator, flat), rhs.shape)
+
+
+def _kron(a: Array, b: Array) -> Array:
+    """Kronecker product of the last two axes: ``vec_rows(a X b^T) = kron(a, b) vec_rows(X)``."""
+    xp = namespace(a)
+    product = a[..., :, None, :, None] * b[..., None, :, None, :]
+    s, t = a.shape[-1], b.shape[-1]
+    return xp.reshape(product, (*product.shape[:-4], s * t, s * t))
+
+
+@dataclass(frozen=True)
+class BlockEvolution:
+    """``x -> diag(blocks) x`` for the doubling iteration."""
+
+    blocks: Array
+
+    def apply(self, Z: Array) -> Array:
+        xp = namespace(Z)
+        q, s = self.blocks.shape[-3:-1]
+        split = xp.reshape(Z, (*Z.shape[:-2], q, s, Z.shape[-1]))
+        return xp.reshape(self.blocks @ split, Z.shape)
+
+    def square(self) -> Self:
+        return type(self)(self.blocks @ self.blocks)
+

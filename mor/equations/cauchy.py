@@ -1,0 +1,198 @@
+r"""Diagonal A: the Gramian of a modal system is a Cauchy-like matrix, known in closed form.
+
+For ``z' = diag(poles) z + B u`` with complex poles, two Gramians of the complex state
+
+.. math:: E_1 = \sum z z^H = (B B^H) \circ g(\lambda, \bar\lambda), \qquad
+          E_2 = \sum z z^T = (B B^T) \circ g(\lambda, \lambda),
+
+with ``g(a, b) = 1/(1 - ab)`` in discrete and ``-1/(a + b)`` in continuous time, hold the
+Gramian of the real state ``[Re z; Im z]``, which is what a system with a real output has:
+
+.. math:: P = \tfrac12 \begin{bmatrix} \Re(E_1+E_2) & \Im(E_2-E_1) \\
+                                       \Im(E_1+E_2) & \Re(E_1-E_2) \end{bmatrix}.
+
+No equation is solved. `B` real and `poles` real mean a real state of half that size.
+Observability is the same routine on the dual system ``(conj(poles), C^H)``.
+
+All functions follow the array API standard; leading axes are a batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mor.arrays import (
+    Array,
+    adjoint,
+    conj,
+    is_complex,
+    namespace,
+    real,
+    split_constant,
+    to_complex,
+)
+
+
+def one_minus_abs2(poles: Array) -> Array:
+    r"""``1 - |poles|^2`` to full relative accuracy, also for poles next to the unit circle.
+
+    The squares are split into a rounded value and its exact rounding error (Dekker 1971,
+    Veltkamp's splitting), so that the leading cancellation is exact. Without this a float32
+    pole of radius 0.9999 loses four of its seven digits here.
+    """
+    xp = namespace(poles)
+    if not is_complex(poles):
+        return (1 - poles) * (1 + poles)
+    (p, p_err), (q, q_err) = _exact_square(xp.real(poles)), _exact_square(xp.imag(poles))
+    large, small = xp.where(p > q, p, q), xp.where(p > q, q, p)
+    return ((1 - large) - small) - (p_err + q_err)
+
+
+def _exact_square(x: Array) -> tuple[Array, Array]:
+    """``x*x`` as an unevaluated sum of two floats."""
+    shifted = split_constant(x) * x
+    high = shifted - (shifted - x)
+    low = x - high
+    square = x * x
+    return square, ((high * high - square) + 2 * high * low) + low * low
+
+
+def boundary_distance(poles: Array, dt: float) -> Array:
+    """``1 - |pole|^2`` (discrete) or ``-2 Re pole`` (continuous): positive when stable."""
+    return one_minus_abs2(poles) if dt else -2 * real(poles)
+
+
+def denominators(
+    left: Array, right: Array, *, dt: float, distance: Array | None = None
+) -> Array:
+    r"""``1 - left_i conj(right_j)`` (discrete) or ``-(left_i + conj(right_j))`` (continuous).
+
+    Discrete: ``(1 - |l_i|^2) + l_i conj(l_i - r_j)``, which never cancels more than a bit;
+    `distance` is the first term, if it is at hand. Shapes ``(..., k)`` and ``(..., j)``
+    give ``(..., k, j)``.
+    """
+    rows, columns = left[..., :, None], conj(right)[..., None, :]
+    if dt == 0:
+        return -(rows + columns)
+    if distance is None:
+        distance = one_minus_abs2(left)
+    return distance[..., :, None] + rows * (conj(rows) - columns)
+
+
+def kernel(left: Array, right: Array, *, dt: float, horizon: float | None = None) -> Array:
+    r"""``g_ij = sum_t l_i^t conj(r_j)^t`` over ``0 <= t < horizon``, or the integral of
+    ``exp((l_i + conj(r_j)) t)`` over ``[0, horizon]``; ``horizon=None`` is infinite.
+
+    A finite horizon asks for no stability.
+    """
+    if horizon is None:
+        return 1 / denominators(left, right, dt=dt)
+    if dt == 0:
+        return exponential_integral(-denominators(left, right, dt=dt), horizon)
+    return _geometric_sum(left[..., :, None] * conj(right)[..., None, :], int(horizon))
+
+
+def _geometric_sum(z: Array, terms: int) -> Array:
+    """``1 + z + ... + z^(terms-1)`` by doubling: no quotient, so ``z = 1`` is no special case."""
+    xp = namespace(z)
+    total, power = xp.zeros_like(z), xp.ones_like(z)
+    block, step = xp.ones_like(z), z
+    while terms:
+        if terms & 1:
+            total, power = total + power * block, power * step
+        block, step, terms = block + step * block, step * step, terms >> 1
+    return total
+
+
+def exponential_integral(s: Array, tau: float) -> Array:
+    """``(exp(s tau) - 1) / s`` without cancellation, ``tau`` at ``s = 0``."""
+    xp = namespace(s)
+    if is_complex(s):
+        a, b = xp.real(s) * tau, xp.imag(s) * tau
+        minus_one = xp.expm1(a) * xp.cos(b) - 2 * xp.sin(b / 2) ** 2
+        numerator = to_complex(minus_one) + 1j * to_complex(xp.exp(a) * xp.sin(b))
+    else:
+        numerator = xp.expm1(s * tau)
+    zero = s == 0
+    quotient = numerator / xp.where(zero, xp.ones_like(s), s)
+    return xp.where(zero, xp.full_like(s, tau), quotient)
+
+
+@dataclass(frozen=True)
+class CauchyGramian:
+    """A Gramian of the real map with the parts that its derivative needs again.
+
+    ``matrix`` is P, ``(..., 2k, 2k)``, or ``(..., k, k)`` for real data.
+    """
+
+    poles: Array
+    B: Array
+    dt: float
+    E1: Array
+    E2: Array | None
+    g1: Array
+    g2: Array | None
+
+    @property
+    def matrix(self) -> Array:
+        if self.E2 is None:
+            return self.E1
+        xp = namespace(self.E1)
+        total, difference = (self.E1 + self.E2) / 2, (self.E1 - self.E2) / 2
+        upper = xp.concat([xp.real(total), -xp.imag(difference)], axis=-1)
+        lower = xp.concat([xp.imag(total), xp.real(difference)], axis=-1)
+        return xp.concat([upper, lower], axis=-2)
+
+    def adjoint(self, weight: Array) -> tuple[Array, Array]:
+        r"""Gradient of ``<weight, P>`` with respect to ``(poles, B)``, `weight` symmetric.
+
+        The gradient of a complex parameter x is ``dJ/dRe x + i dJ/dIm x`` (torch's
+        convention). Infinite horizon. Cost: a handful of k x k products with B.
+        """
+        xp = namespace(self.poles)
+        if self.E2 is None:
+            return self._pull_back(weight, self.g1, self.E1, conjugate=False)
+        k = self.poles.shape[-1]
+        w11, w12 = weight[..., :k, :k], weight[..., :k, k:]
+        w21, w22 = weight[..., k:, :k], weight[..., k:, k:]
+        K1 = to_complex(w11 + w22) / 2 + 0.5j * to_complex(w21 - w12)
+        K2 = to_complex(w11 - w22) / 2 + 0.5j * to_complex(w21 + w12)
+        poles1, B1 = self._pull_back(K1, self.g1, self.E1, conjugate=False)
+        poles2, B2 = self._pull_back(K2, xp.asarray(self.g2), self.E2, conjugate=True)
+        return poles1 + poles2, B1 + B2
+
+    def _pull_back(
+        self, K: Array, g: Array, E: Array, *, conjugate: bool
+    ) -> tuple[Array, Array]:
+        """Gradient of ``Re <K, E>`` for ``E = (B B^*) g(poles, poles^*)``, * = H or T."""
+        B, poles = (conj(self.B), conj(self.poles)) if conjugate else (self.B, self.poles)
+        to_B = 2 * (K * conj(g)) @ B
+        partner = poles if self.dt else namespace(poles).ones_like(poles)
+        to_poles = 2 * ((K * conj(E * g)) @ partner[..., :, None])[..., 0]
+        return to_poles, to_B
+
+
+def gramian(
+    poles: Array, B: Array, *, dt: float, horizon: float | None = None
+) -> CauchyGramian:
+    """The Gramian of ``z' = diag(poles) z + B u`` in the real map, in closed form.
+
+    Parameters
+    ----------
+    poles : array (..., k), complex or real.
+    B : array (..., k, m), of the same kind.
+    dt : 0.0 for continuous time, else discrete.
+    horizon : end time (continuous) or number of steps (discrete); None is infinite.
+
+    Notes
+    -----
+    Cost ``16 k^2 m`` flops. Source: entrywise solution of the Stein and Lyapunov
+    equations for a diagonal A, in the real coordinates ``[Re z; Im z]``.
+    """
+    g1 = kernel(poles, poles, dt=dt, horizon=horizon)
+    E1 = (B @ adjoint(B)) * g1
+    if not is_complex(B):
+        return CauchyGramian(poles, B, dt, E1, None, g1, None)
+    g2 = kernel(poles, conj(poles), dt=dt, horizon=horizon)
+    E2 = (B @ namespace(B).matrix_transpose(B)) * g2
+    return CauchyGramian(poles, B, dt, E1, E2, g1, g2)

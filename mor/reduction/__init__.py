@@ -1,0 +1,1 @@
+"""What can be made of a system: one file a family, all return a Reduction."""

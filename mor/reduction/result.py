@@ -1,0 +1,68 @@
+"""What a reduction returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mor.systems.base import System
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """A reduced system and what is known of it.
+
+    Attributes
+    ----------
+    system : the reduced system; of the kind of the full one where that kind allows it.
+    order : number of real states kept (of each system of a batch).
+    full_order : number of real states before.
+    hsv : array (..., n), Hankel singular values of the full system, largest first.
+    error_bound : float or None
+        Upper limit on the H-infinity norm of the error, which is also the worst
+        amplification of any input signal into the error, in the l2 norm. None where the
+        method has no such guarantee. In a batch, the largest.
+    bound_kind : what `error_bound` limits: ``"hinf"`` or ``"none"``.
+    method : name of the method.
+    diagnostics : what was measured on the way.
+    """
+
+    system: System
+    order: int
+    full_order: int
+    hsv: np.ndarray
+    error_bound: float | None
+    bound_kind: str
+    method: str
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Hankel singular values of the states kept, (..., order)."""
+        return self.hsv[..., : self.order]
+
+    @property
+    def truncated(self) -> np.ndarray:
+        """Hankel singular values of the states removed, (..., full_order - order)."""
+        return self.hsv[..., self.order :]
+
+    @property
+    def energy(self) -> float:
+        """Share of the sum of Hankel singular values that is kept."""
+        total = float(np.sum(self.hsv))
+        return float(np.sum(self.kept)) / total if total > 0 else 1.0
+
+    def __str__(self) -> str:
+        bound = "none" if self.error_bound is None else f"{self.error_bound:.3e} ({self.bound_kind})"
+        lines = [
+            f"{self.method}: order {self.full_order} -> {self.order}",
+            f"  energy kept  {100 * self.energy:.4g} % of the sum of Hankel singular values",
+            f"  error bound  {bound}",
+        ]
+        lines += [f"  {name.replace('_', ' ')}: {value}" for name, value in self.diagnostics.items()]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Reduction {self.method}, order {self.full_order} -> {self.order}, bound {self.error_bound}>"

@@ -1,0 +1,1 @@
+"""What is reduced: one file a kind of system, all frozen dataclasses."""

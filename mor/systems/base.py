@@ -1,0 +1,196 @@
+"""What every kind of system knows of itself, and all that the analysis ever asks of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+
+from mor.arrays import Array, is_concrete, namespace, to_numpy
+from mor.equations.cauchy import boundary_distance
+from mor.errors import DimensionError, NotFiniteError, TimeStepError, UnstableSystemError
+
+#: From weights on P and Q to the gradient with respect to a system's fields.
+Pullback = Callable[[Array, Array], dict[str, Array]]
+
+
+class System(ABC):
+    """A linear time-invariant system with real inputs and outputs.
+
+    ``x' = A x + B u, y = C x + D u`` at ``dt = 0``, ``x[k+1] = A x[k] + B u[k]`` at
+    ``dt > 0``. Norms, Hankel singular values and balanced truncation use only the
+    members below and never ask which kind of system they hold.
+    """
+
+    #: Eigenvalues of A, with conjugates left out where the kind implies them.
+    poles: Any
+    #: Feedthrough, (..., p, m).
+    D: Any
+    #: 0.0 continuous, positive discrete.
+    dt: float
+
+    @property
+    @abstractmethod
+    def order(self) -> int:
+        """Number of real states."""
+
+    @property
+    @abstractmethod
+    def n_inputs(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int: ...
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of the batch of independent systems; empty for a single one."""
+        return ()
+
+    @abstractmethod
+    def factors(self, *, horizon: float | None = None) -> tuple[Array, Array]:
+        """``(Zc, Zo)``, real: controllability Gramian Zc Zc^T, observability Zo Zo^T."""
+
+    @abstractmethod
+    def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
+        """``(P, Q)`` as real matrices in the coordinates of :meth:`factors`."""
+
+    @abstractmethod
+    def project(self, left: Array, right: Array) -> System:
+        """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates."""
+
+    @abstractmethod
+    def detached(self) -> Self:
+        """The same system as a constant, in double precision where there is one."""
+
+    @abstractmethod
+    def gramians_with_pullback(self) -> tuple[Array, Array, Pullback]:
+        """``(P, Q, pull)``; ``pull(W_P, W_Q)`` is the gradient of ``<W_P, P> + <W_Q, Q>``
+        by field name, for symmetric weights. Infinite horizon."""
+
+    @property
+    @abstractmethod
+    def output_factor_matrix(self) -> Array:
+        """C in the real coordinates of :meth:`factors`."""
+
+    @abstractmethod
+    def evaluate(self, s: complex | Array) -> Array:
+        """Transfer function at the points `s`: (..., p, m), or (..., len(s), p, m)."""
+
+    @abstractmethod
+    def to_lti(self) -> Any:
+        """The same map as a dense NumPy :class:`LTI`."""
+
+    def __sub__(self, other: System) -> System:
+        return self + (-other)
+
+    @abstractmethod
+    def __add__(self, other: System) -> System: ...
+
+    @abstractmethod
+    def __neg__(self) -> Self: ...
+
+    def frequency_response(self, omega: Array) -> Array:
+        """``G(i omega)`` or ``G(exp(i omega dt))``: (..., len(omega), p, m).
+
+        `omega` is in radians per unit of time.
+        """
+        omega = np.asarray(omega, dtype=float)
+        return self.evaluate(np.exp(1j * omega * self.dt) if self.dt else 1j * omega)
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether every pole lies strictly inside the stability region."""
+        return bool(namespace(self.poles).all(boundary_distance(self.poles, self.dt) > 0))
+
+    def require_stable(self, purpose: str) -> None:
+        """Raise unless finite and strictly stable; traced values pass unchecked."""
+        if not is_concrete(self.poles):
+            return
+        margin = to_numpy(boundary_distance(self.poles, self.dt))
+        poles = to_numpy(self.poles)
+        if not np.all(np.isfinite(poles)):
+            where = np.argwhere(~np.isfinite(poles))[0].tolist()
+            raise NotFiniteError(f"pole {where} is {poles[tuple(where)]}: {purpose} needs finite data.")
+        if np.all(margin > 0):
+            return
+        worst = np.unravel_index(np.argmin(margin), margin.shape)
+        raise UnstableSystemError(self._unstable_message(poles[worst], worst, purpose))
+
+    def _unstable_message(self, pole: complex, index: Any, purpose: str) -> str:
+        place = ", ".join(str(int(i)) for i in index)
+        if self.dt:
+            what = f"pole {place} is {pole:.6g}, of modulus {abs(pole):.9g} >= 1"
+            other = "If this is a continuous-time system, give dt=0"
+        else:
+            what = f"pole {place} is {pole:.6g}, of real part {pole.real:.3g} >= 0"
+            other = "If this is a discrete-time system, give its step as dt="
+        return (
+            f"{what}: {purpose} on an infinite horizon needs a strictly stable system. "
+            f"{other}; horizon= gives the finite-horizon quantity, which any system has."
+        )
+
+
+def check_dt(dt: Any) -> float:
+    """`dt` as a float: 0 continuous, positive discrete."""
+    try:
+        value = float(dt)
+    except (TypeError, ValueError):
+        raise TimeStepError(f"dt must be a number, 0 (continuous) or positive (discrete), not {dt!r}.") from None
+    if not np.isfinite(value) or value < 0:
+        raise TimeStepError(f"dt must be 0 (continuous) or a positive finite step (discrete), not {dt!r}.")
+    return value
+
+
+def check_horizon(horizon: float | None, dt: float) -> float | None:
+    """`horizon` as None, a positive end time, or a positive whole number of steps."""
+    if horizon is None:
+        return None
+    if not np.isfinite(horizon) or horizon <= 0:
+        raise TimeStepError(f"horizon must be positive and finite, or None for infinite, not {horizon!r}.")
+    if dt and horizon != int(horizon):
+        raise TimeStepError(
+            f"horizon={horizon!r}: in discrete time (dt={dt:g}) it is a whole number of steps, not a time."
+        )
+    return int(horizon) if dt else float(horizon)
+
+
+def check_finite(**arrays: Array) -> None:
+    """Raise :class:`NotFiniteError` naming the array and entry; traced values pass."""
+    for name, x in arrays.items():
+        if x is None or not is_concrete(x) or namespace(x).isdtype(x.dtype, "integral"):
+            continue
+        if not bool(namespace(x).all(namespace(x).isfinite(x))):
+            values = to_numpy(x)
+            where = np.argwhere(~np.isfinite(values))
+            raise NotFiniteError(
+                f"{name} has {len(where)} entries that are not finite, the first at "
+                f"{where[0].tolist()}: {values[tuple(where[0])]}."
+            )
+
+
+def check_shape(name: str, actual: tuple[int, ...], expected: tuple[Any, ...]) -> None:
+    """Raise :class:`DimensionError` unless the last axes of `actual` are `expected`."""
+    tail = actual[len(actual) - len(expected) :] if len(actual) >= len(expected) else None
+    if tail is None or any(e is not None and e != t for t, e in zip(tail, expected, strict=True)):
+        wanted = ", ".join("*" if e is None else str(e) for e in expected)
+        raise DimensionError(f"{name} has shape {actual}; its last axes must be ({wanted}).")
+
+
+def check_same_signals(a: System, b: System) -> None:
+    """Raise unless the two systems can be added: same signals, same time."""
+    if (a.n_inputs, a.n_outputs) != (b.n_inputs, b.n_outputs):
+        raise DimensionError(
+            f"the systems have {a.n_inputs} and {b.n_inputs} inputs, "
+            f"{a.n_outputs} and {b.n_outputs} outputs; they must agree."
+        )
+    if a.dt != b.dt:
+        raise TimeStepError(f"the systems have dt={a.dt:g} and dt={b.dt:g}; they must agree.")
+
+
+def set_fields(owner: System, **fields: Any) -> None:
+    """Assign validated fields of a frozen dataclass during its construction."""
+    for name, value in fields.items():
+        object.__setattr__(owner, name, value)

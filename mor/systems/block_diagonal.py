@@ -1,0 +1,230 @@
+"""Systems whose state matrix is block diagonal with small blocks of one size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+import scipy.linalg
+
+from mor.arrays import Array, as_arrays, detach, device_kwargs, is_concrete, namespace, to_numpy, widest
+from mor.equations.blocks import BlockEvolution, pairwise_solve, to_blocks
+from mor.equations.definite import definite_factor
+from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.errors import DimensionError
+from mor.systems.base import (
+    Pullback,
+    System,
+    check_dt,
+    check_finite,
+    check_horizon,
+    check_same_signals,
+    check_shape,
+    set_fields,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockDiagonal(System):
+    """``x' = diag(blocks) x + B u,  y = C x + D u``, all real.
+
+    Parameters
+    ----------
+    blocks : array (..., q, s, s)
+        The q diagonal blocks, of any one size s. Leading axes are a batch.
+    B : array (..., q s, m)
+    C : array (..., p, q s)
+    D : array (..., p, m), optional; zero if left out.
+    dt : float, 0.0 continuous, positive discrete.
+
+    Notes
+    -----
+    Gramians are found block by block, ``q^2 s^6`` flops in one batch
+    (:func:`mor.equations.blocks.pairwise_solve`). Blocks of unequal size are an
+    :class:`LTI`.
+
+    Raises
+    ------
+    DimensionError, NotFiniteError, TimeStepError
+    """
+
+    blocks: Array
+    B: Array
+    C: Array
+    D: Array = None
+    dt: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        blocks, B, C = as_arrays(self.blocks, self.B, self.C)
+        xp = namespace(B)
+        dtype = xp.result_type(blocks, B, C)
+        if xp.isdtype(dtype, "complex floating"):
+            raise DimensionError("BlockDiagonal takes real arrays; complex diagonal data are a Modal.")
+        if not xp.isdtype(dtype, "real floating"):
+            dtype = xp.float64
+        blocks, B, C = (xp.astype(x, dtype) for x in (blocks, B, C))
+        if blocks.ndim < 3 or B.ndim < 2 or C.ndim < 2:
+            raise DimensionError(
+                f"blocks, B, C have shapes {blocks.shape}, {B.shape}, {C.shape}; "
+                "they must be (..., q, s, s), (..., q s, m), (..., p, q s)."
+            )
+        batch, (q, s) = blocks.shape[:-3], blocks.shape[-3:-1]
+        check_shape("blocks", blocks.shape, (*batch, q, s, s))
+        check_shape("B", B.shape, (*batch, q * s, B.shape[-1]))
+        check_shape("C", C.shape, (*batch, C.shape[-2], q * s))
+        if self.D is None:
+            D = xp.zeros((*batch, C.shape[-2], B.shape[-1]), dtype=dtype, **device_kwargs(B))
+        else:
+            D = xp.astype(as_arrays(self.D, B)[0], dtype)
+            check_shape("D", D.shape, (C.shape[-2], B.shape[-1]))
+        check_finite(blocks=blocks, B=B, C=C, D=D)
+        set_fields(self, blocks=blocks, B=B, C=C, D=D, dt=check_dt(self.dt))
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return tuple(self.blocks.shape[:-3])
+
+    @property
+    def order(self) -> int:
+        return self.B.shape[-2]
+
+    @property
+    def n_inputs(self) -> int:
+        return self.B.shape[-1]
+
+    @property
+    def n_outputs(self) -> int:
+        return self.C.shape[-2]
+
+    @property
+    def poles(self) -> Array:
+        """Eigenvalues of all blocks, (..., q s)."""
+        xp = namespace(self.blocks)
+        if not is_concrete(self.blocks):
+            return xp.zeros((*self.batch_shape, self.order), dtype=self.blocks.dtype)
+        values = np.linalg.eigvals(to_numpy(self.blocks))
+        return xp.asarray(values.reshape((*self.batch_shape, self.order)), **device_kwargs(self.B))
+
+    def dual(self) -> BlockDiagonal:
+        """The system whose controllability Gramian is this one's observability Gramian."""
+        t = namespace(self.B).matrix_transpose
+        return BlockDiagonal(t(self.blocks), t(self.C), t(self.B), t(self.D), dt=self.dt)
+
+    def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
+        horizon = check_horizon(horizon, self.dt)
+        P, Q = (side._reachable_gramian(horizon) for side in (self, self.dual()))
+        return P, Q
+
+    def _reachable_gramian(self, horizon: float | None) -> Array:
+        t = namespace(self.B).matrix_transpose
+        if horizon is not None:
+            Z = self._doubling_factor(horizon)
+            return Z @ t(Z)
+        P = pairwise_solve(self.blocks, self.B @ t(self.B), dt=self.dt)
+        return (P + t(P)) / 2
+
+    def factors(self, *, horizon: float | None = None) -> tuple[Array, Array]:
+        horizon = check_horizon(horizon, self.dt)
+        Zc, Zo = (side._reachable_factor(horizon) for side in (self, self.dual()))
+        return Zc, Zo
+
+    def _reachable_factor(self, horizon: float | None) -> Array:
+        if horizon is None and is_concrete(self.B):
+            quick = definite_factor(self._reachable_gramian(None))
+            if quick is not None:
+                return quick
+        return self._doubling_factor(horizon)
+
+    def _doubling_factor(self, horizon: float | None) -> Array:
+        if self.dt:
+            steps = None if horizon is None else int(horizon)
+            return stein_factor(BlockEvolution(self.blocks), self.B, horizon=steps)
+        if horizon is not None:
+            return self._continuous_horizon_factor(horizon)
+        xp = namespace(self.B)
+        s = self.blocks.shape[-1]
+        eye = xp.eye(s, dtype=self.B.dtype, **device_kwargs(self.B))
+        shift = xp.max(xp.linalg.matrix_norm(self.blocks)) if self.order else 1.0
+        inverse = xp.linalg.inv(shift * eye - self.blocks)
+        evolution = BlockEvolution(inverse @ (shift * eye + self.blocks))
+        return stein_factor(evolution, (2 * shift) ** 0.5 * BlockEvolution(inverse).apply(self.B))
+
+    def _continuous_horizon_factor(self, horizon: float) -> Array:
+        blocks, B = to_numpy(self.blocks), to_numpy(self.B)
+        rate = float(np.abs(blocks).sum(axis=-1).max(initial=0.0))
+        Z = lyapunov_horizon_factor(
+            lambda t: BlockEvolution(scipy.linalg.expm(blocks * t)), rate, B, horizon
+        )
+        return namespace(self.B).asarray(Z, **device_kwargs(self.B))
+
+    @property
+    def output_factor_matrix(self) -> Array:
+        return self.C
+
+    def project(self, left: Array, right: Array) -> Any:
+        """Projected and diagonalised: a :class:`Modal`."""
+        return self.to_lti().project(to_numpy(left), to_numpy(right)).to_modal()
+
+    def detached(self) -> Self:
+        fields = {name: widest(detach(getattr(self, name))) for name in ("blocks", "B", "C", "D")}
+        return replace(self, **fields)
+
+    def gramians_with_pullback(self) -> tuple[Array, Array, Pullback]:
+        r"""By two adjoint equations, ``A^T Y A - Y + W_P = 0`` and ``A H A^T - H + W_Q = 0``.
+
+        ``dA = 2 (Y A P + Q A H)`` (``2 (Y P + Q H)`` at dt = 0), on the blocks;
+        ``dB = 2 Y B``, ``dC = 2 C H``.
+        """
+        P, Q = self.gramians()
+
+        def pull(weight_P: Array, weight_Q: Array) -> dict[str, Array]:
+            Y = pairwise_solve(self.dual().blocks, weight_P, dt=self.dt)
+            H = pairwise_solve(self.blocks, weight_Q, dt=self.dt)
+            if self.dt:
+                A = BlockEvolution(self.blocks)
+                to_A = Y @ A.apply(P) + Q @ A.apply(H)
+            else:
+                to_A = Y @ P + Q @ H
+            to_blocks = 2 * _diagonal_blocks(to_A, self.blocks.shape[-1])
+            return {"blocks": to_blocks, "B": 2 * Y @ self.B, "C": 2 * self.C @ H}
+
+        return P, Q, pull
+
+    def evaluate(self, s: complex | Array) -> Array:
+        xp = namespace(self.B)
+        if self.batch_shape:
+            raise DimensionError("evaluate takes one system at a time, not a batch.")
+        return xp.asarray(self.to_lti().evaluate(to_numpy(s)), **device_kwargs(self.B))
+
+    def to_lti(self) -> Any:
+        """The same system as a dense NumPy :class:`LTI`."""
+        from mor.systems.lti import LTI
+
+        if self.batch_shape:
+            raise DimensionError(f"to_lti takes one system, not a batch of shape {self.batch_shape}.")
+        B, C, D = (to_numpy(x) for x in (self.B, self.C, self.D))
+        return LTI(scipy.linalg.block_diag(*to_numpy(self.blocks)) if self.order else np.zeros((0, 0)), B, C, D, dt=self.dt)
+
+    def __neg__(self) -> Self:
+        return replace(self, C=-self.C, D=-self.D)
+
+    def __add__(self, other: System) -> System:
+        if not isinstance(other, BlockDiagonal) or other.blocks.shape[-1] != self.blocks.shape[-1]:
+            return self.to_lti() + other
+        check_same_signals(self, other)
+        xp = namespace(self.B)
+        blocks = xp.concat([self.blocks, other.blocks], axis=-3)
+        B, C = xp.concat([self.B, other.B], axis=-2), xp.concat([self.C, other.C], axis=-1)
+        return BlockDiagonal(blocks, B, C, self.D + other.D, dt=self.dt)
+
+    def __repr__(self) -> str:
+        q, s = self.blocks.shape[-3:-1]
+        return f"<BlockDiagonal order {self.order} ({q} blocks of {s}), {self.n_inputs} inputs, {self.n_outputs} outputs, dt={self.dt:g}>"
+
+
+def _diagonal_blocks(X: Array, s: int) -> Array:
+    xp = namespace(X)
+    blocks = to_blocks(X, s)
+    return xp.stack([blocks[..., i, i, :, :] for i in range(blocks.shape[-4])], axis=-3)
+

@@ -1,0 +1,256 @@
+"""Dense state-space systems on NumPy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import scipy.linalg
+
+from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.errors import DimensionError, ReductionError, TimeStepError
+from mor.systems.base import (
+    Pullback,
+    System,
+    check_dt,
+    check_finite,
+    check_horizon,
+    check_same_signals,
+    check_shape,
+    set_fields,
+)
+from mor.systems.modal import Modal
+
+#: Beyond this condition of E or of the eigenvectors less than four digits survive.
+_CONDITION_LIMIT = 1e12
+
+
+@dataclass(frozen=True, eq=False)
+class LTI(System):
+    r"""``E x' = A x + B u, y = C x + D u`` (continuous, dt = 0), or the discrete analogue.
+
+    Parameters
+    ----------
+    A : array (n, n), real
+    B : array (n, m)
+    C : array (p, n)
+    D : array (p, m), optional; zero if left out.
+    E : array (n, n), optional; must be well-conditioned and is divided out.
+    dt : float
+        0.0 continuous (A in 1/time), positive discrete with that step.
+
+    Raises
+    ------
+    DimensionError, NotFiniteError, TimeStepError
+
+    Examples
+    --------
+    >>> import mor
+    >>> mor.LTI([[-1.0]], [[1.0]], [[2.0]]).poles
+    array([-1.+0.j])
+    """
+
+    A: np.ndarray
+    B: np.ndarray
+    C: np.ndarray
+    D: Any = None
+    E: np.ndarray | None = None
+    dt: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        A, B, C = (_real_matrix(name, getattr(self, name)) for name in "ABC")
+        n = A.shape[0]
+        check_shape("A", A.shape, (n, n))
+        check_shape("B", B.shape, (n, None))
+        check_shape("C", C.shape, (None, n))
+        shape = (C.shape[0], B.shape[1])
+        D = np.zeros(shape) if self.D is None else _real_matrix("D", self.D)
+        check_shape("D", D.shape, shape)
+        E = None
+        if self.E is not None:
+            E = _real_matrix("E", self.E)
+            check_shape("E", E.shape, (n, n))
+        check_finite(A=A, B=B, C=C, D=D, E=E)
+        set_fields(self, A=A, B=B, C=C, D=D, E=E, dt=check_dt(self.dt))
+
+    @property
+    def order(self) -> int:
+        return self.A.shape[0]
+
+    @property
+    def n_inputs(self) -> int:
+        return self.B.shape[1]
+
+    @property
+    def n_outputs(self) -> int:
+        return self.C.shape[0]
+
+    @cached_property
+    def explicit(self) -> LTI:
+        """The same system with ``E = I``."""
+        if self.E is None:
+            return self
+        if np.linalg.cond(self.E) > _CONDITION_LIMIT:
+            raise ReductionError(
+                "E is singular or nearly so: a descriptor system with algebraic equations "
+                "has no explicit state space; eliminate the algebraic states first."
+            )
+        A, B = np.linalg.solve(self.E, self.A), np.linalg.solve(self.E, self.B)
+        return LTI(A, B, self.C, self.D, dt=self.dt)
+
+    @cached_property
+    def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return np.asarray(np.linalg.eigvals(self.explicit.A), dtype=complex)
+
+    def factors(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Gramian factors of the explicit form, by doubling (:mod:`mor.equations.doubling`)."""
+        horizon = check_horizon(horizon, self.dt)
+        sys = self.explicit
+        controllable = _reachable_factor(sys.A, sys.B, sys.dt, horizon)
+        return controllable, _reachable_factor(sys.A.T, sys.C.T, sys.dt, horizon)
+
+    def gramians(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+        Zc, Zo = self.factors(horizon=horizon)
+        return Zc @ Zc.T, Zo @ Zo.T
+
+    @property
+    def output_factor_matrix(self) -> np.ndarray:
+        return self.C
+
+    def project(self, left: np.ndarray, right: np.ndarray) -> LTI:
+        sys = self.explicit
+        return LTI(left.T @ sys.A @ right, left.T @ sys.B, sys.C @ right, sys.D, dt=sys.dt)
+
+    def detached(self) -> Self:
+        return self
+
+    def gramians_with_pullback(self) -> tuple[np.ndarray, np.ndarray, Pullback]:
+        r"""By two adjoint equations ``A^T Y A - Y + W_P = 0``, ``A H A^T - H + W_Q = 0``.
+
+        The gradient is that of the explicit form (E = I).
+        """
+        sys = self.explicit
+        P, Q = sys.gramians()
+
+        def pull(weight_P: np.ndarray, weight_Q: np.ndarray) -> dict[str, np.ndarray]:
+            if sys.dt:
+                Y = scipy.linalg.solve_discrete_lyapunov(sys.A.T, weight_P, method="bilinear")
+                H = scipy.linalg.solve_discrete_lyapunov(sys.A, weight_Q, method="bilinear")
+                to_A = 2 * (Y @ sys.A @ P + Q @ sys.A @ H)
+            else:
+                Y = scipy.linalg.solve_continuous_lyapunov(sys.A.T, -weight_P)
+                H = scipy.linalg.solve_continuous_lyapunov(sys.A, -weight_Q)
+                to_A = 2 * (Y @ P + Q @ H)
+            return {"A": to_A, "B": 2 * Y @ sys.B, "C": 2 * sys.C @ H}
+
+        return P, Q, pull
+
+    def evaluate(self, s: complex | np.ndarray) -> np.ndarray:
+        points = np.asarray(s, dtype=complex)
+        E = np.eye(self.order) if self.E is None else self.E
+        pencil = points.reshape(-1)[:, None, None] * E - self.A
+        value = self.C @ np.linalg.solve(pencil, np.broadcast_to(self.B + 0j, (len(pencil), *self.B.shape)))
+        value = value + self.D
+        return value[0] if points.ndim == 0 else value
+
+    def impulse_response(self, steps: int) -> np.ndarray:
+        """``C A^t B`` for t = 0..steps-1: (steps, p, m); discrete time, without D."""
+        if not self.dt:
+            raise TimeStepError("impulse_response samples a discrete system.")
+        sys = self.explicit
+        state, responses = sys.B, []
+        for _ in range(steps):
+            responses.append(sys.C @ state)
+            state = sys.A @ state
+        return np.array(responses).reshape(steps, self.n_outputs, self.n_inputs)
+
+    def to_lti(self) -> LTI:
+        return self
+
+    def to_modal(self) -> Modal:
+        """The same map in diagonal form: one mode a conjugate pair, one a real pole.
+
+        Raises
+        ------
+        ReductionError
+            If A is (nearly) defective: the eigenvectors' condition exceeds 1e12.
+        """
+        sys = self.explicit
+        if sys.order == 0:
+            empty = np.zeros(0, dtype=complex)
+            return Modal(empty, np.zeros((0, self.n_inputs), complex), np.zeros((self.n_outputs, 0), complex), self.D, dt=self.dt)
+        poles, vectors = np.linalg.eig(sys.A)
+        poles, vectors = poles.astype(complex), vectors.astype(complex)
+        condition = np.linalg.cond(vectors)
+        if condition > _CONDITION_LIMIT:
+            raise ReductionError(
+                f"A has no usable eigenvector basis (condition {condition:.1e}): it is "
+                "nearly defective. Keep it as an LTI, or take another order."
+            )
+        B, C = np.linalg.solve(vectors, sys.B.astype(complex)), sys.C @ vectors
+        B, C = _balance_modes(B, C)
+        upper, single = poles.imag > 0, poles.imag == 0
+        B = np.concatenate([B[upper], B[single].real])
+        C = np.concatenate([2 * C[:, upper], C[:, single].real], axis=1)
+        return Modal(np.concatenate([poles[upper], poles[single]]), B, C, self.D, dt=self.dt)
+
+    def __neg__(self) -> Self:
+        return replace(self, C=-self.C, D=-self.D)
+
+    def __add__(self, other: System) -> System:
+        check_same_signals(self, other)
+        a, b = self.explicit, other.to_lti().explicit
+        A = scipy.linalg.block_diag(a.A, b.A)
+        return LTI(A, np.vstack([a.B, b.B]), np.hstack([a.C, b.C]), a.D + b.D, dt=self.dt)
+
+    def __repr__(self) -> str:
+        return f"<LTI order {self.order}, {self.n_inputs} inputs, {self.n_outputs} outputs, dt={self.dt:g}>"
+
+
+def _balance_modes(B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale each mode so that its input and output vectors have equal norms."""
+    b, c = np.linalg.norm(B, axis=1), np.linalg.norm(C, axis=0)
+    usable = (b > 0) & (c > 0)
+    scale = np.sqrt(np.where(usable, c, 1.0) / np.where(usable, b, 1.0))
+    return B * scale[:, None], C / scale
+
+
+def _real_matrix(name: str, value: Any) -> np.ndarray:
+    x = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+    if x.ndim != 2:
+        raise DimensionError(f"{name} has shape {x.shape}; it must be a matrix.")
+    if np.iscomplexobj(x):
+        raise DimensionError(
+            f"{name} is complex: an LTI maps real signals by real matrices. For diagonal "
+            "complex systems with a real output use Modal."
+        )
+    return x.astype(float)
+
+
+@dataclass(frozen=True)
+class _DenseEvolution:
+    A: np.ndarray
+
+    def apply(self, Z: np.ndarray) -> np.ndarray:
+        return self.A @ Z
+
+    def square(self) -> Self:
+        return type(self)(self.A @ self.A)
+
+
+def _reachable_factor(A: np.ndarray, B: np.ndarray, dt: float, horizon: float | None) -> np.ndarray:
+    if not len(A) or not B.shape[1]:
+        return np.zeros((len(A), 0))
+    if dt:
+        return stein_factor(_DenseEvolution(A), B, horizon=None if horizon is None else int(horizon))
+    if horizon is None:
+        moduli = np.abs(np.linalg.eigvals(A))
+        shift = float(np.sqrt(moduli.min() * moduli.max()))
+        away = scipy.linalg.lu_factor(shift * np.eye(len(A)) - A)
+        evolution = scipy.linalg.lu_solve(away, shift * np.eye(len(A)) + A)
+        return stein_factor(_DenseEvolution(evolution), np.sqrt(2 * shift) * scipy.linalg.lu_solve(away, B))
+    return lyapunov_horizon_factor(
+        lambda t: _DenseEvolution(scipy.linalg.expm(A * t)), np.linalg.norm(A, 1), B, horizon
+    )

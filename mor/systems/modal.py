@@ -1,0 +1,383 @@
+"""Diagonal systems with a real output: the layers of diagonal state-space networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from mor.arrays import (
+    Array,
+    adjoint,
+    as_arrays,
+    complex_dtype,
+    conj,
+    detach,
+    device_kwargs,
+    is_complex,
+    is_concrete,
+    namespace,
+    real,
+    real_dtype,
+    to_complex,
+    to_numpy,
+    widest,
+)
+from mor.equations import cauchy
+from mor.equations.cauchy_factor import factor as cauchy_factor
+from mor.equations.definite import definite_factor
+from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.errors import DimensionError, TimeStepError
+from mor.systems.base import (
+    Pullback,
+    System,
+    check_dt,
+    check_finite,
+    check_horizon,
+    check_same_signals,
+    check_shape,
+    set_fields,
+)
+
+#: Inputs from which P may be well conditioned and pivot by pivot is the slower way.
+_MANY_INPUTS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Modal(System):
+    r"""``z' = poles * z + B u,  y = Re(C z) + D u``, with real u and y.
+
+    Parameters
+    ----------
+    poles : array (..., k), real or complex
+        Poles without their conjugates. Leading axes are a batch of independent systems.
+    B : array (..., k, m)
+    C : array (..., p, k)
+    D : array (..., p, m), real, optional; zero if left out.
+    dt : float
+        0.0 continuous (poles in 1/time), positive discrete with that step.
+
+    Notes
+    -----
+    As a map between real signals this is a system of real order 2k in the coordinates
+    ``[Re z; Im z]``, or k if all data are real. A mode whose pole is real and whose row of
+    B or column of C is real counts 1. Gramians and Hankel singular values are those of the
+    real map: those of the complex half alone are other numbers.
+
+    A readout ``y = 2 Re(C z)`` is this one with ``2 C``. Discrete layers that read the
+    updated state have the same errors, norms and Hankel singular values (see
+    ``docs/checkpoints.md``).
+
+    Arrays may be NumPy's, PyTorch's or JAX's; results come back in kind.
+
+    Raises
+    ------
+    DimensionError, NotFiniteError, TimeStepError
+
+    Examples
+    --------
+    >>> import numpy as np, mor
+    >>> sys = mor.Modal(np.array([0.9 * np.exp(0.3j)]), np.ones((1, 1)) + 0j, np.ones((1, 1)) + 0j, dt=1.0)
+    >>> sys.order
+    2
+    >>> mor.hankel_singular_values(sys).round(4)
+    array([4.4163, 2.4281])
+    """
+
+    poles: Array
+    B: Array
+    C: Array
+    D: Array = None
+    dt: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        poles, B, C = as_arrays(self.poles, self.B, self.C)
+        xp = namespace(B)
+        poles, B, C = _common_kind(xp, poles, B, C)
+        if poles.ndim < 1 or B.ndim < 2 or C.ndim < 2:
+            raise DimensionError(
+                f"poles, B, C have shapes {poles.shape}, {B.shape}, {C.shape}; "
+                "they must be (..., k), (..., k, m), (..., p, k)."
+            )
+        batch, k, m, p = poles.shape[:-1], poles.shape[-1], B.shape[-1], C.shape[-2]
+        check_shape("B", B.shape, (*batch, k, m))
+        check_shape("C", C.shape, (*batch, p, k))
+        if self.D is None:
+            D = xp.zeros((*batch, p, m), dtype=real_dtype(B), **device_kwargs(B))
+        else:
+            D = real(as_arrays(self.D, B)[0])
+            check_shape("D", D.shape, (p, m))
+        check_finite(poles=poles, B=B, C=C, D=D)
+        set_fields(self, poles=poles, B=B, C=C, D=D, dt=check_dt(self.dt))
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return tuple(self.poles.shape[:-1])
+
+    @property
+    def n_modes(self) -> int:
+        """Number of stored modes, k."""
+        return self.poles.shape[-1]
+
+    @property
+    def n_inputs(self) -> int:
+        return self.B.shape[-1]
+
+    @property
+    def n_outputs(self) -> int:
+        return self.C.shape[-2]
+
+    @property
+    def order(self) -> int:
+        """Number of real states; in a batch the largest, under tracing the limit 2k."""
+        if not is_complex(self.poles) or not is_concrete(self.poles):
+            return self.n_modes * (2 if is_complex(self.poles) else 1)
+        states = 2 * self.n_modes - self._real_modes.sum(axis=-1)
+        return int(np.max(states, initial=0))
+
+    @cached_property
+    def _real_modes(self) -> np.ndarray:
+        """Which modes of complex data are real: one state each."""
+        poles, B, C = (to_numpy(x) for x in (self.poles, self.B, self.C))
+        one_sided = np.all(B.imag == 0, axis=-1) | np.all(C.imag == 0, axis=-2)
+        return (poles.imag == 0) & one_sided
+
+    def dual(self) -> Modal:
+        """The system whose controllability Gramian is this one's observability Gramian."""
+        xp = namespace(self.B)
+        D = xp.matrix_transpose(self.D)
+        return Modal(conj(self.poles), adjoint(self.C), adjoint(self.B), D, dt=self.dt)
+
+    def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
+        horizon = check_horizon(horizon, self.dt)
+        P, Q = (self._cauchy(side, horizon).matrix for side in (self, self.dual()))
+        return P, Q
+
+    def _cauchy(self, side: Modal, horizon: float | None) -> cauchy.CauchyGramian:
+        return cauchy.gramian(side.poles, side.B, dt=self.dt, horizon=horizon)
+
+    def factors(self, *, horizon: float | None = None) -> tuple[Array, Array]:
+        horizon = check_horizon(horizon, self.dt)
+        return self._reachable_factor(horizon), self.dual()._reachable_factor(horizon)
+
+    def _reachable_factor(self, horizon: float | None) -> Array:
+        """Formed and factored where P is safely definite, else never formed.
+
+        With few inputs P is as good as never safely definite: its eigenvalues decay with
+        the number of states an input.
+        """
+        many = self.n_inputs >= _MANY_INPUTS
+        if is_concrete(self.B) and (many or horizon is not None):
+            quick = self._quick_factor(horizon)
+            if quick is not None:
+                return quick
+        if horizon is None and not (many and is_concrete(self.B)):
+            return cauchy_factor(self.poles, self.B, dt=self.dt)
+        return self._doubling_factor(horizon)
+
+    def _quick_factor(self, horizon: float | None) -> Array | None:
+        if self.batch_shape == () and is_complex(self.poles) and self._one_state_modes.any():
+            return self._quick_factor_of_real_modes(horizon)
+        return definite_factor(self._cauchy(self, horizon).matrix)
+
+    @cached_property
+    def _one_state_modes(self) -> np.ndarray:
+        """Modes whose imaginary state stays zero: real pole, real row of B."""
+        poles, B = to_numpy(self.poles), to_numpy(self.B)
+        return (poles.imag == 0) & np.all(B.imag == 0, axis=-1)
+
+    def _quick_factor_of_real_modes(self, horizon: float | None) -> Array | None:
+        """The same on the states that move; the others get zero rows."""
+        xp = namespace(self.B)
+        moves = np.concatenate([np.ones(self.n_modes, dtype=bool), ~self._one_state_modes])
+        kept = xp.asarray(np.flatnonzero(moves), **device_kwargs(self.B))
+        P = self._cauchy(self, horizon).matrix
+        L = definite_factor(xp.take(xp.take(P, kept, axis=0), kept, axis=1))
+        if L is None:
+            return None
+        back = np.where(moves, np.cumsum(moves) - 1, 0)
+        mask = xp.asarray(moves.astype(float), dtype=L.dtype, **device_kwargs(L))
+        return xp.take(L, xp.asarray(back, **device_kwargs(L)), axis=0) * mask[:, None]
+
+    def _doubling_factor(self, horizon: float | None) -> Array:
+        B = _real_rows(self.B)
+        if self.dt:
+            steps = None if horizon is None else int(horizon)
+            return stein_factor(_ModalEvolution(self.poles), B, horizon=steps)
+        xp = namespace(self.B)
+        if horizon is None:
+            shift = _cayley_shift(self.poles)
+            scale = (2.0 * shift) ** 0.5 / (shift - self.poles)
+            evolution = _ModalEvolution((shift + self.poles) / (shift - self.poles))
+            return stein_factor(evolution, _real_rows(self.B * scale[..., :, None]))
+        fastest = float(xp.max(xp.abs(self.poles))) if self.n_modes else 0.0
+        return lyapunov_horizon_factor(
+            lambda t: _ModalEvolution(xp.exp(self.poles * t)), fastest, B, horizon
+        )
+
+    @property
+    def output_factor_matrix(self) -> Array:
+        if not is_complex(self.C):
+            return self.C
+        xp = namespace(self.C)
+        return xp.concat([xp.real(self.C), -xp.imag(self.C)], axis=-1)
+
+    def project(self, left: Array, right: Array) -> Modal:
+        from mor.systems.lti import LTI
+
+        W, V = to_numpy(left), to_numpy(right)
+        poles = to_numpy(self.poles)
+        evolved = to_numpy(_ModalEvolution(self.poles).apply(namespace(self.B).asarray(right)))
+        B = to_numpy(_real_rows(self.B))
+        C = to_numpy(self.output_factor_matrix)
+        if poles.ndim != 1:
+            raise DimensionError("project takes one system at a time, not a batch.")
+        return LTI(W.T @ evolved, W.T @ B, C @ V, to_numpy(self.D), dt=self.dt).to_modal()
+
+    def detached(self) -> Self:
+        poles, B, C, D = (widest(detach(x)) for x in (self.poles, self.B, self.C, self.D))
+        return replace(self, poles=poles, B=B, C=C, D=D)
+
+    def gramians_with_pullback(self) -> tuple[Array, Array, Pullback]:
+        P, Q = self._cauchy(self, None), self._cauchy(self.dual(), None)
+
+        def pull(weight_P: Array, weight_Q: Array) -> dict[str, Array]:
+            to_poles, to_B = P.adjoint(weight_P)
+            to_dual_poles, to_dual_B = Q.adjoint(weight_Q)
+            return {"poles": to_poles + conj(to_dual_poles), "B": to_B, "C": adjoint(to_dual_B)}
+
+        return P.matrix, Q.matrix, pull
+
+    def __getitem__(self, index: Any) -> Modal:
+        """One system, or a slice, of a batch."""
+        if not self.batch_shape:
+            raise DimensionError("a single system has no batch to index.")
+        poles, B, C, D = (x[index] for x in (self.poles, self.B, self.C, self.D))
+        return replace(self, poles=poles, B=B, C=C, D=D)
+
+    def evaluate(self, s: complex | Array) -> Array:
+        xp = namespace(self.B)
+        points = xp.astype(xp.asarray(s, **device_kwargs(self.B)), complex_dtype(self.B))
+        scalar = points.ndim == 0
+        points = xp.reshape(points, (-1,))
+        poles, B, C = to_complex(self.poles), to_complex(self.B), to_complex(self.C)
+
+        def half(poles: Array, B: Array, C: Array) -> Array:
+            resolvent = 1 / (points[:, None] - poles[..., None, :])
+            return (C[..., None, :, :] * resolvent[..., :, None, :]) @ B[..., None, :, :]
+
+        value = half(poles, B, C)
+        if is_complex(self.poles):
+            value = (value + half(conj(poles), conj(B), conj(C))) / 2
+        value = value + self.D[..., None, :, :]
+        return value[..., 0, :, :] if scalar else value
+
+    def impulse_response(self, steps: int) -> Array:
+        """``Re(C diag(poles)^t B)`` for t = 0..steps-1: (..., steps, p, m); discrete time.
+
+        The feedthrough D is not part of it.
+        """
+        if not self.dt:
+            raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
+        xp = namespace(self.B)
+        power, responses = xp.ones_like(self.poles), []
+        for _ in range(steps):
+            responses.append(real((self.C * power[..., None, :]) @ self.B))
+            power = power * self.poles
+        return xp.stack(responses, axis=-3)
+
+    def discretize(self, step: float) -> Modal:
+        """Zero-order hold with that step: ``exp(pole step)``, ``(exp(pole step) - 1)/pole B``."""
+        if self.dt:
+            raise TimeStepError(f"The system is discrete already (dt={self.dt:g}).")
+        check_dt(step)
+        xp = namespace(self.B)
+        gain = cauchy.exponential_integral(self.poles, step)
+        return replace(self, poles=xp.exp(self.poles * step), B=self.B * gain[..., :, None], dt=step)
+
+    def to_lti(self) -> Any:
+        """The real map as a dense NumPy :class:`LTI`, real modes as one state."""
+        from mor.systems.lti import LTI
+
+        if self.batch_shape:
+            raise DimensionError(f"to_lti takes one system, not a batch of shape {self.batch_shape}.")
+        poles = to_numpy(self.poles)
+        B, C = to_numpy(_real_rows(self.B)), to_numpy(self.output_factor_matrix)
+        if not is_complex(self.poles):
+            return LTI(np.diag(poles), B, C, to_numpy(self.D), dt=self.dt)
+        a, b = np.diag(poles.real), np.diag(poles.imag)
+        A = np.block([[a, -b], [b, a]])
+        driven = ~self._one_state_modes
+        seen = ~((poles.imag == 0) & np.all(to_numpy(self.C).imag == 0, axis=-2))
+        keep = np.concatenate([np.ones(self.n_modes, dtype=bool), driven & seen])
+        return LTI(A[np.ix_(keep, keep)], B[keep], C[:, keep], to_numpy(self.D), dt=self.dt)
+
+    def __neg__(self) -> Self:
+        return replace(self, C=-self.C, D=-self.D)
+
+    def __add__(self, other: System) -> System:
+        if not isinstance(other, Modal):
+            return self.to_lti() + other
+        check_same_signals(self, other)
+        xp = namespace(self.B)
+        mine, theirs = (self, other)
+        if is_complex(self.B) != is_complex(other.B):
+            mine, theirs = (_as_complex(x) for x in (self, other))
+        poles = xp.concat([mine.poles, theirs.poles], axis=-1)
+        B = xp.concat([mine.B, theirs.B], axis=-2)
+        C = xp.concat([mine.C, theirs.C], axis=-1)
+        return Modal(poles, B, C, mine.D + theirs.D, dt=self.dt)
+
+    def __repr__(self) -> str:
+        batch = f"batch {self.batch_shape}, " if self.batch_shape else ""
+        return f"<Modal {batch}order {self.order} ({self.n_modes} modes), {self.n_inputs} inputs, {self.n_outputs} outputs, dt={self.dt:g}>"
+
+
+@dataclass(frozen=True)
+class _ModalEvolution:
+    """``[Re z; Im z] -> [Re(pole z); Im(pole z)]`` for the doubling iteration."""
+
+    poles: Array
+
+    def apply(self, Z: Array) -> Array:
+        if not is_complex(self.poles):
+            return self.poles[..., :, None] * Z
+        xp = namespace(Z)
+        k = self.poles.shape[-1]
+        re, im = Z[..., :k, :], Z[..., k:, :]
+        a, b = xp.real(self.poles)[..., :, None], xp.imag(self.poles)[..., :, None]
+        return xp.concat([a * re - b * im, b * re + a * im], axis=-2)
+
+    def square(self) -> Self:
+        return type(self)(self.poles * self.poles)
+
+
+def _common_kind(xp: Any, *arrays: Array) -> tuple[Array, ...]:
+    """All real, or all complex, floating, in their widest common precision."""
+    dtype = xp.result_type(*arrays)
+    if not xp.isdtype(dtype, ("real floating", "complex floating")):
+        dtype = xp.float64
+    return tuple(x if x.dtype == dtype else xp.astype(x, dtype) for x in arrays)
+
+
+def _real_rows(B: Array) -> Array:
+    """B in the coordinates ``[Re z; Im z]``."""
+    if not is_complex(B):
+        return B
+    xp = namespace(B)
+    return xp.concat([xp.real(B), xp.imag(B)], axis=-2)
+
+
+def _as_complex(system: Modal) -> Modal:
+    return replace(
+        system, poles=to_complex(system.poles), B=to_complex(system.B), C=to_complex(system.C)
+    )
+
+
+def _cayley_shift(poles: Array) -> float:
+    """Shift of the Cayley transform: geometric mean of the extreme moduli."""
+    xp = namespace(poles)
+    moduli = xp.abs(poles)
+    return float((xp.min(moduli) * xp.max(moduli)) ** 0.5)
