@@ -129,8 +129,8 @@ def device_kwargs(x: Array) -> dict[str, Any]:
     return {} if compat.is_jax_array(x) else {"device": compat.device(x)}
 
 
-def to_numpy(x: Array) -> np.ndarray:
-    """A NumPy copy of `x`, whatever framework and device hold it."""
+def to_numpy(x: Array) -> Any:
+    """`x` as a NumPy array, whatever framework and device hold it."""
     if compat.is_torch_array(x):
         return x.detach().resolve_conj().cpu().numpy()
     return np.asarray(x)

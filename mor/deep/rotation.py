@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mor.arrays import Array, conj, namespace, to_complex
+from mor.arrays import Array, namespace, to_complex, to_numpy
 from mor.systems.modal import Modal
 
 #: tanh of this is 1 in double precision: the parameter of an angle of 0 or pi.
@@ -57,11 +57,11 @@ def rotation_from_modal(system: Modal) -> dict[str, np.ndarray]:
     nothing in the real part. A positive real pole becomes an angle of 0 and a negative one
     an angle of pi: exact forward, but with a gradient of zero.
     """
-    poles, B, C = (np.asarray(to_complex(x)) for x in (system.poles, system.B, system.C))
+    poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))
     flip = poles.imag > 0
-    poles = np.where(flip, conj(poles), poles)
-    B = np.where(flip[..., :, None], conj(B), B)
-    C = np.where(flip[..., None, :], conj(C), C)
+    poles = np.where(flip, np.conj(poles), poles)
+    B = np.where(flip[..., :, None], np.conj(B), B)
+    C = np.where(flip[..., None, :], np.conj(C), C)
     turn = 2 * np.abs(np.angle(poles)) / np.pi - 1
     with np.errstate(divide="ignore"):
         angles = np.clip(np.arctanh(turn), -_SATURATED, _SATURATED)
@@ -71,5 +71,5 @@ def rotation_from_modal(system: Modal) -> dict[str, np.ndarray]:
         "rotation.retentions": retentions,
         "sys_in": np.stack([B.real, B.imag], axis=-2),
         "sys_out": np.stack([C.real, -C.imag], axis=-1),
-        "sys_feed": np.diagonal(np.asarray(system.D), axis1=-2, axis2=-1).copy(),
+        "sys_feed": np.diagonal(to_numpy(system.D), axis1=-2, axis2=-1).copy(),
     }

@@ -54,7 +54,9 @@ def pairwise_solve(blocks: Array, Q: Array, *, dt: float) -> Array:
         batch *= length
     rows = max(1, _CHUNK_BYTES // max(1, 8 * batch * q * s**4))
     solved = [
-        _solve_rows(blocks[..., start : start + rows, :, :], blocks, rhs[..., start : start + rows, :, :, :], dt)
+        _solve_rows(
+            blocks[..., start : start + rows, :, :], blocks, rhs[..., start : start + rows, :, :, :], dt
+        )
         for start in range(0, q, rows)
     ]
     return from_blocks(xp.concat(solved, axis=-4)) if solved else Q
@@ -65,10 +67,8 @@ def _solve_rows(left: Array, right: Array, rhs: Array, dt: float) -> Array:
     s = left.shape[-1]
     eye = xp.eye(s, dtype=left.dtype, **device_kwargs(left))
     left, right = left[..., :, None, :, :], right[..., None, :, :, :]
-    if dt:
-        operator = _kron(eye, eye) - _kron(left, right)
-    else:
-        operator = -(_kron(left, eye) + _kron(eye, right))
+    eyes, steps = _kron(eye, eye), _kron(left, right)
+    operator = eyes - steps if dt else -(_kron(left, eye) + _kron(eye, right))
     flat = xp.reshape(rhs, (*rhs.shape[:-2], s * s, 1))
     return xp.reshape(xp.linalg.solve(operator, flat), rhs.shape)
 
@@ -95,4 +95,3 @@ class BlockEvolution:
 
     def square(self) -> Self:
         return type(self)(self.blocks @ self.blocks)
-

@@ -62,9 +62,7 @@ def boundary_distance(poles: Array, dt: float) -> Array:
     return one_minus_abs2(poles) if dt else -2 * real(poles)
 
 
-def denominators(
-    left: Array, right: Array, *, dt: float, distance: Array | None = None
-) -> Array:
+def denominators(left: Array, right: Array, *, dt: float, distance: Array | None = None) -> Array:
     r"""``1 - left_i conj(right_j)`` (discrete) or ``-(left_i + conj(right_j))`` (continuous).
 
     Discrete: ``(1 - |l_i|^2) + l_i conj(l_i - r_j)``, which never cancels more than a bit;
@@ -74,9 +72,8 @@ def denominators(
     rows, columns = left[..., :, None], conj(right)[..., None, :]
     if dt == 0:
         return -(rows + columns)
-    if distance is None:
-        distance = one_minus_abs2(left)
-    return distance[..., :, None] + rows * (conj(rows) - columns)
+    first = one_minus_abs2(left) if distance is None else distance
+    return first[..., :, None] + rows * (conj(rows) - columns)
 
 
 def kernel(left: Array, right: Array, *, dt: float, horizon: float | None = None) -> Array:
@@ -161,9 +158,7 @@ class CauchyGramian:
         poles2, B2 = self._pull_back(K2, xp.asarray(self.g2), self.E2, conjugate=True)
         return poles1 + poles2, B1 + B2
 
-    def _pull_back(
-        self, K: Array, g: Array, E: Array, *, conjugate: bool
-    ) -> tuple[Array, Array]:
+    def _pull_back(self, K: Array, g: Array, E: Array, *, conjugate: bool) -> tuple[Array, Array]:
         """Gradient of ``Re <K, E>`` for ``E = (B B^*) g(poles, poles^*)``, * = H or T."""
         B, poles = (conj(self.B), conj(self.poles)) if conjugate else (self.B, self.poles)
         to_B = 2 * (K * conj(g)) @ B
@@ -172,9 +167,7 @@ class CauchyGramian:
         return to_poles, to_B
 
 
-def gramian(
-    poles: Array, B: Array, *, dt: float, horizon: float | None = None
-) -> CauchyGramian:
+def gramian(poles: Array, B: Array, *, dt: float, horizon: float | None = None) -> CauchyGramian:
     """The Gramian of ``z' = diag(poles) z + B u`` in the real map, in closed form.
 
     Parameters

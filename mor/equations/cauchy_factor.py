@@ -197,4 +197,3 @@ def _real_columns(first: list[Array], second: list[Array], index: Array) -> Arra
     u, v = second[0] * conj(phase), second[1] * conj(phase)
     two = [xp.imag(u) + xp.imag(v), xp.real(v) - xp.real(u)]
     return xp.stack([xp.concat(one, axis=-1), xp.concat(two, axis=-1)], axis=-1)
-

@@ -72,7 +72,7 @@ def balanced_truncation(
     >>> import mor
     >>> rom = mor.balanced_truncation(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]), order=1)
     >>> rom.order, round(rom.error_bound, 4)
-    (1, 0.0192)
+    (1, 0.0184)
     """
     system = as_system(sys)
     if horizon is None:
@@ -193,5 +193,9 @@ def stack_modals(systems: list[Any], batch_shape: tuple[int, ...]) -> Modal:
     p, m = D.shape[1:]
     shape = batch_shape
     return Modal(
-        poles.reshape(*shape, k), B.reshape(*shape, k, m), C.reshape(*shape, p, k), D.reshape(*shape, p, m), dt=dt
+        poles.reshape(*shape, k),
+        B.reshape(*shape, k, m),
+        C.reshape(*shape, p, k),
+        D.reshape(*shape, p, m),
+        dt=dt,
     )

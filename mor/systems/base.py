@@ -45,6 +45,11 @@ class System(ABC):
     def n_outputs(self) -> int: ...
 
     @property
+    def signals(self) -> str:
+        """Inputs, outputs and time step in words."""
+        return f"{self.n_inputs} inputs, {self.n_outputs} outputs, dt={self.dt:g}"
+
+    @property
     def batch_shape(self) -> tuple[int, ...]:
         """Shape of the batch of independent systems; empty for a single one."""
         return ()
@@ -138,7 +143,9 @@ def check_dt(dt: Any) -> float:
     try:
         value = float(dt)
     except (TypeError, ValueError):
-        raise TimeStepError(f"dt must be a number, 0 (continuous) or positive (discrete), not {dt!r}.") from None
+        raise TimeStepError(
+            f"dt must be a number, 0 (continuous) or positive (discrete), not {dt!r}."
+        ) from None
     if not np.isfinite(value) or value < 0:
         raise TimeStepError(f"dt must be 0 (continuous) or a positive finite step (discrete), not {dt!r}.")
     return value

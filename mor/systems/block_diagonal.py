@@ -153,9 +153,7 @@ class BlockDiagonal(System):
     def _continuous_horizon_factor(self, horizon: float) -> Array:
         blocks, B = to_numpy(self.blocks), to_numpy(self.B)
         rate = float(np.abs(blocks).sum(axis=-1).max(initial=0.0))
-        Z = lyapunov_horizon_factor(
-            lambda t: BlockEvolution(scipy.linalg.expm(blocks * t)), rate, B, horizon
-        )
+        Z = lyapunov_horizon_factor(lambda t: BlockEvolution(scipy.linalg.expm(blocks * t)), rate, B, horizon)
         return namespace(self.B).asarray(Z, **device_kwargs(self.B))
 
     @property
@@ -204,7 +202,8 @@ class BlockDiagonal(System):
         if self.batch_shape:
             raise DimensionError(f"to_lti takes one system, not a batch of shape {self.batch_shape}.")
         B, C, D = (to_numpy(x) for x in (self.B, self.C, self.D))
-        return LTI(scipy.linalg.block_diag(*to_numpy(self.blocks)) if self.order else np.zeros((0, 0)), B, C, D, dt=self.dt)
+        A: Any = scipy.linalg.block_diag(*to_numpy(self.blocks)) if self.order else np.zeros((0, 0))
+        return LTI(A, B, C, D, dt=self.dt)
 
     def __neg__(self) -> Self:
         return replace(self, C=-self.C, D=-self.D)
@@ -220,11 +219,10 @@ class BlockDiagonal(System):
 
     def __repr__(self) -> str:
         q, s = self.blocks.shape[-3:-1]
-        return f"<BlockDiagonal order {self.order} ({q} blocks of {s}), {self.n_inputs} inputs, {self.n_outputs} outputs, dt={self.dt:g}>"
+        return f"<BlockDiagonal order {self.order} ({q} blocks of {s}), {self.signals}>"
 
 
 def _diagonal_blocks(X: Array, s: int) -> Array:
     xp = namespace(X)
     blocks = to_blocks(X, s)
     return xp.stack([blocks[..., i, i, :, :] for i in range(blocks.shape[-4])], axis=-3)
-

@@ -36,7 +36,9 @@ def as_system(obj: Any) -> System:
     """
     if isinstance(obj, System):
         return obj
-    if isinstance(obj, tuple) and 3 <= len(obj) <= 5:
+    if type(obj) is tuple:
+        if not 3 <= len(obj) <= 5:
+            raise NotASystemError(f"a tuple (A, B, C[, D[, E]]) has 3 to 5 matrices, not {len(obj)}.")
         return LTI(*obj)
     if all(hasattr(obj, name) for name in "ABCD"):
         return LTI(obj.A, obj.B, obj.C, obj.D, getattr(obj, "E", None), dt=_time_step(obj))

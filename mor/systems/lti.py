@@ -179,8 +179,8 @@ class LTI(System):
         """
         sys = self.explicit
         if sys.order == 0:
-            empty = np.zeros(0, dtype=complex)
-            return Modal(empty, np.zeros((0, self.n_inputs), complex), np.zeros((self.n_outputs, 0), complex), self.D, dt=self.dt)
+            B, C = sys.B.astype(complex), sys.C.astype(complex)
+            return Modal(np.zeros(0, dtype=complex), B, C, self.D, dt=self.dt)
         poles, vectors = np.linalg.eig(sys.A)
         poles, vectors = poles.astype(complex), vectors.astype(complex)
         condition = np.linalg.cond(vectors)
@@ -191,9 +191,9 @@ class LTI(System):
             )
         B, C = np.linalg.solve(vectors, sys.B.astype(complex)), sys.C @ vectors
         B, C = _balance_modes(B, C)
-        upper, single = poles.imag > 0, poles.imag == 0
-        B = np.concatenate([B[upper], B[single].real])
-        C = np.concatenate([2 * C[:, upper], C[:, single].real], axis=1)
+        upper, single = np.imag(poles) > 0, np.imag(poles) == 0
+        B = np.concatenate([B[upper], np.real(B[single])])
+        C = np.concatenate([2 * C[:, upper], np.real(C[:, single])], axis=1)
         return Modal(np.concatenate([poles[upper], poles[single]]), B, C, self.D, dt=self.dt)
 
     def __neg__(self) -> Self:
@@ -202,11 +202,11 @@ class LTI(System):
     def __add__(self, other: System) -> System:
         check_same_signals(self, other)
         a, b = self.explicit, other.to_lti().explicit
-        A = scipy.linalg.block_diag(a.A, b.A)
+        A: Any = scipy.linalg.block_diag(a.A, b.A)
         return LTI(A, np.vstack([a.B, b.B]), np.hstack([a.C, b.C]), a.D + b.D, dt=self.dt)
 
     def __repr__(self) -> str:
-        return f"<LTI order {self.order}, {self.n_inputs} inputs, {self.n_outputs} outputs, dt={self.dt:g}>"
+        return f"<LTI order {self.order}, {self.signals}>"
 
 
 def _balance_modes(B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -252,5 +252,5 @@ def _reachable_factor(A: np.ndarray, B: np.ndarray, dt: float, horizon: float | 
         evolution = scipy.linalg.lu_solve(away, shift * np.eye(len(A)) + A)
         return stein_factor(_DenseEvolution(evolution), np.sqrt(2 * shift) * scipy.linalg.lu_solve(away, B))
     return lyapunov_horizon_factor(
-        lambda t: _DenseEvolution(scipy.linalg.expm(A * t)), np.linalg.norm(A, 1), B, horizon
+        lambda t: _DenseEvolution(scipy.linalg.expm(A * t)), float(np.linalg.norm(A, 1)), B, horizon
     )

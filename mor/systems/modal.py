@@ -213,9 +213,7 @@ class Modal(System):
             evolution = _ModalEvolution((shift + self.poles) / (shift - self.poles))
             return stein_factor(evolution, _real_rows(self.B * scale[..., :, None]))
         fastest = float(xp.max(xp.abs(self.poles))) if self.n_modes else 0.0
-        return lyapunov_horizon_factor(
-            lambda t: _ModalEvolution(xp.exp(self.poles * t)), fastest, B, horizon
-        )
+        return lyapunov_horizon_factor(lambda t: _ModalEvolution(xp.exp(self.poles * t)), fastest, B, horizon)
 
     @property
     def output_factor_matrix(self) -> Array:
@@ -332,7 +330,7 @@ class Modal(System):
 
     def __repr__(self) -> str:
         batch = f"batch {self.batch_shape}, " if self.batch_shape else ""
-        return f"<Modal {batch}order {self.order} ({self.n_modes} modes), {self.n_inputs} inputs, {self.n_outputs} outputs, dt={self.dt:g}>"
+        return f"<Modal {batch}order {self.order} ({self.n_modes} modes), {self.signals}>"
 
 
 @dataclass(frozen=True)
@@ -371,9 +369,7 @@ def _real_rows(B: Array) -> Array:
 
 
 def _as_complex(system: Modal) -> Modal:
-    return replace(
-        system, poles=to_complex(system.poles), B=to_complex(system.B), C=to_complex(system.C)
-    )
+    return replace(system, poles=to_complex(system.poles), B=to_complex(system.B), C=to_complex(system.C))
 
 
 def _cayley_shift(poles: Array) -> float:

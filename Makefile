@@ -1,0 +1,50 @@
+# Each target makes .venv with what it needs, once, and runs. Python 3.11+ and make suffice.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH ?= torch==2.13.0
+
+# Workers for the tests; one thread each, so that linear algebra does not fight itself.
+WORKERS ?= 2
+SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: demo test lint docs bench clean
+
+demo: $(VENV)/.core
+	$(BIN)/mor demo
+
+test: $(VENV)/.dev
+	$(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/run.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(BIN)/python
+	$(PIP) -e .
+	touch $@
+
+# The CPU build of torch where an index offers one; the pinned version keeps runs comparable.
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) "$(TORCH)"
+	$(PIP) -e ".[torch,jax,control,dev]" s5-pytorch lru-pytorch
+	touch $@ $(VENV)/.core
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.dev
+	$(PIP) -e ".[docs]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist site .pytest_cache .hypothesis .ruff_cache
