@@ -1,6 +1,7 @@
 """Model order reduction of linear systems, and compression of state-space networks."""
 
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
+from mor.analysis.norms import h2_error, h2_norm
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
 from mor.reduction.result import Reduction
@@ -20,6 +21,8 @@ __all__ = [
     "as_system",
     "balanced_truncation",
     "gramians",
+    "h2_error",
+    "h2_norm",
     "hankel_nuclear_norm",
     "hankel_singular_values",
 ]

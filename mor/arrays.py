@@ -8,6 +8,7 @@ JAX's stands here and nowhere else.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -86,6 +87,16 @@ def detach(x: Array) -> Array:
     return x
 
 
+def is_numpy(x: Array) -> bool:
+    """Whether `x` is NumPy's."""
+    return compat.is_numpy_array(x)
+
+
+def is_jax(x: Array) -> bool:
+    """Whether `x` is JAX's."""
+    return compat.is_jax_array(x)
+
+
 def is_concrete(x: Array) -> bool:
     """Whether values of `x` may steer Python's control flow.
 
@@ -99,7 +110,7 @@ def is_concrete(x: Array) -> bool:
     if compat.is_torch_array(x):
         import torch
 
-        return not torch._C._functorch.is_functorch_wrapped_tensor(x)
+        return torch._C._functorch.peek_interpreter_stack() is None
     return True
 
 
@@ -161,6 +172,14 @@ def scan(
         carry, out = step(carry)
         outs.append(out)
     return xp.stack(outs) if outs else xp.zeros((0,), dtype=real_dtype(probe))
+
+
+def threads() -> int:
+    """Threads to use: what OMP_NUM_THREADS grants, else the cores of this process."""
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    if granted.isdigit() and int(granted) > 0:
+        return int(granted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def split_constant(x: Array) -> float:

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from mor.arrays import Array, astype_like, detach, eps, is_concrete, namespace
+import numpy as np
+
+from mor.arrays import (
+    Array,
+    astype_like,
+    detach,
+    device_kwargs,
+    eps,
+    is_concrete,
+    is_jax,
+    is_numpy,
+    namespace,
+    threads,
+)
 from mor.equations.definite import definite_factor
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -70,7 +84,7 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None) -> Array:
 
     Notes
     -----
-    Cost for k modes with m inputs: about ``16 k^2 m + 30 k^3`` flops, most of it one SVD.
+    Cost for k modes with m inputs: about ``8 k^2 m + 40 k^3`` flops, most of it one SVD.
     Equals MATLAB's ``hsvd``, SLICOT's ``AB09AD``.
 
     Examples
@@ -82,13 +96,19 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None) -> Array:
     system = as_system(sys)
     if horizon is None:
         system.require_stable("a Hankel singular value")
-    Zc, Zo = system.detached().factors(horizon=horizon)
-    values = _singular_values(Zo, Zc)
+    constant = system.detached()
+    slices = constant.split(threads()) if is_numpy(constant.output_factor_matrix) else [constant]
+    if len(slices) == 1:
+        values = _singular_values(constant, horizon)
+    else:
+        with ThreadPoolExecutor(len(slices)) as pool:
+            values = np.concatenate(list(pool.map(lambda part: _singular_values(part, horizon), slices)))
     return astype_like(values, system.output_factor_matrix)
 
 
-def _singular_values(Zo: Array, Zc: Array) -> Array:
+def _singular_values(system: System, horizon: float | None) -> Array:
     """Singular values of ``Zo^T Zc``, filled up with zeros to the number of states."""
+    Zc, Zo = system.factors(horizon=horizon)
     xp = namespace(Zo)
     n = Zo.shape[-2]
     product = xp.matrix_transpose(Zo) @ Zc
@@ -96,8 +116,8 @@ def _singular_values(Zo: Array, Zc: Array) -> Array:
     missing = n - values.shape[-1]
     if missing <= 0:
         return values[..., :n]
-    fill = xp.zeros_like(product[..., :1, :1])[..., 0]
-    return xp.concat([values, xp.broadcast_to(fill, (*values.shape[:-1], missing))], axis=-1)
+    fill = xp.zeros((*values.shape[:-1], missing), dtype=values.dtype, **device_kwargs(values))
+    return xp.concat([values, fill], axis=-1)
 
 
 def hankel_nuclear_norm(sys: Any) -> Array:
@@ -174,9 +194,7 @@ def _differentiates(system: System) -> bool:
     flags = [getattr(x, "requires_grad", None) for x in fields if x is not None]
     if any(flag is not None for flag in flags):
         return any(flags) or not is_concrete(system.output_factor_matrix)
-    import array_api_compat as compat
-
-    return compat.is_jax_array(system.output_factor_matrix)
+    return is_jax(system.output_factor_matrix)
 
 
 def _pairing(gradient: Array, difference: Array, batch_axes: int) -> Array:
@@ -205,7 +223,11 @@ def _careful_weights(system: System) -> _Weights:
     """From Gramian factors; Hankel singular values in the noise get no weight."""
     Zc, Zo = system.factors()
     xp = namespace(Zc)
-    U, values, Vt = xp.linalg.svd(xp.matrix_transpose(Zo) @ Zc, full_matrices=False)
+    product = xp.matrix_transpose(Zo) @ Zc
+    if 0 in product.shape[-2:]:
+        nothing = Zc[..., :0] @ xp.matrix_transpose(Zc[..., :0])
+        return xp.sum(nothing, axis=(-2, -1)), lambda: nothing, lambda: nothing
+    U, values, Vt = xp.linalg.svd(product, full_matrices=False)
     noise = Zc.shape[-2] * eps(Zc) * xp.max(values, axis=-1, keepdims=True)
     kept = values > noise
     scale = xp.where(kept, 0.5 / xp.where(kept, values, xp.ones_like(values)), xp.zeros_like(values))

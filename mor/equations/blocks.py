@@ -53,12 +53,11 @@ def pairwise_solve(blocks: Array, Q: Array, *, dt: float) -> Array:
     for length in blocks.shape[:-3]:
         batch *= length
     rows = max(1, _CHUNK_BYTES // max(1, 8 * batch * q * s**4))
-    solved = [
-        _solve_rows(
-            blocks[..., start : start + rows, :, :], blocks, rhs[..., start : start + rows, :, :, :], dt
-        )
-        for start in range(0, q, rows)
-    ]
+    solved = []
+    for start in range(0, q, rows):
+        stop = min(start + rows, q)
+        left, Q_rows = blocks[..., start:stop, :, :], rhs[..., start:stop, :, :, :]
+        solved.append(_solve_rows(left, blocks, Q_rows, dt))
     return from_blocks(xp.concat(solved, axis=-4)) if solved else Q
 
 

@@ -3,9 +3,9 @@ r"""Pivoted Cholesky of a Cauchy-like Gramian that is never formed.
 The Schur complement of a Cauchy-like matrix is Cauchy-like: eliminating the pole
 :math:`\lambda_p` multiplies row i of the generator B, along :math:`w = b_p/|b_p|`, by the
 all-pass value :math:`f_i = (\lambda_i-\lambda_p)/(1-\lambda_i\bar\lambda_p)`, in continuous
-time :math:`(\lambda_i-\lambda_p)/(\lambda_i+\bar\lambda_p)`. Poles are eliminated with
-their conjugates, which keeps the factor real. One input needs no subtraction at all, so
-that tiny Hankel singular values keep high relative accuracy.
+time :math:`(\lambda_i-\lambda_p)/(\lambda_i+\bar\lambda_p)`. One input needs no subtraction
+at all, so that tiny Hankel singular values keep high relative accuracy; there poles are
+eliminated with their conjugates, which keeps the factor real.
 
 Source: factorisation of Cauchy-like matrices by generators (Gohberg, Kailath and
 Olshevsky 1995), in all-pass form. Array API; leading axes are a batch.
@@ -18,6 +18,7 @@ from typing import Any
 
 from mor.arrays import Array, conj, eps, is_complex, is_concrete, namespace, real, scan
 from mor.equations.cauchy import boundary_distance, denominators
+from mor.equations.doubling import compress
 
 
 def factor(poles: Array, B: Array, *, dt: float) -> Array:
@@ -31,24 +32,41 @@ def factor(poles: Array, B: Array, *, dt: float) -> Array:
 
     Returns
     -------
-    Z : array (..., n, r), n = 2k in the coordinates ``[Re z; Im z]`` (k for real data).
-        Columns come in order of their pivots. Concrete arrays end early where the rest is
-        round-off; under tracing r = n, filled with zero columns.
+    Z : array (..., n, r), n = 2k in the coordinates ``[Re z; Im z]`` (k for real data),
+        r <= n. Concrete arrays end early where the rest is round-off.
 
     Notes
     -----
     Cost ``O(n m)`` a column.
     """
-    distance = boundary_distance(poles, dt)
-    pivots = namespace(B).sum(real(B * conj(B)), axis=-1) / distance
+    xp = namespace(B)
     if not is_complex(B):
-        step, start = _single_step(poles, distance, dt), (B, pivots)
-    elif B.shape[-1] == 1:
-        step, start = _paired_step_one_input(poles, distance, dt), (B[..., 0], pivots)
-    else:
-        step, start = _paired_step(poles, distance, dt), (B, conj(B), pivots)
-    columns = scan(step, start, poles.shape[-1], _exhausted(pivots, B))
+        return _eliminate_all(poles, B, dt)
+    if B.shape[-1] == 1:
+        return _eliminate_pairs(poles, B[..., 0], dt)
+    closed = xp.concat([poles, conj(poles)], axis=-1)
+    Z = _eliminate_all(closed, xp.concat([B, conj(B)], axis=-2), dt)
+    k = poles.shape[-1]
+    upper, lower = Z[..., :k, :], Z[..., k:, :]
+    Z = xp.concat([(upper + lower) / 2, (upper - lower) * -0.5j], axis=-2)
+    return compress(xp.concat([xp.real(Z), xp.imag(Z)], axis=-1))
+
+
+def _eliminate_all(poles: Array, B: Array, dt: float) -> Array:
+    """Z with ``Z Z^H = (B B^H) / denominators``, largest pivot first."""
+    distance = boundary_distance(poles, dt)
+    start = (B, namespace(B).sum(real(B * conj(B)), axis=-1) / distance)
+    columns = scan(_step(poles, distance, dt), start, poles.shape[-1], _exhausted(start[1], B))
     return _side_by_side(columns, B)
+
+
+def _eliminate_pairs(poles: Array, b: Array, dt: float) -> Array:
+    """The same, real, for one input and conjugate poles: pair by pair."""
+    xp = namespace(b)
+    distance = boundary_distance(poles, dt)
+    start = (b, real(b * conj(b)) / distance)
+    columns = scan(_paired_step(poles, distance, dt), start, poles.shape[-1], _exhausted(start[1], b))
+    return _side_by_side(columns, xp.concat([real(b), real(b)], axis=-1)[..., None])
 
 
 def _exhausted(start: Array, B: Array) -> Callable[[Any], bool] | None:
@@ -57,19 +75,18 @@ def _exhausted(start: Array, B: Array) -> Callable[[Any], bool] | None:
     A pivot is a squared column norm: below ``eps^2`` of the largest at the start, what is
     left changes no Hankel singular value by more than ``eps`` times the factors' norms.
     """
-    if not is_concrete(B) or B.shape[-2] == 0:
+    if not is_concrete(B) or start.shape[-1] == 0:
         return None
     xp = namespace(B)
     floor = eps(B) ** 2 * xp.max(start, axis=-1)
     return lambda carry: not bool(xp.any(xp.max(carry[-1], axis=-1) > floor))
 
 
-def _side_by_side(columns: Array, B: Array) -> Array:
-    """Step outputs ``(r, ..., n, c)`` to one factor ``(..., n, r c)``."""
-    xp = namespace(B)
+def _side_by_side(columns: Array, like: Array) -> Array:
+    """Step outputs ``(r, ..., n, c)`` to one factor ``(..., n, r c)``; `like` is (..., n, *)."""
+    xp = namespace(like)
     if columns.ndim == 1:
-        rows = [real(B)] * (2 if is_complex(B) else 1)
-        return xp.concat(rows, axis=-2)[..., :0]
+        return like[..., :0]
     stacked = xp.permute_dims(columns, (*range(1, columns.ndim - 1), 0, columns.ndim - 1))
     return xp.reshape(stacked, (*stacked.shape[:-2], -1))
 
@@ -92,68 +109,37 @@ def _inverse_or_zero(x: Array) -> Array:
     return xp.where(ok, 1 / xp.where(ok, x, xp.ones_like(x)), xp.zeros_like(x))
 
 
-def _eliminate(
-    rows: list[Array], poles: list[Array], at: int, index: Array, distance: Array, dt: float
-) -> tuple[list[Array], list[Array]]:
-    """One pivot: its column on every group of rows, and the rows' generators after it.
-
-    ``rows`` are the generators of ``poles``, group by group (the poles, their conjugates);
-    the pivot is entry `index` of group `at`.
-    """
-    xp = namespace(rows[0])
-    b, pole = _row(rows[at], index), _entry(poles[at], index)
-    norm = xp.sqrt(xp.sum(real(b * conj(b)), axis=-1, keepdims=True))
-    w = b * _inverse_or_zero(norm)
-    scale = xp.sqrt(_entry(distance, index))
-    sign = 1.0 if dt else -1.0
-    columns, updated = [], []
-    for group, own in zip(rows, poles, strict=True):
-        below = 1 / denominators(own, pole, dt=dt, distance=distance)[..., 0]
-        along = (group @ conj(w)[..., :, None])[..., 0]
-        columns.append(along * below * scale)
-        all_pass = sign * (own - pole) * below
-        if group.shape[-1] == 1:
-            all_pass = xp.where(norm > 0, all_pass, xp.ones_like(all_pass))
-            updated.append(group * all_pass[..., None])
-        else:
-            updated.append(group + ((all_pass - 1) * along)[..., :, None] * w[..., None, :])
-    return columns, updated
-
-
-def _single_step(poles: Array, distance: Array, dt: float) -> Callable[[Any], Any]:
-    """Real poles: one pivot, one column."""
+def _step(poles: Array, distance: Array, dt: float) -> Callable[[Any], Any]:
+    """One pivot: its column, and the generators of what is left."""
     xp = namespace(poles)
+    sign = 1.0 if dt else -1.0
 
     def step(carry: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
         B, pivots = carry
         index = xp.argmax(pivots, axis=-1)
-        (column,), (B,) = _eliminate([B], [poles], 0, index, distance, dt)
-        return (B, xp.sum(B * B, axis=-1) / distance), column[..., :, None]
+        b, pole = _row(B, index), _entry(poles, index)
+        norm = xp.sqrt(xp.sum(real(b * conj(b)), axis=-1, keepdims=True))
+        w = b * _inverse_or_zero(norm)
+        below = 1 / denominators(poles, pole, dt=dt, distance=distance)[..., 0]
+        along = (B @ conj(w)[..., :, None])[..., 0]
+        column = along * below * xp.sqrt(_entry(distance, index))
+        all_pass = sign * (poles - pole) * below
+        if B.shape[-1] == 1:
+            B = B * xp.where(norm > 0, all_pass, xp.ones_like(all_pass))[..., None]
+        else:
+            B = B + ((all_pass - 1) * along)[..., :, None] * w[..., None, :]
+        pivots = xp.sum(real(B * conj(B)), axis=-1) / distance
+        return (B, pivots), column[..., :, None]
 
     return step
 
 
 def _paired_step(poles: Array, distance: Array, dt: float) -> Callable[[Any], Any]:
-    """Complex poles: a pivot and its conjugate, two columns in real coordinates."""
-    xp = namespace(poles)
-    groups = [poles, conj(poles)]
-
-    def step(carry: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array, Array], Array]:
-        upper, lower, pivots = carry
-        index = xp.argmax(pivots, axis=-1)
-        first, rows = _eliminate([upper, lower], groups, 0, index, distance, dt)
-        second, (upper, lower) = _eliminate(rows, groups, 1, index, distance, dt)
-        pivots = xp.sum(real(upper * conj(upper)), axis=-1) / distance
-        return (upper, lower, pivots), _real_columns(first, second, index)
-
-    return step
-
-
-def _paired_step_one_input(poles: Array, distance: Array, dt: float) -> Callable[[Any], Any]:
     """One input: conjugate poles keep conjugate generators, so half the rows suffice.
 
     With the values f, h of the pivot's all-pass factor on the poles and on their
-    conjugates, both eliminations together multiply row i by ``f_i conj(h_i)``.
+    conjugates, both eliminations together multiply row i by ``f_i conj(h_i)``. A real pole
+    is its own conjugate: nothing is left of it for the second.
     """
     xp = namespace(poles)
     mirrored = conj(poles)
@@ -172,9 +158,10 @@ def _paired_step_one_input(poles: Array, distance: Array, dt: float) -> Callable
         first = [b * below * w, conj(b) * across * w]
         upper, lower = b * f, conj(b) * h
         own = _entry(lower, index)
-        w = conj(own) * (_inverse_or_zero(xp.abs(own)) * scale)
+        rest = xp.abs(own)
+        w = conj(own) * (_inverse_or_zero(rest) * scale)
         second = [upper * conj(across) * w, lower * conj(below) * w]
-        b = xp.where(size > 0, upper * conj(h), b)
+        b = xp.where(size > 0, upper * xp.where(rest > 0, conj(h), xp.ones_like(h)), b)
         return (b, real(b * conj(b)) / distance), _real_columns(first, second, index)
 
     return step

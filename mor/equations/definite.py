@@ -21,7 +21,7 @@ def definite_factor(P: Array) -> Array | None:
     """
     xp = namespace(P)
     diagonal = xp.linalg.diagonal(P)
-    if not bool(xp.all(diagonal > 0)):
+    if P.shape[-1] == 0 or not bool(xp.all(diagonal > 0)):
         return None
     L = _cholesky(P)
     if L is None:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
-from mor.arrays import Array, eps, is_concrete, namespace
+from mor.arrays import Array, eps, is_concrete, is_numpy, namespace
 
 #: Rounds after which even a radius of ``1 - 1e-16`` has decayed below round-off.
 _MAX_ROUNDS = 64
@@ -51,7 +51,7 @@ def stein_factor(A: Evolution, B: Array, *, horizon: int | None = None) -> Array
     """
     if horizon is None:
         return _infinite(A, B)
-    total, block, terms = None, _compress(B), int(horizon)
+    total, block, terms = None, compress(B), int(horizon)
     while terms:
         if terms & 1:
             total = block if total is None else _join(block, A.apply(total))
@@ -90,7 +90,7 @@ def lyapunov_horizon_factor(
 
 def _infinite(A: Evolution, B: Array) -> Array:
     xp = namespace(B)
-    Z, concrete = _compress(B), is_concrete(B)
+    Z, concrete = compress(B), is_concrete(B)
     for _ in range(_MAX_ROUNDS):
         later = A.apply(Z)
         if concrete and bool(xp.all(_size(later) <= eps(B) * _size(Z))):
@@ -105,13 +105,16 @@ def _size(Z: Array) -> Array:
 
 
 def _join(first: Array, second: Array) -> Array:
-    return _compress(namespace(first).concat([first, second], axis=-1))
+    return compress(namespace(first).concat([first, second], axis=-1))
 
 
-def _compress(Z: Array) -> Array:
+def compress(Z: Array) -> Array:
     """The same ``Z Z^T`` in at most n columns."""
     n, columns = Z.shape[-2:]
     if columns <= n:
         return Z
     xp = namespace(Z)
+    if is_numpy(Z):
+        R: Any = np.linalg.qr(Z.mT, mode="r")
+        return R.mT
     return xp.matrix_transpose(xp.linalg.qr(xp.matrix_transpose(Z)).R)

@@ -42,7 +42,7 @@ def balanced_truncation(
     tol : upper limit on the error bound; the smallest order that meets it is taken. With
         neither `order` nor `tol`, nothing but round-off is removed (a minimal realisation).
     horizon : end time or number of steps: time-limited balanced truncation. It has no
-        error bound and may lose stability, which is then an error.
+        error bound and may lose stability; ``diagnostics`` then says so.
 
     Returns
     -------
@@ -53,10 +53,10 @@ def balanced_truncation(
     Raises
     ------
     UnstableSystemError
-        If the system is not strictly stable and `horizon` is None, or the reduced system
-        is not.
+        If the system is not strictly stable and `horizon` is None.
     ReductionError
-        If `order` or `tol` make no sense, or the result cannot be diagonalised.
+        If `order` or `tol` make no sense, the result cannot be diagonalised, or `order`
+        splits equal Hankel singular values so that stability is lost.
 
     Notes
     -----
@@ -112,9 +112,14 @@ def _reduce(system: System, order: int | None, tol: float | None, horizon: float
         diagnostics["note"] = f"only {minimal} of {n} states stand above round-off; asked for {order}"
     if tol is not None and 2 * float(np.sum(hsv[r:])) > tol:
         diagnostics["note"] = f"tol={tol:g} is below round-off; all {minimal} states above it are kept"
-    if r and not reduced.is_stable:
-        reduced.require_stable(f"the order-{r} result of balanced truncation (try another order); it")
     bounded = horizon is None
+    if not reduced.is_stable:
+        if bounded:
+            raise ReductionError(
+                f"the result of order {r} is not stable: Hankel singular values {r} and {r + 1} "
+                f"({hsv[r - 1]:.3e}, {hsv[min(r, n - 1)]:.3e}) cannot be told apart; take another order."
+            )
+        diagnostics["note"] = "not stable: time-limited balanced truncation does not promise it"
     return Reduction(
         system=reduced,
         order=r,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -54,9 +54,21 @@ class System(ABC):
         """Shape of the batch of independent systems; empty for a single one."""
         return ()
 
+    def split(self, parts: int) -> Sequence[System]:
+        """About `parts` slices of the batch, in order; one where there is none to slice."""
+        return [self]
+
     @abstractmethod
+    def controllability_factor(self, *, horizon: float | None = None) -> Array:
+        """Zc, real, with the controllability Gramian ``Zc Zc^T``."""
+
+    @abstractmethod
+    def observability_factor(self, *, horizon: float | None = None) -> Array:
+        """Zo, real, with the observability Gramian ``Zo Zo^T``."""
+
     def factors(self, *, horizon: float | None = None) -> tuple[Array, Array]:
-        """``(Zc, Zo)``, real: controllability Gramian Zc Zc^T, observability Zo Zo^T."""
+        """``(Zc, Zo)``."""
+        return self.controllability_factor(horizon=horizon), self.observability_factor(horizon=horizon)
 
     @abstractmethod
     def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:

@@ -124,12 +124,12 @@ class BlockDiagonal(System):
         P = pairwise_solve(self.blocks, self.B @ t(self.B), dt=self.dt)
         return (P + t(P)) / 2
 
-    def factors(self, *, horizon: float | None = None) -> tuple[Array, Array]:
-        horizon = check_horizon(horizon, self.dt)
-        Zc, Zo = (side._reachable_factor(horizon) for side in (self, self.dual()))
-        return Zc, Zo
+    def observability_factor(self, *, horizon: float | None = None) -> Array:
+        return self.dual().controllability_factor(horizon=horizon)
 
-    def _reachable_factor(self, horizon: float | None) -> Array:
+    def controllability_factor(self, *, horizon: float | None = None) -> Array:
+        """Formed and factored where P is safely definite, else by doubling."""
+        horizon = check_horizon(horizon, self.dt)
         if horizon is None and is_concrete(self.B):
             quick = definite_factor(self._reachable_gramian(None))
             if quick is not None:

@@ -21,7 +21,8 @@ def as_system(obj: Any) -> System:
         * anything with attributes ``A, B, C, D`` and optionally ``E`` and ``dt``: a
           python-control or scipy.signal state space. ``dt`` of None means continuous,
           True (a discrete system of unspecified step) means a step of 1;
-        * anything with a method ``to_ss`` (scipy.signal transfer functions).
+        * anything with a method ``to_ss``: transfer functions of scipy.signal and
+          python-control.
 
     Raises
     ------
@@ -46,8 +47,7 @@ def as_system(obj: Any) -> System:
         return as_system(obj.to_ss())
     raise NotASystemError(
         f"{type(obj).__name__} is not a linear time-invariant system: give a mor system, a tuple "
-        "(A, B, C[, D[, E]]), or an object with A, B, C, D (a transfer function of "
-        "python-control: control.ss(it))."
+        "(A, B, C[, D[, E]]), or an object with A, B, C, D or to_ss()."
     )
 
 

@@ -104,12 +104,15 @@ class LTI(System):
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
         return np.asarray(np.linalg.eigvals(self.explicit.A), dtype=complex)
 
-    def factors(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Gramian factors of the explicit form, by doubling (:mod:`mor.equations.doubling`)."""
+    def controllability_factor(self, *, horizon: float | None = None) -> np.ndarray:
+        """Of the explicit form, by doubling (:mod:`mor.equations.doubling`)."""
         horizon = check_horizon(horizon, self.dt)
-        sys = self.explicit
-        controllable = _reachable_factor(sys.A, sys.B, sys.dt, horizon)
-        return controllable, _reachable_factor(sys.A.T, sys.C.T, sys.dt, horizon)
+        return _reachable_factor(self.explicit.A, self.explicit.B, self.dt, horizon)
+
+    def observability_factor(self, *, horizon: float | None = None) -> np.ndarray:
+        """Of the explicit form, by doubling."""
+        horizon = check_horizon(horizon, self.dt)
+        return _reachable_factor(self.explicit.A.T, self.explicit.C.T, self.dt, horizon)
 
     def gramians(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         Zc, Zo = self.factors(horizon=horizon)

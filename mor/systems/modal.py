@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -158,16 +159,13 @@ class Modal(System):
     def _cauchy(self, side: Modal, horizon: float | None) -> cauchy.CauchyGramian:
         return cauchy.gramian(side.poles, side.B, dt=self.dt, horizon=horizon)
 
-    def factors(self, *, horizon: float | None = None) -> tuple[Array, Array]:
-        horizon = check_horizon(horizon, self.dt)
-        return self._reachable_factor(horizon), self.dual()._reachable_factor(horizon)
-
-    def _reachable_factor(self, horizon: float | None) -> Array:
+    def controllability_factor(self, *, horizon: float | None = None) -> Array:
         """Formed and factored where P is safely definite, else never formed.
 
         With few inputs P is as good as never safely definite: its eigenvalues decay with
         the number of states an input.
         """
+        horizon = check_horizon(horizon, self.dt)
         many = self.n_inputs >= _MANY_INPUTS
         if is_concrete(self.B) and (many or horizon is not None):
             quick = self._quick_factor(horizon)
@@ -176,6 +174,9 @@ class Modal(System):
         if horizon is None and not (many and is_concrete(self.B)):
             return cauchy_factor(self.poles, self.B, dt=self.dt)
         return self._doubling_factor(horizon)
+
+    def observability_factor(self, *, horizon: float | None = None) -> Array:
+        return self.dual().controllability_factor(horizon=horizon)
 
     def _quick_factor(self, horizon: float | None) -> Array | None:
         if self.batch_shape == () and is_complex(self.poles) and self._one_state_modes.any():
@@ -202,7 +203,7 @@ class Modal(System):
         return xp.take(L, xp.asarray(back, **device_kwargs(L)), axis=0) * mask[:, None]
 
     def _doubling_factor(self, horizon: float | None) -> Array:
-        B = _real_rows(self.B)
+        B = cauchy.real_rows(self.B)
         if self.dt:
             steps = None if horizon is None else int(horizon)
             return stein_factor(_ModalEvolution(self.poles), B, horizon=steps)
@@ -211,7 +212,7 @@ class Modal(System):
             shift = _cayley_shift(self.poles)
             scale = (2.0 * shift) ** 0.5 / (shift - self.poles)
             evolution = _ModalEvolution((shift + self.poles) / (shift - self.poles))
-            return stein_factor(evolution, _real_rows(self.B * scale[..., :, None]))
+            return stein_factor(evolution, cauchy.real_rows(self.B * scale[..., :, None]))
         fastest = float(xp.max(xp.abs(self.poles))) if self.n_modes else 0.0
         return lyapunov_horizon_factor(lambda t: _ModalEvolution(xp.exp(self.poles * t)), fastest, B, horizon)
 
@@ -228,7 +229,7 @@ class Modal(System):
         W, V = to_numpy(left), to_numpy(right)
         poles = to_numpy(self.poles)
         evolved = to_numpy(_ModalEvolution(self.poles).apply(namespace(self.B).asarray(right)))
-        B = to_numpy(_real_rows(self.B))
+        B = to_numpy(cauchy.real_rows(self.B))
         C = to_numpy(self.output_factor_matrix)
         if poles.ndim != 1:
             raise DimensionError("project takes one system at a time, not a batch.")
@@ -254,6 +255,14 @@ class Modal(System):
             raise DimensionError("a single system has no batch to index.")
         poles, B, C, D = (x[index] for x in (self.poles, self.B, self.C, self.D))
         return replace(self, poles=poles, B=B, C=C, D=D)
+
+    def split(self, parts: int) -> list[Modal]:
+        length = self.batch_shape[0] if self.batch_shape else 0
+        parts = min(parts, length)
+        if parts < 2:
+            return [self]
+        ends = [round(i * length / parts) for i in range(parts + 1)]
+        return [self[a:b] for a, b in itertools.pairwise(ends)]
 
     def evaluate(self, s: complex | Array) -> Array:
         xp = namespace(self.B)
@@ -302,7 +311,7 @@ class Modal(System):
         if self.batch_shape:
             raise DimensionError(f"to_lti takes one system, not a batch of shape {self.batch_shape}.")
         poles = to_numpy(self.poles)
-        B, C = to_numpy(_real_rows(self.B)), to_numpy(self.output_factor_matrix)
+        B, C = to_numpy(cauchy.real_rows(self.B)), to_numpy(self.output_factor_matrix)
         if not is_complex(self.poles):
             return LTI(np.diag(poles), B, C, to_numpy(self.D), dt=self.dt)
         a, b = np.diag(poles.real), np.diag(poles.imag)
@@ -358,14 +367,6 @@ def _common_kind(xp: Any, *arrays: Array) -> tuple[Array, ...]:
     if not xp.isdtype(dtype, ("real floating", "complex floating")):
         dtype = xp.float64
     return tuple(x if x.dtype == dtype else xp.astype(x, dtype) for x in arrays)
-
-
-def _real_rows(B: Array) -> Array:
-    """B in the coordinates ``[Re z; Im z]``."""
-    if not is_complex(B):
-        return B
-    xp = namespace(B)
-    return xp.concat([xp.real(B), xp.imag(B)], axis=-2)
 
 
 def _as_complex(system: Modal) -> Modal:

@@ -1,0 +1,61 @@
+"""Side-by-side timing: both contestants in one process, runs interleaved, medians."""
+
+import os
+
+#: Set before NumPy loads, so that every library gets the same threads.
+THREADS = 2
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = str(THREADS)
+
+import json  # noqa: E402
+import statistics  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from typing import Any  # noqa: E402
+
+
+def race(contestants: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of `repeats` runs of each, interleaved, after one run of each to warm up."""
+    for run in contestants.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(repeats):
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def report(title: str, times: dict[str, list[float]], facts: dict[str, Any], goals: dict[str, str]) -> None:
+    """Print one JSON object: medians, ranges, ratios to the first contestant, facts."""
+    first = next(iter(times))
+    ours = statistics.median(times[first])
+    rows = [
+        {
+            "name": name,
+            "median": statistics.median(values),
+            "low": min(values),
+            "high": max(values),
+            "ratio": statistics.median(values) / ours,
+            "goal": goals.get(name, ""),
+        }
+        for name, values in times.items()
+    ]
+    json.dump({"title": title, "rows": rows, "facts": facts}, sys.stdout)
+    sys.stdout.write("\n")
+
+
+def random_modal(rng: Any, k: int, m: int, p: int, batch: tuple[int, ...] = ()) -> Any:
+    """A random discrete modal system: radii in [0.5, 0.99], all phases."""
+    import numpy as np
+
+    import mor
+
+    def normal(*shape: int) -> Any:
+        return rng.standard_normal((*batch, *shape)) + 1j * rng.standard_normal((*batch, *shape))
+
+    radius = np.sqrt(rng.uniform(0.5**2, 0.99**2, (*batch, k)))
+    poles = radius * np.exp(1j * rng.uniform(0, np.pi, (*batch, k)))
+    return mor.Modal(poles, normal(k, m), normal(p, k), dt=1.0)

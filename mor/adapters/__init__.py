@@ -1,0 +1,1 @@
+"""The outside world: checkpoints of trained networks, and other libraries."""

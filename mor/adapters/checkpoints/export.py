@@ -1,0 +1,183 @@
+"""From a reduced system to the tensors of a layer, checked by reading them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mor.adapters.checkpoints.dialect import Dialect, Stored, Tensors
+from mor.adapters.checkpoints.dtypes import widen
+from mor.arrays import to_complex, to_numpy
+from mor.errors import CheckpointError, NotFiniteError
+from mor.reduction.result import Reduction
+from mor.systems.modal import Modal
+
+#: Roundings of a parameter that an export may cost, before they are amplified.
+_ROUNDINGS = 8
+#: Above this error the type of the file is too coarse for the system, whatever the reason.
+_WORST_TOLERANCE = 0.05
+#: Pole of a mode that does nothing (its B and C are zero).
+_IDLE_POLE = 0.5
+_PROBES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """New tensors of one layer.
+
+    `error` is the largest deviation of the impulse response of what was stored, relative to the
+    largest response; `tolerance` is what it was held against.
+    """
+
+    tensors: dict[str, np.ndarray]
+    error: float
+    tolerance: float
+
+
+def modal_of(name: str, replacement: Any) -> Modal:
+    """The Modal in a replacement: a Reduction, a Modal, or what turns into one."""
+    system: Any = replacement.system if isinstance(replacement, Reduction) else replacement
+    if not isinstance(system, Modal) and hasattr(system, "to_modal"):
+        system = system.to_modal()
+    if not isinstance(system, Modal):
+        raise CheckpointError(f"layer {name!r} can be replaced by a Reduction or a Modal, not by {system!r}.")
+    poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))
+    return Modal(poles, B, C, to_numpy(system.D), dt=system.dt)
+
+
+def check_replacement(name: str, old: Modal, new: Modal) -> None:
+    """Raise unless `new` can stand where `old` stood.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    mine, theirs = ((x.batch_shape, x.n_inputs, x.n_outputs) for x in (new, old))
+    if mine != theirs:
+        raise CheckpointError(
+            f"layer {name!r} has batch {theirs[0]}, {theirs[1]} inputs and {theirs[2]} outputs; "
+            f"what is to replace it has batch {mine[0]}, {mine[1]} and {mine[2]}."
+        )
+    if new.dt != old.dt:
+        raise CheckpointError(f"layer {name!r} has dt={old.dt:g}; what is to replace it has dt={new.dt:g}.")
+    scale = float(np.max(np.abs(old.D), initial=0.0))
+    if np.max(np.abs(np.asarray(new.D) - old.D), initial=0.0) > 1e-9 * scale:
+        raise CheckpointError(
+            f"layer {name!r}: the feedthrough D has changed. The layer reads its updated state, so that "
+            "the error bound of a method that changes D does not hold for it; use one that keeps D."
+        )
+    modulus = np.abs(new.poles)
+    if np.any(modulus >= 1):
+        where = np.unravel_index(np.argmax(modulus), modulus.shape)
+        raise CheckpointError(
+            f"layer {name!r}: pole {new.poles[where]:.6g} at {[int(i) for i in where]} has modulus "
+            f"{modulus[where]:.9g} >= 1; an unstable layer is not written."
+        )
+
+
+def export(dialect: Dialect, tensors: Tensors, prefix: str, name: str, modal: Modal) -> Export:
+    """The tensors under `prefix` that make the layer `modal`.
+
+    Raises
+    ------
+    CheckpointError
+        If the dialect cannot hold the system, or the type of the file not accurately enough.
+    """
+    try:
+        new = dialect.write(tensors, prefix, modal)
+    except CheckpointError as error:
+        raise CheckpointError(f"layer {name!r}: {error}") from error
+    for key, x in new.items():
+        if not np.all(np.isfinite(widen(x))):
+            raise CheckpointError(f"layer {name!r}: {key} would not be finite in the type of the file.")
+    merged = {**tensors, **new}
+    try:
+        stored = dialect.read(merged, prefix)
+    except NotFiniteError as error:
+        raise CheckpointError(
+            f"layer {name!r} would not be finite in the type of the file: {error}"
+        ) from error
+    _check_stable(name, stored)
+    eps = Stored({field.name: tensors[prefix + field.name] for field in dialect.fields}).eps
+    error, tolerance = response_error(modal, stored, eps)
+    if error > tolerance:
+        raise CheckpointError(
+            f"layer {name!r}: what the file would hold deviates from the system by {error:.1e} of the "
+            f"largest response; {tolerance:.1e} is allowed. The type of its tensors is too coarse for these "
+            "poles."
+        )
+    return Export(new, error, tolerance)
+
+
+def _check_stable(name: str, stored: Modal) -> None:
+    if np.any(np.abs(stored.poles) >= 1):
+        raise CheckpointError(f"layer {name!r}: a pole rounds to modulus 1 in the type of the file.")
+
+
+def response_error(wanted: Modal, stored: Modal, eps: float) -> tuple[float, float]:
+    """Largest relative deviation of the impulse response, and what rounding explains.
+
+    An error of `eps` in a pole is seen for ``1/(1 - |pole|)`` steps, and one in B or C as often
+    larger as the modes are larger than their sum.
+    """
+    margin = 1 - float(np.max(np.abs(wanted.poles), initial=0.0))
+    times = _sample_times(margin)
+    probe = _probe(wanted.n_inputs)
+    reference, parts = _responses(wanted, times, probe)
+    actual, _ = _responses(stored, times, probe)
+    axes = (-3, -2, -1)
+    scale = np.max(np.abs(reference), axis=axes, initial=0.0)
+    deviation = np.max(np.abs(actual - reference), axis=axes, initial=0.0)
+    safe = np.where(scale > 0, scale, 1.0)
+    amplification = float(np.max(parts / safe, initial=1.0)) / margin
+    tolerance = min(_ROUNDINGS * eps * amplification, _WORST_TOLERANCE)
+    return float(np.max(deviation / safe, initial=0.0)), tolerance
+
+
+def _sample_times(margin: float) -> np.ndarray:
+    last = min(20 / margin, 1e7)
+    return np.unique(np.concatenate([np.arange(16), np.geomspace(16, max(last, 17), 64)]).astype(np.int64))
+
+
+def _probe(m: int) -> np.ndarray:
+    """Input directions (m, few): all of them, or a few fixed random ones."""
+    if m <= _PROBES:
+        return np.eye(m)
+    return np.random.default_rng(0).standard_normal((m, _PROBES)) / np.sqrt(m)
+
+
+def _responses(system: Modal, times: np.ndarray, probe: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``Re(C poles^t B) probe``, (..., p, times, probes), and the largest sum of moduli in it."""
+    powers = system.poles[..., :, None] ** times
+    driven = powers[..., :, :, None] * (system.B @ probe)[..., :, None, :]
+    flat = driven.reshape(*driven.shape[:-2], len(times) * probe.shape[1])
+    shape = (*system.batch_shape, system.n_outputs, len(times), probe.shape[1])
+    value = (system.C @ flat).real.reshape(shape)
+    first = np.abs(system.C) @ np.abs(system.B @ probe)
+    return value, np.max(first, axis=(-2, -1), initial=0.0)
+
+
+def padded(modal: Modal, n_modes: int, name: str) -> Modal:
+    """`modal` with idle modes up to `n_modes`.
+
+    Raises
+    ------
+    CheckpointError
+        If it has more: a real pole takes a mode of its own where a pair shares one.
+    """
+    extra = n_modes - modal.n_modes
+    if extra < 0:
+        raise CheckpointError(
+            f"layer {name!r} cannot be padded: it had {n_modes} modes and now has {modal.n_modes}, because "
+            "its real poles take one each. Reduce it further or write it without padding."
+        )
+    last = [(0, 0)] * len(modal.batch_shape)
+    return Modal(
+        np.pad(modal.poles, [*last, (0, extra)], constant_values=_IDLE_POLE),
+        np.pad(modal.B, [*last, (0, extra), (0, 0)]),
+        np.pad(modal.C, [*last, (0, 0), (0, extra)]),
+        modal.D,
+        dt=modal.dt,
+    )

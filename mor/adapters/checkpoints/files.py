@@ -1,0 +1,121 @@
+"""Reading and writing files of tensors, whatever their format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mor.adapters.checkpoints.atomic import Chunks, write_atomically
+from mor.adapters.checkpoints.safetensors_file import read_safetensors, safetensors_chunks
+from mor.adapters.checkpoints.shards import read_shards
+from mor.adapters.checkpoints.tensor_file import TensorFile
+from mor.adapters.checkpoints.torch_file import read_torch, torch_bytes
+from mor.errors import CheckpointError
+
+_TORCH = frozenset({".pt", ".pth", ".ckpt", ".bin"})
+_SHARDS = frozenset({".safetensors", ".bin", ".pt", ".pth"})
+_INDEX = ".index.json"
+#: Where the manifest stands in the metadata of a safetensors file.
+MANIFEST_KEY = "mor"
+#: In a manifest beside a torch file: which file it belongs to.
+OUTPUT_KEY = "output_sha256"
+
+
+def read_tensors(path: str | Path) -> TensorFile:
+    """The tensors of a ``.safetensors``, ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``*.index.json``.
+
+    PyTorch is needed, and imported, only for the formats that are its own.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, or it is damaged or of another kind.
+    UnsafeCheckpointError
+        If it is a pickle that would run foreign code.
+    MissingDependencyError
+        If it needs PyTorch, or a newer one.
+    """
+    path = Path(path)
+    try:
+        if path.name.endswith(_INDEX):
+            return read_shards(path, _read_single, _SHARDS)
+        return _read_single(path)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {error.filename or path}: {error.strerror or error}.") from error
+
+
+def _read_single(path: Path) -> TensorFile:
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
+    if path.suffix in _TORCH:
+        return read_torch(path)
+    known = ", ".join([".safetensors", *sorted(_TORCH), "*" + _INDEX])
+    raise CheckpointError(f"{path}: a checkpoint is one of {known}.")
+
+
+def sidecar(path: Path) -> Path:
+    """Where the manifest of a torch file stands."""
+    return path.with_name(path.name + ".mor.json")
+
+
+def check_output(path: Path, source: Path, *, force: bool) -> None:
+    """Raise unless `path` may be written.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    if path.suffix != ".safetensors" and not is_torch_output(path):
+        raise CheckpointError(f"{path}: write to a .safetensors, .pt, .pth, .ckpt or .bin file.")
+    if not path.parent.is_dir():
+        raise CheckpointError(f"{path}: there is no folder {path.parent}.")
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder.")
+    if force:
+        return
+    if path.exists() and source.exists() and path.samefile(source):
+        raise CheckpointError(f"{path} is the checkpoint that was read; force=True (--force) overwrites it.")
+    if path.exists() or (is_torch_output(path) and sidecar(path).exists()):
+        raise CheckpointError(f"{path} exists; force=True (--force) overwrites it.")
+
+
+def write_tensors(
+    path: Path, file: TensorFile, tensors: Mapping[str, np.ndarray], manifest: Mapping[str, Any]
+) -> None:
+    """Write `tensors` in the format of the suffix of `path`, all of it or nothing.
+
+    The manifest goes into the metadata of a safetensors file, or beside a torch file.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    contents: dict[Path, Chunks] = {}
+    if is_torch_output(path):
+        data = torch_bytes(file, tensors)
+        beside = {**manifest, OUTPUT_KEY: hashlib.sha256(data).hexdigest()}
+        contents[sidecar(path)] = [json.dumps(beside, indent=1).encode()]
+        contents[path] = [data]
+    else:
+        contents[path] = safetensors_chunks(tensors, {**_metadata(file), MANIFEST_KEY: json.dumps(manifest)})
+    write_atomically(contents)
+
+
+def is_torch_output(path: Path) -> bool:
+    """Whether `path` is written by PyTorch."""
+    return path.suffix in _TORCH
+
+
+def _metadata(file: TensorFile) -> dict[str, str]:
+    """The metadata to write; readers of converted files look for the framework in it."""
+    if file.left_out:
+        raise CheckpointError(
+            f"the safetensors format has no form for {', '.join(file.left_out[:5])} (sparse or quantised); "
+            "write a .pt file."
+        )
+    return {"format": "pt"} if file.format == "torch" and not file.metadata else dict(file.metadata)

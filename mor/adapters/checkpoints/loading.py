@@ -1,0 +1,165 @@
+"""Loading a compressed state dict into a PyTorch module that was built for the old sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mor.adapters.checkpoints.files import read_tensors
+from mor.adapters.checkpoints.keys import plain_keys
+from mor.adapters.checkpoints.manifest import read_manifest
+from mor.adapters.checkpoints.torch_file import from_numpy, import_torch
+from mor.errors import CheckpointError
+
+#: Plain attributes in which modules keep the size of their state.
+_SIZE_NAMES = ("state_features", "state_size", "d_state")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What :func:`load_resized` did.
+
+    Attributes
+    ----------
+    loaded : keys of the module that were given values.
+    resized : those among them that changed shape, with the old and the new one.
+    adjusted : plain attributes that were brought to the new size.
+    missing : keys of the module that the checkpoint lacks.
+    unexpected : keys of the checkpoint that the module lacks.
+    """
+
+    loaded: list[str] = field(default_factory=list)
+    resized: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    adjusted: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+
+
+def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict: bool = True) -> Loaded:
+    """Load a compressed checkpoint, giving parameters and buffers the shapes it has.
+
+    For modules whose forward pass takes its sizes from its tensors (s5-pytorch, lru-pytorch,
+    minimal S4D). Make the optimizer afterwards: parameters that change shape are new objects.
+
+    Parameters
+    ----------
+    module : ``torch.nn.Module`` of the uncompressed sizes, changed in place.
+    source : path of a checkpoint, or a state dict. Where a path has a manifest, only tensors that
+        it names may change shape.
+    strict : raise if a key of either side finds no partner.
+
+    Raises
+    ------
+    CheckpointError
+        Naming what cannot be placed; the module is then as it was.
+    MissingDependencyError
+        Without PyTorch.
+    """
+    torch = import_torch()
+    values, resizable = _values(torch, source)
+    state = module.state_dict(keep_vars=True)
+    own = plain_keys(key for key, x in state.items() if isinstance(x, torch.Tensor))
+    theirs = plain_keys(values)
+    report = Loaded(
+        missing=[own[key] for key in own if key not in theirs],
+        unexpected=[theirs[key] for key in theirs if key not in own],
+    )
+    _refuse(
+        module,
+        report,
+        strict,
+        {own[key]: values[theirs[key]] for key in own if key in theirs},
+        resizable,
+        theirs,
+    )
+    replaced: dict[int, Any] = {}
+    for plain, key in own.items():
+        if plain in theirs:
+            _place(torch, module, key, values[theirs[plain]], replaced, report)
+    return report
+
+
+def _values(torch: Any, source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], set[str] | None]:
+    """Tensors by key, and the keys whose shape may change (None: any)."""
+    if isinstance(source, Mapping):
+        return {key: x for key, x in source.items() if isinstance(x, torch.Tensor)}, None
+    file = read_tensors(source)
+    manifest = read_manifest(file)
+    resizable = None
+    if manifest is not None:
+        resizable = {key for layer in manifest.get("layers", {}).values() for key in layer.get("tensors", {})}
+    return {key: from_numpy(torch, x) for key, x in file.tensors.items()}, resizable
+
+
+def _refuse(
+    module: Any,
+    report: Loaded,
+    strict: bool,
+    pairs: Mapping[str, Any],
+    resizable: set[str] | None,
+    theirs: Mapping[str, str],
+) -> None:
+    """Raise before anything is changed, if something cannot be placed."""
+    problems = []
+    if strict and report.missing:
+        problems.append(f"the checkpoint lacks {', '.join(report.missing)}")
+    if strict and report.unexpected:
+        problems.append(f"the module lacks {', '.join(report.unexpected)}")
+    allowed = None if resizable is None else {plain for plain, key in theirs.items() if key in resizable}
+    plain_of = {key: plain for plain, key in plain_keys(pairs).items()}
+    for key, value in pairs.items():
+        old = _lookup(module, key)
+        if old.is_complex() != value.is_complex():
+            problems.append(f"{key} is {old.dtype} in the module and {value.dtype} in the file")
+        if old.shape == value.shape:
+            continue
+        if old.ndim != value.ndim or (allowed is not None and plain_of[key] not in allowed):
+            problems.append(
+                f"{key} has shape {tuple(old.shape)} in the module and {tuple(value.shape)} in the file"
+            )
+    if problems:
+        raise CheckpointError("cannot load: " + "; ".join(problems) + ".")
+
+
+def _owner(module: Any, key: str) -> tuple[Any, str]:
+    path, _, name = key.rpartition(".")
+    return module.get_submodule(path), name
+
+
+def _lookup(module: Any, key: str) -> Any:
+    owner, name = _owner(module, key)
+    return getattr(owner, name)
+
+
+def _place(torch: Any, module: Any, key: str, value: Any, replaced: dict[int, Any], report: Loaded) -> None:
+    owner, name = _owner(module, key)
+    old = getattr(owner, name)
+    report.loaded.append(key)
+    if old.shape == value.shape:
+        with torch.no_grad():
+            old.copy_(value)
+        return
+    report.resized[key] = (tuple(old.shape), tuple(value.shape))
+    if id(old) not in replaced:
+        new = value.detach().clone().to(device=old.device, dtype=old.dtype)
+        is_parameter = isinstance(old, torch.nn.Parameter)
+        replaced[id(old)] = torch.nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
+    setattr(owner, name, replaced[id(old)])
+    if old.ndim == 1:
+        _adjust_attributes(torch, owner, key, old.shape[0], value.shape[0], report)
+
+
+def _adjust_attributes(torch: Any, owner: Any, key: str, old: int, new: int, report: Loaded) -> None:
+    """Bring an initial state of zeros, and the number of states, to the size of the poles."""
+    prefix = key.rpartition(".")[0]
+    for name, value in list(vars(owner).items()):
+        is_state = isinstance(value, torch.Tensor) and tuple(value.shape) == (old,) and not value.any()
+        if is_state:
+            setattr(owner, name, value.new_zeros(new))
+        elif name in _SIZE_NAMES and value == old:
+            setattr(owner, name, new)
+        else:
+            continue
+        report.adjusted.append(f"{prefix}.{name}".lstrip("."))

@@ -1,0 +1,46 @@
+"""Linear recurrent unit with real and imaginary parts in tensors of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mor.adapters.checkpoints.dialect import Dialect, Field, Stored
+from mor.adapters.checkpoints.dtypes import ComplexArray
+from mor.adapters.checkpoints.exponential import (
+    pole_parameters,
+    poles_and_gains,
+    positive_pole_caveat,
+    upper_half_plane,
+)
+from mor.systems.modal import Modal
+
+
+class LRU(Dialect):
+    name = "lru"
+    description = "LRU of minimal-LRU, LinOSS and discretax: B_re, B_im, C_re, C_im, diagonal D"
+    fields = (
+        Field("nu_log", ("N",)),
+        Field("theta_log", ("N",)),
+        Field("gamma_log", ("N",)),
+        Field("B_re", ("N", "H")),
+        Field("B_im", ("N", "H")),
+        Field("C_re", ("H", "N")),
+        Field("C_im", ("H", "N")),
+        Field("D", ("H",)),
+    )
+
+    def to_arrays(self, stored: Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        poles, gains = poles_and_gains(stored)
+        B = stored.wide("B_re") + 1j * stored.wide("B_im")
+        C = stored.wide("C_re") + 1j * stored.wide("C_im")
+        return poles, gains[:, None] * B, C, np.diag(stored.wide("D"))
+
+    def from_arrays(
+        self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored
+    ) -> dict[str, np.ndarray]:
+        poles, B, C = upper_half_plane(poles, B, C)
+        parts = {"B_re": B.real, "B_im": B.imag, "C_re": C.real, "C_im": C.imag}
+        return {**pole_parameters(poles), **parts}
+
+    def caveats(self, modal: Modal) -> list[str]:
+        return positive_pole_caveat(modal.poles)

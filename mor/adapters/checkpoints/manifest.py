@@ -1,0 +1,93 @@
+"""The record that a compressed checkpoint carries of what was done to it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from mor.adapters.checkpoints.files import MANIFEST_KEY, OUTPUT_KEY, sidecar
+from mor.adapters.checkpoints.tensor_file import TensorFile
+from mor.reduction.result import Reduction
+from mor.systems.modal import Modal
+
+SCHEMA = 1
+
+
+def read_manifest(file: TensorFile) -> dict[str, Any] | None:
+    """The manifest that this library wrote with the file; None if there is none, or not a valid one."""
+    try:
+        text = file.metadata.get(MANIFEST_KEY)
+        beside = text is None and file.format == "torch" and sidecar(file.path).is_file()
+        manifest = json.loads(sidecar(file.path).read_text(encoding="utf-8") if beside else text or "null")
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), int):
+        return None
+    if beside and manifest.pop(OUTPUT_KEY, None) != file.sha256:
+        return None
+    return manifest
+
+
+def source_record(file: TensorFile) -> dict[str, Any]:
+    """What the manifest says of the file that was read."""
+    return {
+        "file": file.path.name,
+        "sha256": file.sha256,
+        "format": file.format,
+        "metadata": dict(file.metadata),
+    }
+
+
+def layer_record(before: Modal, after: Modal, replacement: Any) -> dict[str, Any]:
+    """What the manifest says of one layer, whatever was done to it."""
+    record: dict[str, Any] = {
+        "states_before": before.order,
+        "states_after": after.order,
+        "modes_before": before.n_modes,
+        "modes_after": after.n_modes,
+        "batch": list(before.batch_shape),
+        "inputs": before.n_inputs,
+        "outputs": before.n_outputs,
+    }
+    if not isinstance(replacement, Reduction):
+        return {**record, "method": "given", "hsv": None, "error_bound": None, "bound_kind": "none"}
+    return {
+        **record,
+        "method": replacement.method,
+        "hsv": hsv_record(replacement),
+        "error_bound": _number(replacement.error_bound),
+        "bound_kind": replacement.bound_kind,
+    }
+
+
+def hsv_record(reduction: Reduction) -> dict[str, Any]:
+    """Hankel singular values kept, and sums of both parts; of a batch the sums only."""
+    kept, truncated = np.asarray(reduction.kept), np.asarray(reduction.truncated)
+    record: dict[str, Any] = {
+        "kept_sum": _number(np.sum(kept)),
+        "truncated_sum": _number(np.sum(truncated)),
+        "energy": _number(reduction.energy),
+    }
+    if kept.ndim == 1:
+        return {"kept": [float(x) for x in kept], **record}
+    sums = np.sum(truncated, axis=-1)
+    return {
+        **record,
+        "largest": _number(np.max(kept, initial=0.0)),
+        "truncated_sum_max": _number(np.max(sums, initial=0.0)),
+    }
+
+
+def _number(x: Any) -> float | None:
+    """A number that JSON has; None for what it lacks."""
+    return float(x) if x is not None and math.isfinite(x) else None
+
+
+def library_version() -> str:
+    """Version of this library."""
+    from mor import __version__
+
+    return __version__

@@ -1,0 +1,242 @@
+"""Files that ``torch.save`` made, opened without running anything they contain."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import pickle
+from collections.abc import Iterable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mor.adapters.checkpoints.pickle_scan import DAMAGE, refuse_foreign_code
+from mor.adapters.checkpoints.tensor_file import TensorFile
+from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError
+
+#: Older ones load foreign code in spite of ``weights_only=True``.
+_SAFE_TORCH = (2, 10)
+#: Where a state dict stands in a training checkpoint, the likeliest first.
+_STATE_DICTS = ("state_dict", "model_state_dict", "model", "state")
+
+
+def import_torch() -> Any:
+    """PyTorch, of a version whose restricted loader has no known bypass.
+
+    Raises
+    ------
+    MissingDependencyError
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingDependencyError(
+            "PyTorch is needed for .pt, .pth, .ckpt and .bin files: pip install torch. "
+            "A .safetensors file needs nothing."
+        ) from error
+    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    if version < _SAFE_TORCH:
+        raise MissingDependencyError(
+            f"PyTorch {torch.__version__} has known ways around weights_only=True (CVE-2025-32434, "
+            "CVE-2026-24747), so that opening a file can run its code: install torch >= 2.10, or "
+            "convert the file to .safetensors."
+        )
+    return torch
+
+
+def read_torch(path: Path) -> TensorFile:
+    """Tensors of the state dict in a torch file, and the rest of the file to write it back.
+
+    Raises
+    ------
+    UnsafeCheckpointError
+        If the file names code other than PyTorch's own; before anything of it runs.
+    CheckpointError
+        If the file is damaged or holds no state dict.
+    """
+    torch = import_torch()
+    data = path.read_bytes()
+    refuse_foreign_code(data, path)
+    wrapper = _load(torch, data, path)
+    place = find_state_dict(torch, wrapper, path)
+    state = _at(wrapper, place)
+    tensors, left_out = {}, []
+    held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
+    for key, value in held.items():
+        array = _to_numpy(torch, value)
+        if array is None:
+            left_out.append(key)
+        else:
+            tensors[key] = array
+    return TensorFile(
+        path=path,
+        format="torch",
+        tensors=tensors,
+        metadata={},
+        sha256=hashlib.sha256(data).hexdigest(),
+        ties=_ties({key: held[key] for key in tensors}),
+        wrapper=wrapper,
+        place=place,
+        left_out=tuple(left_out),
+    )
+
+
+def _load(torch: Any, data: bytes, path: Path) -> Any:
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except DAMAGE as error:
+        reason = _reason(error)
+        if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+            raise UnsafeCheckpointError(f"{path} was refused by PyTorch's safe loader: {reason}") from error
+        if "Unsupported operand" in str(error):
+            reason = "its pickle is of a newer protocol than torch.save's default, or damaged; save it again"
+        raise CheckpointError(f"{path} is damaged or was not made by torch.save: {reason}.") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The part of PyTorch's message that says what was found."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if "GLOBAL" in line or "nsupported" in line]
+    return (told or lines or [type(error).__name__])[0][:300]
+
+
+def find_state_dict(torch: Any, wrapper: Any, path: Path) -> tuple[str, ...]:
+    """Keys that lead to the state dict of a training checkpoint; () if it is one itself."""
+    if not isinstance(wrapper, Mapping):
+        raise CheckpointError(f"{path} holds a {type(wrapper).__name__}, not a state dict.")
+    if _is_state_dict(torch, wrapper):
+        return ()
+    for key in _STATE_DICTS:
+        if isinstance(wrapper.get(key), Mapping) and _is_state_dict(torch, wrapper[key]):
+            return (key,)
+    others = [
+        key
+        for key, value in wrapper.items()
+        if isinstance(key, str)
+        and key.endswith("state_dict")
+        and not is_optimizer(key)
+        and isinstance(value, Mapping)
+        and _is_state_dict(torch, value)
+    ]
+    if len(others) == 1:
+        return (others[0],)
+    found = ", ".join(map(repr, list(wrapper)[:12])) or "nothing"
+    what = f"{len(others)} state dicts ({', '.join(others)})" if others else "no state dict"
+    raise CheckpointError(
+        f"{path} holds {what}. Its top level has {found}; save the model's state_dict() alone."
+    )
+
+
+def _is_state_dict(torch: Any, mapping: Mapping[Any, Any]) -> bool:
+    return any(isinstance(key, str) and isinstance(x, torch.Tensor) for key, x in mapping.items())
+
+
+def is_optimizer(key: Any) -> bool:
+    """Whether an entry of a training checkpoint is the optimizer's state."""
+    return isinstance(key, str) and "optim" in key.lower()
+
+
+def _at(wrapper: Any, place: Iterable[str]) -> Any:
+    for key in place:
+        wrapper = wrapper[key]
+    return wrapper
+
+
+def _to_numpy(torch: Any, tensor: Any) -> np.ndarray | None:
+    """A read-only array on the tensor's memory, or None if NumPy has no form for it."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        return None
+    plain = tensor.detach().resolve_conj().resolve_neg()
+    try:
+        array = plain.numpy()
+    except TypeError:
+        if plain.element_size() > 2:
+            return None
+        name = str(plain.dtype).removeprefix("torch.")
+        unsigned = torch.uint16 if plain.element_size() == 2 else torch.uint8
+        bits = plain.contiguous().view(unsigned).numpy()
+        array = bits.view(np.dtype([(name, bits.dtype.str)]))
+    array = array.view()
+    array.flags.writeable = False
+    return array
+
+
+def _ties(tensors: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Groups of keys that are the same memory seen the same way."""
+    groups: dict[Any, list[str]] = {}
+    for key, x in tensors.items():
+        if x.numel():
+            groups.setdefault((x.data_ptr(), x.dtype, tuple(x.shape), x.stride()), []).append(key)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def torch_bytes(file: TensorFile, tensors: Mapping[str, np.ndarray]) -> bytes:
+    """What ``torch.save`` writes for the file with these tensors.
+
+    Everything that `file` held beside the tensors stays, but not the state of an optimizer
+    whose parameters have changed.
+    """
+    torch = import_torch()
+    changed = {key: x for key, x in tensors.items() if x is not file.tensors.get(key)}
+    made = _make_tensors(torch, file, changed if file.wrapper is not None else tensors)
+    if file.wrapper is None:
+        content: Any = made
+    else:
+        content = _rewrap(torch, file, made)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def _make_tensors(torch: Any, file: TensorFile, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Tensors of their own memory; tied keys with equal values share one."""
+    made = {key: from_numpy(torch, x) for key, x in arrays.items()}
+    for first, *others in file.ties:
+        for key in others:
+            if first in made and key in made and same_bits(arrays[first], arrays[key]):
+                made[key] = made[first]
+    return made
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are equal in type, shape and every bit."""
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def from_numpy(torch: Any, x: np.ndarray) -> Any:
+    """A tensor of its own memory, bit for bit."""
+    if x.dtype.names is None:
+        return torch.from_numpy(np.array(x, order="C"))
+    bits = np.array(x, order="C").view(f"u{x.dtype.itemsize}")
+    return torch.from_numpy(bits).view(getattr(torch, x.dtype.names[0]))
+
+
+def _rewrap(torch: Any, file: TensorFile, made: Mapping[str, Any]) -> Any:
+    """A copy of the containers down to the state dict; every other entry is the one read."""
+    content = copy.copy(file.wrapper)
+    state: MutableMapping[str, Any] = content
+    for key in file.place:
+        state[key] = copy.copy(state[key])
+        state = state[key]
+    for key, tensor in made.items():
+        old = state[key]
+        is_parameter = isinstance(old, torch.nn.Parameter)
+        state[key] = torch.nn.Parameter(tensor, requires_grad=old.requires_grad) if is_parameter else tensor
+    for key in dropped_entries(file) if made else ():
+        del content[key]
+    return content
+
+
+def dropped_entries(file: TensorFile) -> list[str]:
+    """Entries beside the state dict that a change of shapes makes invalid."""
+    if not file.place:
+        return []
+    return [key for key in file.wrapper if is_optimizer(key)]
+
+
+def stale_entries(file: TensorFile, changed: set[str]) -> list[str]:
+    """Entries beside the state dict that hold a copy of changed tensors, an average say."""
+    beside = {key: x for key, x in file.wrapper.items() if key not in file.place and not is_optimizer(key)}
+    return [str(key) for key, x in beside.items() if isinstance(x, Mapping) and changed & set(x)]

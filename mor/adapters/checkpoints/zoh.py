@@ -1,0 +1,41 @@
+"""Zero-order hold of diagonal systems, and its inverse."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mor.adapters.checkpoints.dtypes import ComplexArray
+from mor.errors import CheckpointError
+
+
+def discretized(A: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``exp(A step)`` and ``(exp(A step) - 1)/A``, also for A near or at zero."""
+    z = A * step
+    small = np.abs(z) < np.finfo(float).tiny
+    gain = np.where(small, 1.0, np.expm1(z) / np.where(small, 1.0, z)) * step
+    return np.exp(z), gain
+
+
+def continuous_poles(poles: ComplexArray, step: np.ndarray, dialect: str) -> np.ndarray:
+    """``log(poles)/step``.
+
+    Raises
+    ------
+    CheckpointError
+        For a pole at zero, which no continuous system has.
+    """
+    if np.any(poles == 0):
+        where = np.argwhere(poles == 0)[0].tolist()
+        raise CheckpointError(
+            f"mode {where} has its pole at 0, a pure delay, which the {dialect} layer (a sampled "
+            "continuous system) cannot hold. Reduce to another order."
+        )
+    return np.log(poles) / step
+
+
+def negative_pole_caveat(poles: ComplexArray) -> list[str]:
+    """What to know of real negative poles in a layer with a continuous time."""
+    count = int(np.sum((poles.imag == 0) & (poles.real < 0)))
+    if not count:
+        return []
+    return [f"{count} modes with a real negative pole: valid at the trained step size only, not at another"]

@@ -1,0 +1,185 @@
+"""The command ``mor``.
+
+Exit codes: 0 done; 1 unexpected failure of the library; 2 wrong usage; 3 bad data or an
+impossible request; 4 unstable layer; 5 unreadable, unknown or unwritable checkpoint; 6 not
+linear time-invariant; 7 unsafe pickle; 8 missing package; 9 a bound does not hold.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mor.errors import MorError
+
+#: Exit code of `mor verify` when a measured error exceeds its bound.
+BOUND_VIOLATED = 9
+
+app = typer.Typer(
+    help="Compress the state-space layers of trained networks, with guarantees.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Input = Annotated[Path, typer.Argument(help="Checkpoint: .safetensors, .pt, .pth, .ckpt or a shard index.")]
+Dialect = Annotated[str | None, typer.Option(help="How the layers are stored; found by itself if left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+Keep = Annotated[float, typer.Option(help="Share of all states to keep, in (0, 1].")]
+Ranks = Annotated[str, typer.Option(help="How layers share the budget: energy or uniform.")]
+Horizon = Annotated[
+    int | None, typer.Option(help="Optimise over this many steps instead of all time (no error bound).")
+]
+
+
+@app.command()
+def inspect(checkpoint: Input, dialect: Dialect = None, as_json: AsJson = False) -> None:
+    """Show what a checkpoint holds: layers, orders, spectral radii, decay."""
+    from mor.adapters.checkpoints import read_checkpoint
+    from mor.report.summary import inspect_summary
+    from mor.report.tables import print_inspection
+
+    with _progress() as progress:
+        summary = inspect_summary(read_checkpoint(checkpoint, dialect), progress)
+    _show(summary, print_inspection, as_json)
+
+
+@app.command()
+def plan(
+    checkpoint: Input,
+    keep: Keep,
+    ranks: Ranks = "energy",
+    horizon: Horizon = None,
+    dialect: Dialect = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what `compress` would do: ranks, bounds, bytes. Writes nothing."""
+    from mor.report.tables import print_compression
+
+    _, summary = _compress(checkpoint, keep, ranks, horizon, dialect)
+    _show(summary, print_compression, as_json)
+
+
+@app.command()
+def compress(
+    checkpoint: Input,
+    output: Annotated[Path, typer.Argument(help="Where to write: .safetensors, .pt or .pth.")],
+    keep: Keep,
+    ranks: Ranks = "energy",
+    horizon: Horizon = None,
+    dialect: Dialect = None,
+    pad: Annotated[bool, typer.Option(help="Keep the tensors' shapes, for code that cannot resize.")] = False,
+    force: Annotated[bool, typer.Option(help="Replace OUTPUT if it exists.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Reduce every layer and write a smaller checkpoint."""
+    from mor.adapters.checkpoints import check_output
+    from mor.report.tables import print_compression
+
+    check_output(output, source=checkpoint, force=force)
+    result, summary = _compress(checkpoint, keep, ranks, horizon, dialect)
+    result.model.write(output, force=force, pad=pad)
+    summary |= {"output": str(output), "padded": pad, "bytes_on_disk": output.stat().st_size}
+    _show(summary, print_compression, as_json)
+    if not as_json:
+        Console().print(f"Wrote [bold]{output}[/] in {summary['seconds']:.1f} s.")
+
+
+@app.command()
+def verify(
+    original: Input,
+    compressed: Annotated[Path, typer.Argument(help="The compressed checkpoint.")],
+    dialect: Dialect = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the error of every layer and hold it against the bound in the manifest."""
+    from mor.adapters.checkpoints import read_checkpoint
+    from mor.report.summary import verify_summary
+    from mor.report.tables import print_verification
+
+    before, after = read_checkpoint(original, dialect), read_checkpoint(compressed, dialect)
+    with _progress() as progress:
+        summary = verify_summary(before, after, progress)
+    _show(summary, print_verification, as_json)
+    if not summary["ok"]:
+        raise typer.Exit(BOUND_VIOLATED)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the plot and the compressed files.")] = Path(
+        "demo"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Compress two small trained networks and show what it costs."""
+    from mor.report.demo import run_demo
+    from mor.report.tables import print_demo
+
+    with _progress() as progress:
+        summary = run_demo(output, progress)
+    _show(summary, print_demo, as_json)
+    if not as_json:
+        Console().print(f"Plot: [bold]{summary['plot']}[/]")
+
+
+def _compress(
+    checkpoint: Path, keep: float, ranks: str, horizon: int | None, dialect: str | None
+) -> tuple[Any, dict[str, Any]]:
+    """The planner of `plan` is the run of `compress`."""
+    from mor.adapters.checkpoints import read_checkpoint
+    from mor.deep.compress import compress as compress_model
+    from mor.deep.ranks import check_keep
+    from mor.report.summary import compression_summary
+
+    check_keep(keep)
+    start = time.perf_counter()
+    before = read_checkpoint(checkpoint, dialect)
+    with _progress() as progress:
+        result = compress_model(before, keep=keep, ranks=ranks, horizon=horizon, progress=progress)
+    return result, compression_summary(before, result, time.perf_counter() - start)
+
+
+def _show(summary: dict[str, Any], table: Any, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    else:
+        table(Console(), summary)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar on the standard error stream, where that is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def update(task: str, done: int, total: int) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total)
+            bars.update(tasks[task], completed=done, total=total)
+
+        yield update
+
+
+def main() -> None:
+    """Entry point: what goes wrong on purpose ends in one message and its exit code."""
+    try:
+        app()
+    except MorError as error:
+        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Reduce every layer of a network or checkpoint under one budget of states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import numpy as np
+
+from mor.analysis.hankel import hankel_singular_values
+from mor.arrays import to_numpy
+from mor.deep.ranks import allocate_ranks, check_keep
+from mor.errors import MorError, ReductionError
+from mor.reduction.balanced import balanced_truncation
+from mor.reduction.result import Reduction
+from mor.systems.modal import Modal
+
+
+class Layered(Protocol):
+    """A network or a checkpoint: named layers that can be replaced."""
+
+    @property
+    def layers(self) -> Mapping[str, Modal]: ...
+
+    def replace(self, changes: Mapping[str, Any], /) -> Self: ...
+
+
+Model = TypeVar("Model", bound=Layered)
+
+
+@dataclass(frozen=True)
+class Compression(Generic[Model]):
+    """A compressed model and how each layer came to be what it is.
+
+    Attributes
+    ----------
+    model : the network or checkpoint with its layers replaced.
+    reductions : the :class:`~mor.Reduction` of each layer.
+    keep : the share of states asked for.
+    ranks : the rule that shared them out.
+    """
+
+    model: Model
+    reductions: dict[str, Reduction]
+    keep: float
+    ranks: str
+
+    @property
+    def states(self) -> tuple[int, int]:
+        """Real states of all layers, before and after."""
+        before = sum(r.full_order * _copies(r) for r in self.reductions.values())
+        return before, sum(r.order * _copies(r) for r in self.reductions.values())
+
+
+#: Called with what is being done, how many steps are done and how many there are.
+Progress = Callable[[str, int, int], None]
+
+
+def compress(
+    model: Model,
+    *,
+    keep: float,
+    method: str = "bt",
+    ranks: str = "energy",
+    horizon: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Compression[Model]:
+    """Reduce every layer of `model` so that at most a share `keep` of all states is left.
+
+    Hankel singular values of all layers decide the orders
+    (:func:`~mor.deep.allocate_ranks`); balanced truncation reduces each layer.
+
+    Parameters
+    ----------
+    model : a :class:`~mor.deep.Network`, a checkpoint from :func:`mor.read_checkpoint`, or
+        anything with ``layers`` (name to system) and ``replace``.
+    keep : share of the real states to keep, in (0, 1].
+    method : ``"bt"``, balanced truncation.
+    ranks : ``"energy"`` or ``"uniform"``.
+    horizon : number of steps for time-limited balanced truncation; None is infinite.
+    executor : any ``concurrent.futures.Executor`` to work on layers in parallel.
+    progress : called as ``progress(task, done, total)``.
+
+    Raises
+    ------
+    ReductionError, UnstableSystemError
+        With the name of the layer in the message.
+
+    Notes
+    -----
+    The order of a layer is below its share of the budget where the layer has fewer states
+    above round-off.
+    """
+    if method != "bt":
+        raise ReductionError(f"method={method!r} is not known; there is 'bt', balanced truncation.")
+    check_keep(keep)
+    layers = dict(model.layers)
+    if not layers:
+        raise ReductionError("the model has no state-space layers to reduce.")
+    run = _Runner(executor, progress)
+    values = run("Hankel singular values", layers, partial(_hsv, horizon=horizon), layers.values())
+    hsv = dict(zip(layers, values, strict=True))
+    orders = allocate_ranks(hsv, keep, method=ranks)
+    work = [(system, orders[name]) for name, system in layers.items()]
+    results = run("Balanced truncation", layers, partial(_truncate, horizon=horizon), work)
+    reductions = dict(zip(layers, results, strict=True))
+    return Compression(model.replace(reductions), reductions, keep, ranks)
+
+
+def _hsv(system: Modal, horizon: int | None) -> np.ndarray:
+    values = to_numpy(hankel_singular_values(system, horizon=horizon))
+    return values[..., : system.order].astype(float)
+
+
+def _truncate(work: tuple[Modal, int], horizon: int | None) -> Reduction:
+    system, order = work
+    return balanced_truncation(system, order=order, horizon=horizon)
+
+
+def _copies(reduction: Reduction) -> int:
+    return int(np.prod(reduction.hsv.shape[:-1], dtype=int))
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Map over layers, here or on an executor, naming the layer in what goes wrong."""
+
+    executor: Executor | None
+    progress: Progress | None
+
+    def __call__(
+        self, task: str, names: Iterable[str], function: Callable[[Any], Any], items: Iterable[Any]
+    ) -> list[Any]:
+        names, results = list(names), []
+        outcomes: Iterator[Any]
+        outcomes = iter(self.executor.map(function, items) if self.executor else map(function, items))
+        for done, name in enumerate(names):
+            if self.progress:
+                self.progress(task, done, len(names))
+            try:
+                results.append(next(outcomes))
+            except MorError as error:
+                raise type(error)(f"layer {name}: {error}") from error
+        if self.progress:
+            self.progress(task, len(names), len(names))
+        return results

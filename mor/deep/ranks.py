@@ -1,0 +1,92 @@
+"""How many states each layer keeps under one budget."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from mor.errors import NotFiniteError, ReductionError
+
+#: Ways to allocate ranks: what a layer has, of its Hankel singular values, with r states.
+_MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "energy": lambda hsv: np.cumsum(hsv) / max(float(np.sum(hsv)), np.finfo(float).tiny),
+    "uniform": lambda hsv: np.arange(1, len(hsv) + 1) / len(hsv),
+}
+
+
+def rank_methods() -> tuple[str, ...]:
+    """Names of the ways to allocate ranks."""
+    return tuple(_MEASURES)
+
+
+def allocate_ranks(hsv: Mapping[str, np.ndarray], keep: float, *, method: str = "energy") -> dict[str, int]:
+    r"""Orders :math:`r_l` of all layers under the budget :math:`\sum_l r_l \le keep \sum_l n_l`.
+
+    ``"energy"``: one level g for all layers, :math:`r_l` the smallest r with
+    :math:`\sum_{i \le r} \sigma_i \ge g \sum_i \sigma_i`, and g as high as the budget
+    allows. ``"uniform"``: the same share of every layer's states. Either way every layer
+    keeps at least one state, the budget is never exceeded, and no state is left unused that
+    would fit.
+
+    Parameters
+    ----------
+    hsv : Hankel singular values by layer, largest first: (n,), or (h, n) for a layer that
+        is a batch of h systems, all of which get the same order.
+    keep : share of the states to keep, in (0, 1].
+    method : ``"energy"`` or ``"uniform"``.
+
+    Returns
+    -------
+    dict : order by layer (of each system of a batch).
+
+    Raises
+    ------
+    ReductionError
+        If `keep` is not in (0, 1], too small for one state a layer, or the method unknown.
+
+    Notes
+    -----
+    Raising g adds states one by one, always to the layer that has the smallest share so
+    far; that order is followed with a heap until the budget is spent. Source of the energy
+    rule: Schwerdtner et al. (arXiv 2510.22951), whose budget is met on average only.
+
+    Examples
+    --------
+    >>> allocate_ranks({"a": [8.0, 1.0, 1.0], "b": [2.0, 2.0, 2.0]}, keep=0.5)
+    {'a': 1, 'b': 2}
+    """
+    if method not in _MEASURES:
+        raise ReductionError(f"ranks={method!r} is not one of {', '.join(_MEASURES)}.")
+    check_keep(keep)
+    values = {name: np.atleast_2d(np.asarray(x, dtype=float)) for name, x in hsv.items()}
+    for name, x in values.items():
+        if not np.all(np.isfinite(x)):
+            raise NotFiniteError(f"layer {name}: Hankel singular values are not finite.")
+    copies = {name: x.shape[0] for name, x in values.items()}
+    total = sum(x.size for x in values.values())
+    budget = int(np.floor(keep * total + 1e-9 * total))
+    if budget < sum(copies.values()):
+        raise ReductionError(
+            f"keep={keep:g} of {total} states is {budget}, less than one state for each of "
+            f"{sum(copies.values())} systems; the least is keep={sum(copies.values()) / total:.4g}."
+        )
+    shares = {name: _MEASURES[method](np.sum(x, axis=0)) for name, x in values.items() if x.shape[1]}
+    ranks = dict.fromkeys(values, 0) | dict.fromkeys(shares, 1)
+    left = budget - sum(copies[name] for name in shares)
+    queue = [(float(share[0]), i, name) for i, (name, share) in enumerate(shares.items())]
+    heapq.heapify(queue)
+    while queue:
+        _, i, name = heapq.heappop(queue)
+        if ranks[name] < len(shares[name]) and copies[name] <= left:
+            ranks[name] += 1
+            left -= copies[name]
+            heapq.heappush(queue, (float(shares[name][ranks[name] - 1]), i, name))
+    return ranks
+
+
+def check_keep(keep: float) -> None:
+    """Raise unless `keep` is a share in (0, 1]."""
+    if not (isinstance(keep, (int, float)) and 0 < keep <= 1):
+        raise ReductionError(f"keep={keep!r} must be a share in (0, 1]: 0.2 keeps a fifth of the states.")

@@ -1,0 +1,135 @@
+"""Summaries as tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mor.report.summary import ENERGY_LEVELS, Summary
+
+
+def print_inspection(console: Console, summary: Summary) -> None:
+    """`mor inspect`."""
+    console.print(
+        f"[bold]{summary['file']}[/]: dialect [bold]{summary['dialect']}[/], "
+        f"{summary['parameters']:,} parameters, {size(summary['bytes'])}, {summary['states']:,} states"
+    )
+    energies = [f"{100 * level:g} %" for level in ENERGY_LEVELS]
+    table = _table("layer", "systems", "states", "in", "out", "radius", "largest HSV", *energies)
+    for layer in summary["layers"]:
+        counts = layer["states_for_energy"]
+        decay = [str(counts[f"{level:g}"]) for level in ENERGY_LEVELS] if counts else ["unstable", "", ""]
+        table.add_row(
+            layer["name"],
+            str(layer["systems"]),
+            str(layer["states"]),
+            str(layer["inputs"]),
+            str(layer["outputs"]),
+            f"{layer['spectral_radius']:.6f}",
+            number(layer["hsv_largest"]),
+            *decay,
+        )
+    console.print(table)
+    console.print("Columns in % count the states that hold this share of the Hankel singular values.")
+
+
+def print_compression(console: Console, summary: Summary) -> None:
+    """`mor plan` and `mor compress`."""
+    table = _table("layer", "states", "", "energy kept", "error bound", "relative", "note")
+    for layer in summary["layers"]:
+        copies = f" x {layer['systems']}" if layer["systems"] > 1 else ""
+        table.add_row(
+            layer["name"],
+            str(layer["states_before"]),
+            f"-> {layer['states_after']}{copies}",
+            f"{100 * layer['energy_kept']:.2f} %",
+            number(layer["error_bound"]),
+            number(layer["relative_bound"]),
+            layer["note"] or "",
+        )
+    console.print(table)
+    for what, show in (("states", "{:,}".format), ("parameters", "{:,}".format), ("bytes", size)):
+        before, after = summary[what]
+        console.print(f"{what:>10}  {show(before)} -> {show(after)}  ({100 * after / max(before, 1):.1f} %)")
+    console.print(
+        "Guarantee: for any input, each layer's output error in the l2 norm is at most "
+        "its error bound times the input's."
+    )
+
+
+def print_verification(console: Console, summary: Summary) -> None:
+    """`mor verify`."""
+    table = _table("layer", "states", "", "impulse response", "peak gain of error", "bound", "holds")
+    words = {True: "[green]yes[/]", False: "[red]NO[/]", None: "no bound"}
+    for layer in summary["layers"]:
+        table.add_row(
+            layer["name"],
+            str(layer["states_before"]),
+            f"-> {layer['states_after']}",
+            f"{100 * layer['impulse_error']:.4g} %",
+            number(layer["peak_error"]),
+            number(layer["bound"]),
+            words[layer["holds"]],
+        )
+    console.print(table)
+    if summary["missing_layers"]:
+        console.print(f"[red]Layers missing in {summary['after']}: {', '.join(summary['missing_layers'])}[/]")
+    if summary["changed_tensors"]:
+        console.print(
+            f"[yellow]Tensors changed outside the layers: {', '.join(summary['changed_tensors'])}[/]"
+        )
+    if not summary["manifest"]:
+        console.print("[yellow]The file has no manifest: errors are measured, none is promised.[/]")
+
+
+def print_demo(console: Console, summary: Summary) -> None:
+    """`mor demo`."""
+    for network in summary["networks"]:
+        table = _table(
+            "states removed",
+            "states",
+            "accuracy",
+            "lost",
+            "size",
+            "largest bound",
+            "time",
+            title=network["title"],
+        )
+        full = network["accuracy"]
+        table.add_row(
+            "0 %", str(network["states"]), f"{100 * full:.1f} %", "", size(network["bytes"]), "", ""
+        )
+        for row in network["compressed"]:
+            table.add_row(
+                f"{100 * row['removed']:.0f} %",
+                str(row["states"]),
+                f"{100 * row['accuracy']:.1f} %",
+                f"{100 * (full - row['accuracy']):.1f}",
+                size(row["bytes"]),
+                number(row["bound"]),
+                f"{row['seconds']:.2f} s",
+            )
+        console.print(table)
+
+
+def number(value: float | None) -> str:
+    """Three digits, a dash for nothing."""
+    return "-" if value is None else f"{value:.3g}"
+
+
+def size(count: float) -> str:
+    """Bytes in a unit that reads well."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+def _table(*columns: str, **options: Any) -> Table:
+    table = Table(title_justify="left", header_style="bold", **options)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    return table
