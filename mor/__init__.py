@@ -1,6 +1,7 @@
 """Model order reduction of linear systems, and compression of state-space networks."""
 
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
+from mor.adapters.checkpoints import read_checkpoint
 from mor.analysis.norms import h2_error, h2_norm
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
@@ -25,4 +26,5 @@ __all__ = [
     "h2_norm",
     "hankel_nuclear_norm",
     "hankel_singular_values",
+    "read_checkpoint",
 ]

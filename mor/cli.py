@@ -82,10 +82,10 @@ def compress(
     as_json: AsJson = False,
 ) -> None:
     """Reduce every layer and write a smaller checkpoint."""
-    from mor.adapters.checkpoints import check_output
+    from mor.adapters.checkpoints.files import check_output
     from mor.report.tables import print_compression
 
-    check_output(output, source=checkpoint, force=force)
+    check_output(output, checkpoint, force=force)
     result, summary = _compress(checkpoint, keep, ranks, horizon, dialect)
     result.model.write(output, force=force, pad=pad)
     summary |= {"output": str(output), "padded": pad, "bytes_on_disk": output.stat().st_size}

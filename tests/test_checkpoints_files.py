@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -89,7 +90,8 @@ def test_writing_without_a_replacement_copies(tmp_path):
     tensors = prefixed(random_layer("lru"), "l.") | every_type()
     checkpoint = read_checkpoint(save(tmp_path, tensors))
     manifest = checkpoint.write(tmp_path / "out.safetensors")
-    assert manifest["layers"] == {} and manifest["unchanged"] == ["l"]
+    assert manifest["layers"] == {}
+    assert manifest["unchanged"] == ["l"]
     assert_same_bits(read_checkpoint(tmp_path / "out.safetensors").tensors, tensors)
 
 
@@ -115,10 +117,8 @@ def test_a_damaged_header_gives_a_typed_error_or_the_same_bytes(tmp_path_factory
         whole[data.draw(st.integers(0, end - 1))] = data.draw(st.integers(0, 255))
     path = folder / "bad.safetensors"
     path.write_bytes(whole)
-    try:
+    with suppress(MorError):  # any other exception fails the test
         read_checkpoint(path)
-    except MorError as error:
-        assert str(error)
 
 
 def with_header(folder, header, body=b""):

@@ -196,7 +196,8 @@ def test_a_state_dict_in_memory_and_missing_keys():
     with pytest.raises(CheckpointError, match="the checkpoint lacks D"):
         load_resized(module, state)
     report = load_resized(module, state, strict=False)
-    assert report.missing == ["D"] and set(report.resized) == {
+    assert report.missing == ["D"]
+    assert set(report.resized) == {
         "kernel.C",
         "kernel.log_A_real",
         "kernel.A_imag",
@@ -220,6 +221,7 @@ def test_shared_parameters_stay_shared_and_trainable():
 
     module, donor = Twice(8), Twice(3)
     load_resized(module, donor.state_dict())
-    assert module.a.C is module.b.C and module.a.C.shape == (5, 3, 2)
+    assert module.a.C is module.b.C
+    assert module.a.C.shape == (5, 3, 2)
     module.a(10).sum().backward()
     assert module.a.C.grad is not None

@@ -72,7 +72,9 @@ def test_training_wrappers_in_keys_are_ignored_and_kept(tmp_path, wrap):
     tensors = {wrap.format("lru." + key): x for key, x in random_layer("lru").items()}
     checkpoint = read_checkpoint(save(tmp_path, tensors))
     (name,) = checkpoint.layers
-    assert name.endswith("lru") and "module" not in name and "_orig_mod" not in name
+    assert name.endswith("lru")
+    assert "module" not in name
+    assert "_orig_mod" not in name
     out = tmp_path / "out.safetensors"
     checkpoint.replace({name: mor.balanced_truncation(checkpoint.layers[name], 4)}).write(out)
     assert set(read_checkpoint(out).tensors) == set(tensors)
@@ -126,7 +128,8 @@ def test_an_unknown_model_lists_what_was_seen_and_the_nearest_dialect_first(tmp_
     lines = str(info.value).splitlines()
     assert "no layer of a known dialect among 7 tensors" in lines[0]
     assert "blocks.0.nu_log (6,)" in lines[1]
-    assert lines[2].strip().startswith("lru: has nu_log") and lines[2].endswith("lacks C_im (H, N)")
+    assert lines[2].strip().startswith("lru: has nu_log")
+    assert lines[2].endswith("lacks C_im (H, N)")
 
 
 def test_a_file_without_tensors(tmp_path):

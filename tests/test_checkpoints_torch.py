@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ torch = pytest.importorskip("torch")
 def state_dict(prefix="lru.", dialect="lru_complex", seed=0):
     tensors = prefixed(random_layer(dialect, seed), prefix)
     state = collections.OrderedDict((key, torch.from_numpy(x)) for key, x in tensors.items())
-    state["head.weight"] = torch.randn(3, 3, dtype=torch.bfloat16)
+    values = torch.from_numpy(np.random.default_rng(seed).standard_normal((3, 3)))
+    state["head.weight"] = values.to(torch.bfloat16)
     state["steps"] = torch.tensor(7)
     return state
 
@@ -74,9 +76,11 @@ def test_wrappers_are_opened_and_kept_but_for_the_optimizer(tmp_path, kind, lega
     again = load(tmp_path / "out.ckpt")
     key = STATE_KEY.get(kind, kind)
     new = again if key is None else again[key]
-    assert list(new) == list(state) and type(new) is type(state)
+    assert list(new) == list(state)
+    assert type(new) is type(state)
     for name in ["head.weight", "steps", "lru.D"]:
-        assert new[name].dtype == state[name].dtype and torch.equal(new[name], state[name])
+        assert new[name].dtype == state[name].dtype
+        assert torch.equal(new[name], state[name])
     if key is not None:
         dropped = [k for k in content if "optim" in k]
         assert set(again) == set(content) - set(dropped)
@@ -138,7 +142,8 @@ def test_torch_to_safetensors_and_back(tmp_path):
     assert middle.metadata["format"] == "pt"
     middle.write(tmp_path / "b.pt")
     again = load(tmp_path / "b.pt")
-    assert torch.equal(again["head.weight"], state["head.weight"]) and again["steps"] == 7
+    assert torch.equal(again["head.weight"], state["head.weight"])
+    assert again["steps"] == 7
     assert torch.equal(again["lru.B"], torch.from_numpy(small.tensors["lru.B"]))
     by_torch = pytest.importorskip("safetensors.torch").load_file(tmp_path / "a.safetensors")
     assert all(torch.equal(by_torch[key], again[key]) for key in again)
@@ -186,13 +191,15 @@ def test_tied_layers_are_replaced_together_and_stay_tied(tmp_path):
     state.update({key.replace("a.", "b."): x for key, x in state.items() if key.startswith("a.")})
     checkpoint = read_checkpoint(save(tmp_path, state))
     alone = read_checkpoint(save(tmp_path, state_dict("a."), "alone.pt"))
-    assert checkpoint.n_parameters == alone.n_parameters and checkpoint.nbytes == alone.nbytes
+    assert checkpoint.n_parameters == alone.n_parameters
+    assert checkpoint.nbytes == alone.nbytes
     rom = mor.balanced_truncation(checkpoint.layers["a"], 4)
     small = checkpoint.replace({"a": rom})
     assert small.layers["b"].n_modes == rom.system.poles.shape[-1]
     assert small.n_parameters < checkpoint.n_parameters
     manifest = small.write(tmp_path / "out.pt")
-    assert sorted(manifest["layers"]) == ["a", "b"] and manifest["notes"] == []
+    assert sorted(manifest["layers"]) == ["a", "b"]
+    assert manifest["notes"] == []
     again = load(tmp_path / "out.pt")
     assert again["a.B"].data_ptr() == again["b.B"].data_ptr()
     with pytest.raises(CheckpointError, match="share their tensors"):
@@ -323,12 +330,13 @@ def test_safetensors_never_imports_torch(tmp_path):
 def test_cuts_of_a_torch_file_are_noticed(tmp_path, legacy):
     whole = save(tmp_path, state_dict(), _use_new_zipfile_serialization=not legacy).read_bytes()
     path = tmp_path / "cut.pt"
-    for length in [*range(0, 40), *range(40, len(whole) - 1, len(whole) // 60)]:
+    for length in [*range(40), *range(40, len(whole) - 1, len(whole) // 60)]:
         path.write_bytes(whole[:length])
         with pytest.raises(CheckpointError, match=r"truncated|damaged"):
             read_checkpoint(path)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("legacy", [False, True])
 def test_flipped_bytes_of_a_torch_file_give_typed_errors_or_a_layer(tmp_path, legacy):
     whole = save(tmp_path, state_dict(), _use_new_zipfile_serialization=not legacy).read_bytes()
@@ -339,10 +347,8 @@ def test_flipped_bytes_of_a_torch_file_give_typed_errors_or_a_layer(tmp_path, le
         for place in rng.integers(0, len(whole), 3):
             damaged[place] = rng.integers(0, 256)
         path.write_bytes(damaged)
-        try:
+        with suppress(mor.MorError):  # any other exception fails the test
             read_checkpoint(path)
-        except mor.MorError as error:
-            assert str(error)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,8 @@ def test_the_input_is_overwritten_only_by_force(tmp_path, checkpoint):
     assert checkpoint.path.read_bytes() == before
     checkpoint.write(checkpoint.path, force=True)
     manifest = read_checkpoint(checkpoint.path).manifest
-    assert manifest is not None and manifest["source"]["file"] == "in.safetensors"
+    assert manifest is not None
+    assert manifest["source"]["file"] == "in.safetensors"
 
 
 def test_a_stale_manifest_beside_the_output_counts_as_existing(tmp_path, checkpoint):
@@ -206,7 +207,8 @@ for _ in range(40):
         assert "root" in read_checkpoint(out).layers
         reads += 1
         time.sleep(0.002)
-    assert process.returncode == 0 and reads > 10
+    assert process.returncode == 0
+    assert reads > 10
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
@@ -227,14 +229,17 @@ def test_the_manifest_says_what_was_done(tmp_path, checkpoint):
 
     manifest = checkpoint.write(tmp_path / "out.safetensors")
     assert read_checkpoint(tmp_path / "out.safetensors").manifest == manifest
-    assert manifest["schema"] == 1 and manifest["mor"] == mor.__version__
-    assert manifest["dialect"] == "lru" and manifest["readout"] == "updated"
+    assert manifest["schema"] == 1
+    assert manifest["mor"] == mor.__version__
+    assert manifest["dialect"] == "lru"
+    assert manifest["readout"] == "updated"
     assert manifest["source"]["file"] == "in.safetensors"
     assert manifest["source"]["sha256"] == hashlib.sha256(checkpoint.path.read_bytes()).hexdigest()
     layer = manifest["layers"]["root"]
     full = mor.balanced_truncation(read_checkpoint(checkpoint.path).layers["root"], 4)
     assert (layer["states_before"], layer["states_after"]) == (12, 4)
-    assert layer["modes_before"] == 6 and layer["modes_after"] == full.system.poles.shape[-1]
+    assert layer["modes_before"] == 6
+    assert layer["modes_after"] == full.system.poles.shape[-1]
     assert layer["method"] == "balanced truncation"
     assert layer["hsv"]["kept"] == pytest.approx(list(full.kept), rel=1e-9)
     assert layer["hsv"]["truncated_sum"] == pytest.approx(full.truncated.sum(), rel=1e-9)
@@ -250,7 +255,8 @@ def test_the_manifest_of_a_batch_holds_sums_and_not_every_value(tmp_path):
     checkpoint = read_checkpoint(path)
     rom = mor.balanced_truncation(checkpoint.layers["root"], 3)
     layer = checkpoint.replace({"root": rom}).write(tmp_path / "out.safetensors")["layers"]["root"]
-    assert layer["batch"] == [50] and "kept" not in layer["hsv"]
+    assert layer["batch"] == [50]
+    assert "kept" not in layer["hsv"]
     assert layer["error_bound"] == pytest.approx(2 * layer["hsv"]["truncated_sum_max"])
 
 
@@ -275,8 +281,10 @@ def test_replace_changes_neither_the_checkpoint_nor_the_system(checkpoint):
     n_parameters, layers = source.n_parameters, dict(source.layers)
     rom = mor.balanced_truncation(source.layers["root"], 4)
     small = source.replace({"root": rom})
-    assert source.n_parameters == n_parameters and source.layers == layers
-    assert small.n_parameters < n_parameters and small.nbytes < source.nbytes
+    assert source.n_parameters == n_parameters
+    assert source.layers == layers
+    assert small.n_parameters < n_parameters
+    assert small.nbytes < source.nbytes
     assert small.layers["root"].n_modes == rom.system.poles.shape[-1]
     with pytest.raises(AttributeError):
         small.dialect = "other"  # type: ignore[misc]

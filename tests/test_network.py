@@ -8,8 +8,7 @@ from safetensors.numpy import load_file
 
 import mor
 from mor.data import digits_path
-from mor.deep import Network
-from mor.deep.compress import compress
+from mor.deep import Network, compress
 from mor.deep.network import Training, forward, linear_recurrence, respond
 from mor.deep.rotation import PARAMETERS, rotation_from_modal
 from mor.errors import CheckpointError, DimensionError, NotASystemError, NotFiniteError, UnstableSystemError

@@ -41,8 +41,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import mor
-from mor.deep import Network
-from mor.deep.compress import compress
+from mor.deep import Network, compress
 from mor.deep.network import Training, forward
 from mor.deep.ranks import rank_methods
 from mor.deep.rotation import PARAMETERS, modal_from_rotation

@@ -187,8 +187,8 @@ class Network:
         return max(self.tensors["encoder.weight"].shape[0], *states, 1)
 
     def __repr__(self) -> str:
-        orders = ", ".join(str(2 * layer.n_modes) for layer in self.layers.values())
-        return f"<Network of {self.n_layers} layers with {orders} states, {self.n_parameters} parameters>"
+        modes = ", ".join(str(layer.n_modes) for layer in self.layers.values())
+        return f"<Network of {self.n_layers} layers with {modes} modes, {self.n_parameters} parameters>"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""``mor compress`` of a 6-layer, 512-state, 256-channel LRU checkpoint, from start to exit.
+
+Weights are drawn as an LRU is initialised (radii in [0.9, 0.999], B and C of Glorot's scale).
+A second file has the spectra of trained layers: its rows of B decay by a factor 1e-6, so that
+its Gramians are singular to working precision.
+"""
+
+import common  # sets the number of threads for the child as well
+import numpy as np
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from safetensors.numpy import save_file
+
+LAYERS, STATES, CHANNELS, REPEATS = 6, 512, 256, 3
+
+
+def weights(rng: np.random.Generator, decay: float) -> dict[str, np.ndarray]:
+    tensors = {}
+    for i in range(LAYERS):
+        radius2 = rng.uniform(0.9**2, 0.999**2, STATES)
+        fade = np.geomspace(1, decay, STATES)[:, None]
+        layer = {
+            "nu_log": np.log(-0.5 * np.log(radius2)),
+            "theta_log": np.log(rng.uniform(0.01, np.pi, STATES)),
+            "gamma_log": 0.5 * np.log(1 - radius2),
+            "B_re": fade * rng.standard_normal((STATES, CHANNELS)) / (2 * CHANNELS) ** 0.5,
+            "B_im": fade * rng.standard_normal((STATES, CHANNELS)) / (2 * CHANNELS) ** 0.5,
+            "C_re": rng.standard_normal((CHANNELS, STATES)) / STATES**0.5,
+            "C_im": rng.standard_normal((CHANNELS, STATES)) / STATES**0.5,
+            "D": rng.standard_normal(CHANNELS),
+        }
+        tensors |= {f"layers.{i}.seq.{key}": x.astype(np.float32) for key, x in layer.items()}
+    return tensors
+
+
+def run(source: Path, folder: Path) -> tuple[float, float]:
+    """Seconds and peak memory in MB of one command."""
+    out = folder / "small.safetensors"
+    code = (
+        "import resource, subprocess, sys, time, json\n"
+        "start = time.perf_counter()\n"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024\n"
+        "print(json.dumps([time.perf_counter() - start, peak]))\n"
+    )
+    command = [sys.executable, "-m", "mor.cli", "compress", str(source), str(out), "--keep", "0.2", "--force"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], check=True, capture_output=True, text=True, env=os.environ
+    )
+    seconds, peak = json.loads(done.stdout)
+    return seconds, peak
+
+
+with tempfile.TemporaryDirectory() as name:
+    folder, times, facts = Path(name), {}, {}
+    for label, decay in (("as initialised", 1.0), ("with decaying rows", 1e-6)):
+        source = folder / "model.safetensors"
+        save_file(weights(np.random.default_rng(0), decay), source)
+        runs = [run(source, folder) for _ in range(REPEATS)]
+        times[f"mor compress, {label}"] = [seconds for seconds, _ in runs]
+        facts[f"peak memory in MB, {label}"] = max(peak for _, peak in runs)
+
+common.report(
+    "Command line: 6 layers, 512 modes, 256 channels, keep 0.2",
+    times,
+    facts,
+    {name: "under 20 s and 1000 MB" for name in times},
+)
