@@ -5,9 +5,6 @@ A second file has the spectra of trained layers: its rows of B decay by a factor
 its Gramians are singular to working precision.
 """
 
-import common  # sets the number of threads for the child as well
-import numpy as np
-
 import json
 import os
 import subprocess
@@ -15,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import common  # sets the number of threads for the child as well
+import numpy as np
 from safetensors.numpy import save_file
 
 LAYERS, STATES, CHANNELS, REPEATS = 6, 512, 256, 3
@@ -70,5 +69,5 @@ common.report(
     "Command line: 6 layers, 512 modes, 256 channels, keep 0.2",
     times,
     facts,
-    {name: "under 20 s and 1000 MB" for name in times},
+    dict.fromkeys(times, "under 20 s and 1000 MB"),
 )

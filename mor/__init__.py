@@ -1,7 +1,7 @@
 """Model order reduction of linear systems, and compression of state-space networks."""
 
-from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
 from mor.adapters.checkpoints import read_checkpoint
+from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
 from mor.analysis.norms import h2_error, h2_norm
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation

@@ -83,9 +83,7 @@ def block_systems(
 
 
 @st.composite
-def lti_systems(
-    draw: Any, *, max_order: int = 8, max_signals: int = 3, discrete: bool | None = None
-) -> LTI:
+def lti_systems(draw: Any, *, max_order: int = 8, max_signals: int = 3, discrete: bool | None = None) -> LTI:
     """Stable dense :class:`~mor.LTI` systems."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n = draw(st.integers(1, max_order))

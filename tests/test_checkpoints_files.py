@@ -21,6 +21,8 @@ from mor.errors import CheckpointError, MorError
 
 PLAIN = ["bool", "u1", "i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8", "<c8"]
 
+DAMAGED = "truncated, damaged or not a safetensors file"
+
 
 def save(folder, tensors, metadata=None, name="model.safetensors"):
     path = folder / name
@@ -100,10 +102,10 @@ def test_every_cut_of_a_file_is_noticed(tmp_path):
     path = tmp_path / "cut.safetensors"
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match=r"truncated|damaged|JSON|needs"):
+        with pytest.raises(CheckpointError, match=DAMAGED):
             read_checkpoint(path)
     path.write_bytes(whole + b"x")
-    with pytest.raises(CheckpointError, match="belong to none"):
+    with pytest.raises(CheckpointError, match=DAMAGED):
         read_checkpoint(path)
 
 
@@ -129,42 +131,46 @@ def with_header(folder, header, body=b""):
 
 
 @pytest.mark.parametrize(
-    ("header", "body", "message"),
+    ("header", "body"),
     [
-        (b"[1]", b"", "not a JSON object"),
-        (b'{"a": ', b"", "not valid JSON"),
-        (b"\xff\xfe", b"", "not valid JSON"),
-        (b"[" * 100_000, b"", "not valid JSON"),
-        (b'{"a":1,"a":2}', b"", "twice"),
-        ({"a": {"dtype": "F32", "shape": [1]}}, b"", "no dtype, shape and data_offsets"),
-        ({"a": 3}, b"", "no dtype, shape and data_offsets"),
-        ({"a": {"dtype": "F4", "shape": [1], "data_offsets": [0, 4]}}, b"1234", "unsupported dtype 'F4'"),
-        ({"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}}, b"1234", "unsupported dtype"),
-        ({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, -4]}}, b"", "not counts"),
-        ({"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]}}, b"1234", "not counts"),
-        ({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}, b"1234", "needs 8 bytes"),
-        ({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, b"1234", "truncated"),
-        ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}, b"12345678", "starts at byte 4"),
-        ({"__metadata__": {"a": 1}}, b"", "text to text"),
-        ({"a": {"dtype": "F32", "shape": [0, 2**62, 2**62], "data_offsets": [0, 0]}}, b"", "cannot have"),
-        ({"a": {"dtype": "F32", "shape": [1] * 99, "data_offsets": [0, 4]}}, b"1234", "cannot have"),
+        (b"[1]", b""),
+        (b'{"a": ', b""),
+        (b"\xff\xfe", b""),
+        (b"[" * 100_000, b""),
+        (b'{"a":1,"a":2}', b""),
+        ({"a": {"dtype": "F32", "shape": [1]}}, b""),
+        ({"a": 3}, b""),
+        ({"a": {"dtype": "F4", "shape": [1], "data_offsets": [0, 4]}}, b"1234"),
+        ({"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}}, b"1234"),
+        ({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, -4]}}, b""),
+        ({"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]}}, b"1234"),
+        ({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}, b"1234"),
+        ({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, b"1234"),
+        ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}, b"12345678"),
+        ({"__metadata__": {"a": 1}}, b""),
+        ({"a": {"dtype": "F32", "shape": [0, 2**62, 2**62], "data_offsets": [0, 0]}}, b""),
+        ({"a": {"dtype": "F32", "shape": [1] * 99, "data_offsets": [0, 4]}}, b"1234"),
     ],
 )
-def test_headers_that_lie(tmp_path, header, body, message):
-    with pytest.raises(CheckpointError, match=message):
+def test_headers_that_lie(tmp_path, header, body):
+    with pytest.raises(CheckpointError, match=DAMAGED):
         read_tensors(with_header(tmp_path, header, body))
 
 
-def test_keys_that_are_not_text_in_any_encoding_can_be_copied(tmp_path):
-    tensors = {**random_layer("lru"), "\ud800": np.zeros(1, np.float32)}
-    checkpoint = read_checkpoint(save(tmp_path, tensors))
-    checkpoint.write(tmp_path / "out.safetensors")
-    assert set(read_checkpoint(tmp_path / "out.safetensors").tensors) == set(tensors)
+def test_a_type_that_is_packed_is_not_supported(tmp_path):
+    entry = {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}
+    with pytest.raises(CheckpointError, match="unsupported dtype 'F4'"):
+        read_tensors(with_header(tmp_path, {"a": entry}, b"1"))
+
+
+def test_keys_that_are_not_text_in_any_encoding_are_refused():
+    with pytest.raises(CheckpointError, match="cannot be written as safetensors"):
+        safetensors_chunks({"\ud800": np.zeros(1, np.float32)}, {})
 
 
 def test_overlapping_tensors_are_refused(tmp_path):
     entry = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
-    with pytest.raises(CheckpointError, match="offsets are damaged"):
+    with pytest.raises(CheckpointError, match=DAMAGED):
         read_tensors(with_header(tmp_path, {"a": entry, "b": entry}, b"1234"))
 
 

@@ -318,7 +318,7 @@ def test_safetensors_never_imports_torch(tmp_path):
         f"c = read_checkpoint({str(path)!r})\n"
         "c = c.replace({'root': mor.balanced_truncation(c.layers['root'], 4)})\n"
         f"c.write({str(tmp_path / 'b.safetensors')!r})\n"
-        "assert 'torch' not in sys.modules and 'safetensors' not in sys.modules\n"
+        "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -107,12 +107,11 @@ def full_disk(monkeypatch, after):
     monkeypatch.setattr(atomic.os, "fdopen", lambda *a, **k: Full(real(*a, **k)))
 
 
-@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize("after", [0, 1])
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
 def test_a_full_disk_loses_nothing(tmp_path, checkpoint, monkeypatch, suffix, after):
     if suffix == ".pt":
         pytest.importorskip("torch")
-        after = min(after, 1)  # the manifest and the file are one write each
     out = tmp_path / f"out{suffix}"
     out.write_bytes(b"precious")
     before = names(tmp_path)
@@ -121,6 +120,12 @@ def test_a_full_disk_loses_nothing(tmp_path, checkpoint, monkeypatch, suffix, af
         checkpoint.write(out, force=True)
     assert out.read_bytes() == b"precious"
     assert names(tmp_path) == before
+
+
+def test_the_same_work_gives_the_same_bytes(tmp_path, checkpoint):
+    for name in ("a", "b"):
+        checkpoint.write(tmp_path / f"{name}.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -171,12 +176,14 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path, checkpoint
         real = atomic._write_synced
 
         def slow(path, chunks):
+            data = b"".join(chunks)
+
             def trickle():
-                for i, chunk in enumerate(chunks):
-                    yield chunk
-                    if i == 2:
-                        print("half way", flush=True)
-                        time.sleep(60)
+                yield data[: len(data) // 2]
+                print("half way", flush=True)
+                time.sleep(60)
+                yield data[len(data) // 2 :]
+
             real(path, trickle())
 
         atomic._write_synced = slow

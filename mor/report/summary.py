@@ -126,7 +126,7 @@ def verify_summary(before: Checkpoint, after: Checkpoint, progress: Progress = _
         "after": str(after.path),
         "manifest": after.manifest is not None,
         "missing_layers": missing,
-        "changed_tensors": _changed_elsewhere(before, after),
+        "changed_tensors": _changed_outside(before, after),
         "layers": layers,
         "ok": not missing and all(layer["holds"] is not False for layer in layers),
     }
@@ -143,19 +143,17 @@ def _promised_bounds(after: Checkpoint) -> dict[str, float | None]:
     }
 
 
-def _changed_elsewhere(before: Checkpoint, after: Checkpoint) -> list[str]:
+def _changed_outside(before: Checkpoint, after: Checkpoint) -> list[str]:
     """Tensors outside the layers that are not bit for bit the same."""
-    prefixes = tuple(name + "." for name in before.layers)
+    new = after.outside
     return [
         key
-        for key, value in before.tensors.items()
-        if not _within(key, prefixes)
-        and (key not in after.tensors or not np.array_equal(value, after.tensors[key], equal_nan=True))
+        for key, x in before.outside.items()
+        if key not in new
+        or x.shape != new[key].shape
+        or x.dtype != new[key].dtype
+        or x.tobytes() != new[key].tobytes()
     ]
-
-
-def _within(key: str, prefixes: tuple[str, ...]) -> bool:
-    return any(prefix == "." or key.startswith(prefix) for prefix in prefixes)
 
 
 def _each(

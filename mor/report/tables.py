@@ -17,7 +17,7 @@ def print_inspection(console: Console, summary: Summary) -> None:
         f"{summary['parameters']:,} parameters, {size(summary['bytes'])}, {summary['states']:,} states"
     )
     energies = [f"{100 * level:g} %" for level in ENERGY_LEVELS]
-    table = _table("layer", "systems", "states", "in", "out", "radius", "largest HSV", *energies)
+    table = _table("layer", "systems", "states", "in x out", "radius", "HSV", *energies)
     for layer in summary["layers"]:
         counts = layer["states_for_energy"]
         decay = [str(counts[f"{level:g}"]) for level in ENERGY_LEVELS] if counts else ["unstable", "", ""]
@@ -25,14 +25,13 @@ def print_inspection(console: Console, summary: Summary) -> None:
             layer["name"],
             str(layer["systems"]),
             str(layer["states"]),
-            str(layer["inputs"]),
-            str(layer["outputs"]),
-            f"{layer['spectral_radius']:.6f}",
+            f"{layer['inputs']} x {layer['outputs']}",
+            f"{layer['spectral_radius']:.4f}",
             number(layer["hsv_largest"]),
             *decay,
         )
     console.print(table)
-    console.print("Columns in % count the states that hold this share of the Hankel singular values.")
+    console.print("HSV: the largest Hankel singular value; columns in %: states that hold this share of all.")
 
 
 def print_compression(console: Console, summary: Summary) -> None:
@@ -61,7 +60,7 @@ def print_compression(console: Console, summary: Summary) -> None:
 
 def print_verification(console: Console, summary: Summary) -> None:
     """`mor verify`."""
-    table = _table("layer", "states", "", "impulse response", "peak gain of error", "bound", "holds")
+    table = _table("layer", "states", "", "impulse error", "peak error", "bound", "holds")
     words = {True: "[green]yes[/]", False: "[red]NO[/]", None: "no bound"}
     for layer in summary["layers"]:
         table.add_row(
@@ -131,5 +130,5 @@ def size(count: float) -> str:
 def _table(*columns: str, **options: Any) -> Table:
     table = Table(title_justify="left", header_style="bold", **options)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
     return table

@@ -102,6 +102,12 @@ class Checkpoint:
         }
         return [x for key, x in self.tensors.items() if key not in copies]
 
+    @property
+    def outside(self) -> dict[str, np.ndarray]:
+        """Tensors that belong to no layer, by their keys without training wrappers."""
+        own = {prefix + f.name for prefix in self._prefixes.values() for f in self._speaker.fields}
+        return {key: x for key, x in _plain(self.tensors).items() if key not in own}
+
     def replace(self, systems: Mapping[str, Any]) -> Checkpoint:
         """The checkpoint with these layers replaced; the others and this object stay as they are.
 
@@ -201,6 +207,7 @@ class Checkpoint:
                 **layer_record(self._original[name], change.system, change.replacement),
                 "padded": pad,
                 "dtype": sorted({dtype_name(x.dtype) for x in made.tensors.values()}),
+                "rounding_bound": made.rounding,
                 "export_error": made.error,
                 "export_tolerance": made.tolerance,
                 "tensors": {keys[key]: list(x.shape) for key, x in made.tensors.items()},

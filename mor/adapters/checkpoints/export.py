@@ -10,6 +10,7 @@ import numpy as np
 from mor.adapters.checkpoints.dialect import Dialect, Stored, Tensors
 from mor.adapters.checkpoints.dtypes import widen
 from mor.arrays import to_complex, to_numpy
+from mor.deep.compare import rounding_bound
 from mor.errors import CheckpointError, NotFiniteError
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
@@ -27,11 +28,13 @@ _PROBES = 4
 class Export:
     """New tensors of one layer.
 
-    `error` is the largest deviation of the impulse response of what was stored, relative to the
-    largest response; `tolerance` is what it was held against.
+    `rounding` limits the H-infinity norm of what rounding to the type of the file adds; `error` is
+    the largest deviation of the impulse response of what was stored, relative to the largest
+    response; `tolerance` is what that was held against.
     """
 
     tensors: dict[str, np.ndarray]
+    rounding: float
     error: float
     tolerance: float
 
@@ -108,7 +111,7 @@ def export(dialect: Dialect, tensors: Tensors, prefix: str, name: str, modal: Mo
             f"largest response; {tolerance:.1e} is allowed. The type of its tensors is too coarse for these "
             "poles."
         )
-    return Export(new, error, tolerance)
+    return Export(new, rounding_bound(modal, stored), error, tolerance)
 
 
 def _check_stable(name: str, stored: Modal) -> None:
