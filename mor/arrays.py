@@ -22,7 +22,16 @@ Array = Any
 
 def namespace(*arrays: Array) -> ModuleType:
     """The array API namespace that all of `arrays` share."""
-    return compat.array_namespace(*arrays)
+    if len(arrays) > 1:
+        return compat.array_namespace(*arrays)
+    # Small systems spend a tenth of their time on this question; types answer it for good.
+    kind = type(arrays[0])
+    if kind not in _NAMESPACES:
+        _NAMESPACES[kind] = compat.array_namespace(arrays[0])
+    return _NAMESPACES[kind]
+
+
+_NAMESPACES: dict[type, ModuleType] = {}
 
 
 def as_arrays(*values: Any) -> tuple[Array, ...]:
@@ -54,6 +63,19 @@ def complex_dtype(x: Array) -> Any:
 def to_complex(x: Array) -> Array:
     """`x` in the complex dtype of its precision."""
     return x if is_complex(x) else namespace(x).astype(x, complex_dtype(x))
+
+
+def complex_from(re: Array, im: Array) -> Array:
+    """``re + i im`` in one pass where the framework has one; the standard has none."""
+    if compat.is_torch_array(re):
+        import torch
+
+        return torch.complex(re, im)
+    if compat.is_jax_array(re):
+        import jax
+
+        return jax.lax.complex(re, im)
+    return to_complex(re) + 1j * to_complex(im)
 
 
 def real(x: Array) -> Array:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-DIALECTS = ["s4d", "s5_pytorch", "lru", "lru_complex", "rotation"]
+DIALECTS = ["s4d", "s5-pytorch", "lru", "lru-complex", "rotation"]
 
 #: Marker key of each dialect, whose first axis is not the number of modes in S4D only.
 POLE_KEY = {
     "s4d": "kernel.A_imag",
-    "s5_pytorch": "Lambda",
+    "s5-pytorch": "Lambda",
     "lru": "nu_log",
-    "lru_complex": "nu_log",
+    "lru-complex": "nu_log",
     "rotation": "rotation.angles",
 }
 
@@ -43,7 +43,7 @@ def random_layer(
             "kernel.A_imag": np.pi * np.arange(n) * np.ones((h, 1)),
             "D": normal(h),
         },
-        "s5_pytorch": lambda: {
+        "s5-pytorch": lambda: {
             "Lambda": -rng.uniform(0.5, 2.0, n) + 1j * rng.uniform(-9, 9, n),
             "B": normal(n, h, 2),
             "C": cnormal(h, n),
@@ -58,7 +58,7 @@ def random_layer(
             "C_im": normal(h, n),
             "D": normal(h),
         },
-        "lru_complex": lambda: {
+        "lru-complex": lambda: {
             **log_polar,
             "B": cnormal(n, h),
             "C": cnormal(h + 1, n),
@@ -132,7 +132,7 @@ def _rotation(t, u):
     return np.array(y)
 
 
-_FORWARD = {"s4d": _s4d, "s5_pytorch": _s5, "lru": _lru, "lru_complex": _lru_complex, "rotation": _rotation}
+_FORWARD = {"s4d": _s4d, "s5-pytorch": _s5, "lru": _lru, "lru-complex": _lru_complex, "rotation": _rotation}
 
 
 def forward(dialect: str, tensors: dict[str, np.ndarray], u: np.ndarray) -> np.ndarray:

@@ -109,7 +109,7 @@ def given_modal(dialect, poles, seed, channels=3):
         k = len(poles)
         C = rng.standard_normal((channels, 1, k)) + 1j * rng.standard_normal((channels, 1, k)) * ~real
         return np.tile(poles, (channels, 1)), np.ones((channels, k, 1)), C
-    outputs = channels + 1 if dialect == "lru_complex" else channels
+    outputs = channels + 1 if dialect == "lru-complex" else channels
     B = rng.standard_normal((len(poles), channels)) + 0j
     C = rng.standard_normal((outputs, len(poles))) + 0j
     B.imag = rng.standard_normal(B.shape) * ~real[:, None]
@@ -143,7 +143,7 @@ def test_real_poles_of_both_signs_and_both_half_planes(tmp_path, dialect, dtype)
     assert again.layers[name].order == modal.order == 10
 
 
-@pytest.mark.parametrize("dialect", ["lru", "lru_complex", "rotation"])
+@pytest.mark.parametrize("dialect", ["lru", "lru-complex", "rotation"])
 def test_a_pole_at_zero_is_exact_where_the_layer_has_one(tmp_path, dialect):
     path = save_layer(tmp_path, dialect, np.float32)
     checkpoint, name, modal = replaced(path, dialect, [0.0, 0.5])
@@ -152,7 +152,7 @@ def test_a_pole_at_zero_is_exact_where_the_layer_has_one(tmp_path, dialect):
     assert deviation(impulse_response(dialect, tensors, STEPS), wanted) < 1e-6
 
 
-@pytest.mark.parametrize("dialect", ["s4d", "s5_pytorch"])
+@pytest.mark.parametrize("dialect", ["s4d", "s5-pytorch"])
 def test_a_pole_at_zero_is_refused_where_no_sampled_system_has_it(tmp_path, dialect):
     path = save_layer(tmp_path, dialect, np.float32)
     checkpoint, name, modal = replaced(path, dialect, [0.5, 0.0])
@@ -207,7 +207,7 @@ def test_more_real_poles_than_modes_cannot_be_padded_but_written(tmp_path):
     assert read_checkpoint(tmp_path / "yes.safetensors").layers[name].n_modes == 3
 
 
-@pytest.mark.parametrize("dialect", ["lru", "s5_pytorch"])
+@pytest.mark.parametrize("dialect", ["lru", "s5-pytorch"])
 def test_an_unstable_layer_is_read_but_neither_reduced_nor_written(tmp_path, dialect):
     tensors = random_layer(dialect, dtype=np.float32)
     if dialect == "lru":
@@ -265,8 +265,8 @@ def test_caveats_of_real_poles_are_recorded(tmp_path):
     checkpoint, name, modal = replaced(path, "lru", [0.5, -0.5])
     manifest = checkpoint.replace({name: modal}).write(tmp_path / "a.safetensors")
     assert "1 modes with a real positive pole" in manifest["layers"][name]["notes"][0]
-    path = save_layer(tmp_path, "s5_pytorch", np.float32)
-    checkpoint, name, modal = replaced(path, "s5_pytorch", [0.5, -0.5])
+    path = save_layer(tmp_path, "s5-pytorch", np.float32)
+    checkpoint, name, modal = replaced(path, "s5-pytorch", [0.5, -0.5])
     manifest = checkpoint.replace({name: modal}).write(tmp_path / "b.safetensors")
     assert "1 modes with a real negative pole" in manifest["layers"][name]["notes"][0]
 

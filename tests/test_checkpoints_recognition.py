@@ -91,12 +91,12 @@ def test_a_layer_at_the_top_of_the_file_is_called_root(tmp_path):
 
 
 def test_two_dialects_in_one_file_need_a_word(tmp_path):
-    tensors = prefixed(random_layer("lru"), "a.") | prefixed(random_layer("s5_pytorch"), "b.")
+    tensors = prefixed(random_layer("lru"), "a.") | prefixed(random_layer("s5-pytorch"), "b.")
     path = save(tmp_path, tensors)
-    with pytest.raises(CheckpointError, match=r"more than one dialect fits: s5_pytorch.*lru.*dialect="):
+    with pytest.raises(CheckpointError, match=r"more than one dialect fits: s5-pytorch.*lru.*dialect="):
         read_checkpoint(path)
     assert list(read_checkpoint(path, "lru").layers) == ["a"]
-    assert list(read_checkpoint(path, "s5_pytorch").layers) == ["b"]
+    assert list(read_checkpoint(path, "s5-pytorch").layers) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_finite_tensors_of_an_infinite_system(tmp_path):
 
 
 def test_bidirectional_s5_is_refused_by_name(tmp_path):
-    tensors = random_layer("s5_pytorch")
+    tensors = random_layer("s5-pytorch")
     tensors["C"] = np.concatenate([tensors["C"], tensors["C"]], axis=1)
     with pytest.raises(CheckpointError, match="bidirectional"):
         read_checkpoint(save(tmp_path, tensors))

@@ -23,7 +23,7 @@ from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpoint
 torch = pytest.importorskip("torch")
 
 
-def state_dict(prefix="lru.", dialect="lru_complex", seed=0):
+def state_dict(prefix="lru.", dialect="lru-complex", seed=0):
     tensors = prefixed(random_layer(dialect, seed), prefix)
     state = collections.OrderedDict((key, torch.from_numpy(x)) for key, x in tensors.items())
     values = torch.from_numpy(np.random.default_rng(seed).standard_normal((3, 3)))
@@ -150,7 +150,7 @@ def test_torch_to_safetensors_and_back(tmp_path):
 
 
 def test_complex128_has_no_place_in_safetensors(tmp_path):
-    tensors = random_layer("lru_complex", dtype=np.float64)
+    tensors = random_layer("lru-complex", dtype=np.float64)
     path = save(tmp_path, {key: torch.from_numpy(x) for key, x in tensors.items()})
     with pytest.raises(CheckpointError, match=r"'B' is complex128.*\.pt"):
         read_checkpoint(path).write(tmp_path / "out.safetensors")
@@ -216,7 +216,7 @@ def test_a_tie_that_reduction_breaks_is_recorded(tmp_path):
     assert manifest["notes"] == ["no longer tied: a.nu_log, b.nu_log"]
     again = read_checkpoint(tmp_path / "out.pt")
     wanted = modal_response(checkpoint.layers["b"], 20)
-    assert deviation(impulse_response("lru_complex", under(again.tensors, "b."), 20), wanted) < 1e-12
+    assert deviation(impulse_response("lru-complex", under(again.tensors, "b."), 20), wanted) < 1e-12
 
 
 # ---------------------------------------------------------------- foreign code
@@ -311,7 +311,7 @@ def test_without_torch_its_files_say_so(tmp_path, monkeypatch):
 
 def test_safetensors_never_imports_torch(tmp_path):
     path = tmp_path / "a.safetensors"
-    path.write_bytes(b"".join(safetensors_chunks(random_layer("s5_pytorch"), {})))
+    path.write_bytes(b"".join(safetensors_chunks(random_layer("s5-pytorch"), {})))
     code = (
         "import sys, mor\n"
         "from mor.adapters.checkpoints import read_checkpoint\n"

@@ -11,6 +11,7 @@ import numpy as np
 from mor.arrays import (
     Array,
     astype_like,
+    conj,
     detach,
     device_kwargs,
     eps,
@@ -18,6 +19,7 @@ from mor.arrays import (
     is_jax,
     is_numpy,
     namespace,
+    real,
     threads,
 )
 from mor.equations.definite import definite_factor
@@ -133,7 +135,7 @@ def hankel_nuclear_norm(sys: Any) -> Array:
     .. math:: dS = \tfrac12 \langle W W^T, dP \rangle + \tfrac12 \langle T T^T, dQ \rangle,
 
     which is pulled back to the parameters in closed form. The result is
-    ``S + sum_x <dS/dx, x - stop_gradient(x)>``: right in value and first derivative, in
+    ``S + l(x) - stop_gradient(l(x))`` with ``l(x) = <dS/dx, x>``: right in value and first derivative, in
     any framework. Higher derivatives are not defined by it.
 
     Parameters
@@ -173,7 +175,8 @@ def hankel_nuclear_norm(sys: Any) -> Array:
         return total
     for name, slope in gradient().items():
         x = getattr(system, name)
-        total = total + _pairing(astype_like(slope, x), x - detach(x), total.ndim)
+        linear = _pairing(astype_like(slope, x), x, total.ndim)
+        total = total + (linear - detach(linear))
     return total
 
 
@@ -197,14 +200,9 @@ def _differentiates(system: System) -> bool:
     return is_jax(system.output_factor_matrix)
 
 
-def _pairing(gradient: Array, difference: Array, batch_axes: int) -> Array:
-    """``Re <gradient, difference>`` over all but the batch axes."""
-    xp = namespace(gradient)
-    axes = tuple(range(batch_axes, gradient.ndim))
-    if not xp.isdtype(gradient.dtype, "complex floating"):
-        return xp.sum(gradient * difference, axis=axes)
-    product = xp.real(gradient) * xp.real(difference) + xp.imag(gradient) * xp.imag(difference)
-    return xp.sum(product, axis=axes)
+def _pairing(gradient: Array, x: Array, batch_axes: int) -> Array:
+    """``Re <gradient, x>`` over all but the batch axes."""
+    return real(namespace(x).sum(conj(gradient) * x, axis=tuple(range(batch_axes, x.ndim))))
 
 
 def _value_and_gradient(system: System) -> tuple[Array, Callable[[], dict[str, Array]]]:
@@ -250,8 +248,7 @@ def _quick_weights(P: Array, Q: Array) -> _Weights | None:
     if L is None:
         return None
     xp = namespace(L)
-    inner = xp.matrix_transpose(L) @ Q @ L
-    squares, V = xp.linalg.eigh((inner + xp.matrix_transpose(inner)) / 2)
+    squares, V = xp.linalg.eigh(xp.matrix_transpose(L) @ Q @ L)
     if not bool(xp.all(squares[..., 0] > eps(L) ** 0.5 * squares[..., -1])):
         return None
     values = xp.sqrt(squares)

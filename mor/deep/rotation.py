@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mor.arrays import Array, namespace, to_complex, to_numpy
+from mor.arrays import Array, complex_from, namespace, to_complex, to_numpy
 from mor.systems.modal import Modal
 
 #: tanh of this is 1 in double precision: the parameter of an angle of 0 or pi.
@@ -41,10 +41,10 @@ def modal_from_rotation(parameters: Mapping[str, Array]) -> Modal:
     angles, retentions = parameters["rotation.angles"], parameters["rotation.retentions"]
     xp = namespace(angles)
     radius, angle = (xp.tanh(retentions) + 1) / 2, math.pi * (xp.tanh(angles) + 1) / 2
-    poles = to_complex(radius * xp.cos(angle)) - 1j * to_complex(radius * xp.sin(angle))
+    poles = complex_from(radius * xp.cos(angle), -radius * xp.sin(angle))
     sys_in, sys_out = parameters["sys_in"], parameters["sys_out"]
-    B = to_complex(sys_in[..., 0, :]) + 1j * to_complex(sys_in[..., 1, :])
-    C = to_complex(sys_out[..., 0]) - 1j * to_complex(sys_out[..., 1])
+    B = complex_from(sys_in[..., 0, :], sys_in[..., 1, :])
+    C = complex_from(sys_out[..., 0], -sys_out[..., 1])
     feed = parameters["sys_feed"]
     eye = xp.eye(feed.shape[-1], dtype=feed.dtype, device=getattr(feed, "device", None))
     return Modal(poles, B, C, feed[..., None, :] * eye, dt=1.0)

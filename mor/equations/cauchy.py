@@ -23,12 +23,12 @@ from dataclasses import dataclass
 
 from mor.arrays import (
     Array,
+    complex_from,
     conj,
     is_complex,
     namespace,
     real,
     split_constant,
-    to_complex,
 )
 
 
@@ -77,14 +77,16 @@ def denominators(left: Array, right: Array, *, dt: float, distance: Array | None
     return first[..., :, None] + rows * (conj(rows) - columns)
 
 
-def kernel(left: Array, right: Array, *, dt: float, horizon: float | None = None) -> Array:
+def kernel(
+    left: Array, right: Array, *, dt: float, horizon: float | None = None, distance: Array | None = None
+) -> Array:
     r"""``g_ij = sum_t l_i^t conj(r_j)^t`` over ``0 <= t < horizon``, or the integral of
     ``exp((l_i + conj(r_j)) t)`` over ``[0, horizon]``; ``horizon=None`` is infinite.
 
     A finite horizon asks for no stability.
     """
     if horizon is None:
-        return 1 / denominators(left, right, dt=dt)
+        return 1 / denominators(left, right, dt=dt, distance=distance)
     if dt == 0:
         return exponential_integral(-denominators(left, right, dt=dt), horizon)
     return _geometric_sum(left[..., :, None] * conj(right)[..., None, :], int(horizon))
@@ -108,7 +110,7 @@ def exponential_integral(s: Array, tau: float) -> Array:
     if is_complex(s):
         a, b = xp.real(s) * tau, xp.imag(s) * tau
         minus_one = xp.expm1(a) * xp.cos(b) - 2 * xp.sin(b / 2) ** 2
-        numerator = to_complex(minus_one) + 1j * to_complex(xp.exp(a) * xp.sin(b))
+        numerator = complex_from(minus_one, xp.exp(a) * xp.sin(b))
     else:
         numerator = xp.expm1(s * tau)
     zero = s == 0
@@ -117,58 +119,88 @@ def exponential_integral(s: Array, tau: float) -> Array:
 
 
 @dataclass(frozen=True)
-class CauchyGramian:
-    """A Gramian of the real map with the parts that its derivative needs again.
+class Kernels:
+    """``g(poles, conj(poles))`` and, for complex poles, ``g(poles, poles)``, (..., k, k)."""
 
-    ``matrix`` is P, ``(..., 2k, 2k)``, or ``(..., k, k)`` for real data.
+    hermitian: Array
+    symmetric: Array | None
+
+    def conj(self) -> Kernels:
+        """The kernels of the conjugate poles, which are those of the dual system."""
+        return Kernels(conj(self.hermitian), None if self.symmetric is None else conj(self.symmetric))
+
+
+def kernels(poles: Array, *, dt: float, horizon: float | None = None) -> Kernels:
+    """What the Gramians of all systems with these poles have in common."""
+    distance = one_minus_abs2(poles) if dt else None
+    hermitian = kernel(poles, poles, dt=dt, horizon=horizon, distance=distance)
+    if not is_complex(poles):
+        return Kernels(hermitian, None)
+    return Kernels(hermitian, kernel(poles, conj(poles), dt=dt, horizon=horizon, distance=distance))
+
+
+@dataclass(frozen=True)
+class CauchyGramian:
+    """A Gramian of the real map, with the parts that its derivative needs again.
+
+    Attributes
+    ----------
+    rows : array (..., n, m), B in the coordinates ``[Re; Im]``; n = k for real data.
+    E1, E2 : the Gramians of the complex state; E2 is None for real data.
     """
 
     poles: Array
-    B: Array
+    rows: Array
     dt: float
+    kernels: Kernels
     E1: Array
     E2: Array | None
-    g1: Array
-    g2: Array | None
 
     @property
     def matrix(self) -> Array:
+        """P, (..., n, n)."""
         if self.E2 is None:
             return self.E1
         xp = namespace(self.E1)
         total, difference = (self.E1 + self.E2) / 2, (self.E1 - self.E2) / 2
-        upper = xp.concat([xp.real(total), -xp.imag(difference)], axis=-1)
-        lower = xp.concat([xp.imag(total), xp.real(difference)], axis=-1)
-        return xp.concat([upper, lower], axis=-2)
+        return _from_quarters(
+            xp.real(total), -xp.imag(difference), xp.imag(total), xp.real(difference)
+        )
 
     def adjoint(self, weight: Array) -> tuple[Array, Array]:
         r"""Gradient of ``<weight, P>`` with respect to ``(poles, B)``, `weight` symmetric.
 
         The gradient of a complex parameter x is ``dJ/dRe x + i dJ/dIm x`` (torch's
-        convention). Infinite horizon. Cost: a handful of k x k products with B.
+        convention). Infinite horizon.
+
+        P is linear in ``G = rows rows^T``, so ``<weight, P> = <H, G> / 2`` with a symmetric
+        H, and the gradient with respect to the rows is ``H rows``: one real product.
         """
         xp = namespace(self.poles)
-        if self.E2 is None:
-            return self._pull_back(weight, self.g1, self.E1, conjugate=False)
+        g1, g2 = self.kernels.hermitian, self.kernels.symmetric
+        if self.E2 is None or g2 is None:
+            return self._to_poles(weight * self.E1 * g1, self.poles), 2 * (weight * g1) @ self.rows
+        mirrored = conj(self.poles)
         k = self.poles.shape[-1]
-        w11, w12 = weight[..., :k, :k], weight[..., :k, k:]
-        w21, w22 = weight[..., k:, :k], weight[..., k:, k:]
-        K1 = to_complex(w11 + w22) / 2 + 0.5j * to_complex(w21 - w12)
-        K2 = to_complex(w11 - w22) / 2 + 0.5j * to_complex(w21 + w12)
-        poles1, B1 = self._pull_back(K1, self.g1, self.E1, conjugate=False)
-        poles2, B2 = self._pull_back(K2, xp.asarray(self.g2), self.E2, conjugate=True)
-        return poles1 + poles2, B1 + B2
+        w11, w12, w21, w22 = _quarters(weight)
+        L1 = complex_from(w11 + w22, w12 - w21) * g1
+        L2 = complex_from(w11 - w22, -w21 - w12) * g2
+        H = _from_quarters(
+            xp.real(L1 + L2), xp.imag(L1 - L2), -xp.imag(L1 + L2), xp.real(L1 - L2)
+        )
+        to_rows = H @ self.rows
+        to_B = complex_from(to_rows[..., :k, :], to_rows[..., k:, :])
+        to_poles = self._to_poles(L1 * self.E1, mirrored) + self._to_poles(L2 * self.E2, self.poles)
+        return conj(to_poles) / 2, to_B
 
-    def _pull_back(self, K: Array, g: Array, E: Array, *, conjugate: bool) -> tuple[Array, Array]:
-        """Gradient of ``Re <K, E>`` for ``E = (B B^*) g(poles, poles^*)``, * = H or T."""
-        B, poles = (conj(self.B), conj(self.poles)) if conjugate else (self.B, self.poles)
-        to_B = 2 * (K * conj(g)) @ B
-        partner = poles if self.dt else namespace(poles).ones_like(poles)
-        to_poles = 2 * ((K * conj(E * g)) @ partner[..., :, None])[..., 0]
-        return to_poles, to_B
+    def _to_poles(self, slopes: Array, partners: Array) -> Array:
+        """From slopes with respect to the denominators to those with respect to the poles."""
+        if not self.dt:
+            return 2 * namespace(slopes).sum(slopes, axis=-1)
+        return 2 * (slopes @ partners[..., :, None])[..., 0]
 
 
-def gramian(poles: Array, B: Array, *, dt: float, horizon: float | None = None) -> CauchyGramian:
+def gramian(poles: Array, B: Array, *, dt: float, kernels: Kernels) -> CauchyGramian:
     """The Gramian of ``z' = diag(poles) z + B u`` in the real map, in closed form.
 
     Parameters
@@ -176,26 +208,22 @@ def gramian(poles: Array, B: Array, *, dt: float, horizon: float | None = None) 
     poles : array (..., k), complex or real.
     B : array (..., k, m), of the same kind.
     dt : 0.0 for continuous time, else discrete.
-    horizon : end time (continuous) or number of steps (discrete); None is infinite.
+    kernels : of the same poles, from :func:`kernels`, which knows the horizon.
 
     Notes
     -----
     Cost ``4 k^2 m`` flops. Source: entrywise solution of the Stein and Lyapunov
     equations for a diagonal A, in the real coordinates ``[Re z; Im z]``.
     """
-    xp = namespace(B)
-    g1 = kernel(poles, poles, dt=dt, horizon=horizon)
-    if not is_complex(B):
-        return CauchyGramian(poles, B, dt, (B @ xp.matrix_transpose(B)) * g1, None, g1, None)
-    g2 = kernel(poles, conj(poles), dt=dt, horizon=horizon)
-    k = B.shape[-2]
     rows = real_rows(B)
     # One real symmetric product holds B B^H and B B^T, at a quarter of their cost.
-    G = rows @ xp.matrix_transpose(rows)
-    G11, G12, G21, G22 = G[..., :k, :k], G[..., :k, k:], G[..., k:, :k], G[..., k:, k:]
-    E1 = (to_complex(G11 + G22) + 1j * to_complex(G21 - G12)) * g1
-    E2 = (to_complex(G11 - G22) + 1j * to_complex(G21 + G12)) * g2
-    return CauchyGramian(poles, B, dt, E1, E2, g1, g2)
+    G = rows @ namespace(rows).matrix_transpose(rows)
+    if kernels.symmetric is None:
+        return CauchyGramian(poles, rows, dt, kernels, G * kernels.hermitian, None)
+    G11, G12, G21, G22 = _quarters(G)
+    E1 = complex_from(G11 + G22, G21 - G12) * kernels.hermitian
+    E2 = complex_from(G11 - G22, G21 + G12) * kernels.symmetric
+    return CauchyGramian(poles, rows, dt, kernels, E1, E2)
 
 
 def real_rows(B: Array) -> Array:
@@ -204,3 +232,13 @@ def real_rows(B: Array) -> Array:
         return B
     xp = namespace(B)
     return xp.concat([xp.real(B), xp.imag(B)], axis=-2)
+
+
+def _quarters(X: Array) -> tuple[Array, Array, Array, Array]:
+    k = X.shape[-1] // 2
+    return X[..., :k, :k], X[..., :k, k:], X[..., k:, :k], X[..., k:, k:]
+
+
+def _from_quarters(a: Array, b: Array, c: Array, d: Array) -> Array:
+    xp = namespace(a)
+    return xp.concat([xp.concat([a, b], axis=-1), xp.concat([c, d], axis=-1)], axis=-2)

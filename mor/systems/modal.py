@@ -145,19 +145,25 @@ class Modal(System):
         one_sided = np.all(B.imag == 0, axis=-1) | np.all(C.imag == 0, axis=-2)
         return (poles.imag == 0) & one_sided
 
-    def dual(self) -> Modal:
+    def dual(self) -> Self:
         """The system whose controllability Gramian is this one's observability Gramian."""
-        xp = namespace(self.B)
-        D = xp.matrix_transpose(self.D)
-        return Modal(conj(self.poles), adjoint(self.C), adjoint(self.B), D, dt=self.dt)
+        D = namespace(self.B).matrix_transpose(self.D)
+        return self._trusted(conj(self.poles), adjoint(self.C), adjoint(self.B), D)
 
     def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
         horizon = check_horizon(horizon, self.dt)
-        P, Q = (self._cauchy(side, horizon).matrix for side in (self, self.dual()))
+        P, Q = (gramian.matrix for gramian in self._cauchy_pair(horizon))
         return P, Q
 
-    def _cauchy(self, side: Modal, horizon: float | None) -> cauchy.CauchyGramian:
-        return cauchy.gramian(side.poles, side.B, dt=self.dt, horizon=horizon)
+    def _cauchy(self, horizon: float | None) -> cauchy.CauchyGramian:
+        kernels = cauchy.kernels(self.poles, dt=self.dt, horizon=horizon)
+        return cauchy.gramian(self.poles, self.B, dt=self.dt, kernels=kernels)
+
+    def _cauchy_pair(self, horizon: float | None) -> tuple[cauchy.CauchyGramian, cauchy.CauchyGramian]:
+        kernels = cauchy.kernels(self.poles, dt=self.dt, horizon=horizon)
+        poles, B = conj(self.poles), adjoint(self.C)
+        P = cauchy.gramian(self.poles, self.B, dt=self.dt, kernels=kernels)
+        return P, cauchy.gramian(poles, B, dt=self.dt, kernels=kernels.conj())
 
     def controllability_factor(self, *, horizon: float | None = None) -> Array:
         """Formed and factored where P is safely definite, else never formed.
@@ -181,7 +187,7 @@ class Modal(System):
     def _quick_factor(self, horizon: float | None) -> Array | None:
         if self.batch_shape == () and is_complex(self.poles) and self._one_state_modes.any():
             return self._quick_factor_of_real_modes(horizon)
-        return definite_factor(self._cauchy(self, horizon).matrix)
+        return definite_factor(self._cauchy(horizon).matrix)
 
     @cached_property
     def _one_state_modes(self) -> np.ndarray:
@@ -194,7 +200,7 @@ class Modal(System):
         xp = namespace(self.B)
         moves = np.concatenate([np.ones(self.n_modes, dtype=bool), ~self._one_state_modes])
         kept = xp.asarray(np.flatnonzero(moves), **device_kwargs(self.B))
-        P = self._cauchy(self, horizon).matrix
+        P = self._cauchy(horizon).matrix
         L = definite_factor(xp.take(xp.take(P, kept, axis=0), kept, axis=1))
         if L is None:
             return None
@@ -237,10 +243,16 @@ class Modal(System):
 
     def detached(self) -> Self:
         poles, B, C, D = (widest(detach(x)) for x in (self.poles, self.B, self.C, self.D))
-        return replace(self, poles=poles, B=B, C=C, D=D)
+        return self._trusted(poles, B, C, D)
+
+    def _trusted(self, poles: Array, B: Array, C: Array, D: Array) -> Self:
+        """A system of arrays that are known to be right, unchecked."""
+        system = object.__new__(type(self))
+        set_fields(system, poles=poles, B=B, C=C, D=D, dt=self.dt)
+        return system
 
     def gramians_with_pullback(self) -> tuple[Array, Array, Pullback]:
-        P, Q = self._cauchy(self, None), self._cauchy(self.dual(), None)
+        P, Q = self._cauchy_pair(None)
 
         def pull(weight_P: Array, weight_Q: Array) -> dict[str, Array]:
             to_poles, to_B = P.adjoint(weight_P)

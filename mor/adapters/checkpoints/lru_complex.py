@@ -16,7 +16,7 @@ from mor.systems.modal import Modal
 
 
 class LRUComplex(Dialect):
-    name = "lru_complex"
+    name = "lru-complex"
     description = "LRU of lru-pytorch (Gothos) and lru-reduction: complex B and C, dense D"
     fields = (
         Field("nu_log", ("N",)),

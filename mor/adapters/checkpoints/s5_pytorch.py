@@ -18,7 +18,7 @@ class S5PyTorch(Dialect):
     not liquid, degree 1.
     """
 
-    name = "s5_pytorch"
+    name = "s5-pytorch"
     description = "S5 of the package s5-pytorch: Lambda, B, C, D, log_step; zero-order hold, not liquid"
     fields = (
         Field("Lambda", ("P",), is_complex=True),
