@@ -20,18 +20,18 @@ import numpy as np
 Array = Any
 
 
-def namespace(*arrays: Array) -> ModuleType:
-    """The array API namespace that all of `arrays` share."""
-    if len(arrays) > 1:
-        return compat.array_namespace(*arrays)
-    # Small systems spend a tenth of their time on this question; types answer it for good.
-    kind = type(arrays[0])
-    if kind not in _NAMESPACES:
-        _NAMESPACES[kind] = compat.array_namespace(arrays[0])
-    return _NAMESPACES[kind]
-
-
+#: Small systems spend a tenth of their time asking for namespaces; types answer for good.
 _NAMESPACES: dict[type, ModuleType] = {}
+
+
+def namespace(x: Array, *others: Array) -> ModuleType:
+    """The array API namespace that all arrays given share."""
+    if others:
+        return compat.array_namespace(x, *others)
+    kind = type(x)
+    if kind not in _NAMESPACES:
+        _NAMESPACES[kind] = compat.array_namespace(x)
+    return _NAMESPACES[kind]
 
 
 def as_arrays(*values: Any) -> tuple[Array, ...]:

@@ -19,11 +19,13 @@ def run(capsys, monkeypatch, *arguments):
     """Exit code, standard output and standard error of one command."""
     monkeypatch.setattr(sys, "argv", ["mor", *map(str, arguments)])
     monkeypatch.setenv("COLUMNS", "120")
-    with pytest.raises(SystemExit) as stop:
+    try:
         main()
-        raise SystemExit(0)
+        code = 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
     streams = capsys.readouterr()
-    return int(stop.value.code or 0), streams.out, streams.err
+    return code, streams.out, streams.err
 
 
 @pytest.fixture

@@ -163,9 +163,7 @@ class CauchyGramian:
             return self.E1
         xp = namespace(self.E1)
         total, difference = (self.E1 + self.E2) / 2, (self.E1 - self.E2) / 2
-        return _from_quarters(
-            xp.real(total), -xp.imag(difference), xp.imag(total), xp.real(difference)
-        )
+        return _from_quarters(xp.real(total), -xp.imag(difference), xp.imag(total), xp.real(difference))
 
     def adjoint(self, weight: Array) -> tuple[Array, Array]:
         r"""Gradient of ``<weight, P>`` with respect to ``(poles, B)``, `weight` symmetric.
@@ -185,9 +183,7 @@ class CauchyGramian:
         w11, w12, w21, w22 = _quarters(weight)
         L1 = complex_from(w11 + w22, w12 - w21) * g1
         L2 = complex_from(w11 - w22, -w21 - w12) * g2
-        H = _from_quarters(
-            xp.real(L1 + L2), xp.imag(L1 - L2), -xp.imag(L1 + L2), xp.real(L1 - L2)
-        )
+        H = _from_quarters(xp.real(L1 + L2), xp.imag(L1 - L2), -xp.imag(L1 + L2), xp.real(L1 - L2))
         to_rows = H @ self.rows
         to_B = complex_from(to_rows[..., :k, :], to_rows[..., k:, :])
         to_poles = self._to_poles(L1 * self.E1, mirrored) + self._to_poles(L2 * self.E2, self.poles)

@@ -1,0 +1,80 @@
+"""Run every benchmark, each in a process of its own, and write ``docs/benchmarks.md``.
+
+Run on an otherwise idle machine: ``make bench``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+SCRIPTS = ("hsv_modal", "nuclear_norm", "hsv_batch", "compress_lru")
+LIMIT_SECONDS = 600
+
+HEAD = """# Benchmarks
+
+Ratios against real peers, both in one process on the same data, runs interleaved, medians; every process has
+{threads} threads. A ratio is the peer's time over ours. `make bench` runs them again and writes this page.
+
+Machine: {machine}. {versions}.
+"""
+
+TAIL = """
+## What is compared
+
+- **Order 1024.** `slycot.ab09ad` gets the dense real form; it computes a reduced model of order 1 on the way.
+  The second row is the floor that any method with one full set of singular values has: `svdvals` of that size.
+- **Nuclear norm.** The published algorithm (4 x 4 Kronecker systems for all pairs of blocks, `eigvals(P Q)` in
+  float32, backpropagation through all of it), written in torch with the same threads.
+- **512 systems.** One batched call, against loops over systems.
+- **Command line.** Whole processes from start to exit, with their peak memory. No peer does this job.
+
+The accuracy of the demonstration's networks, and how they were trained, stands in [Networks](networks.md).
+"""
+
+
+def main() -> None:
+    sections = [_section(_run(script)) for script in SCRIPTS]
+    packages = ("numpy", "scipy", "torch", "slycot")
+    head = HEAD.format(
+        threads=2,
+        machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        versions=", ".join(f"{name} {version(name)}" for name in packages),
+    )
+    PAGE.write_text("\n".join([head, *sections, TAIL.lstrip("\n")]))
+    print(PAGE.read_text())
+
+
+def _run(script: str) -> dict[str, Any]:
+    command = [sys.executable, str(HERE / f"{script}.py")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _section(result: dict[str, Any]) -> str:
+    heading = "| | median | range | ratio | aim |"
+    lines = [f"## {result['title']}", "", heading, "|---|---|---|---|---|"]
+    for row in result["rows"]:
+        spread = f"{_time(row['low'])} to {_time(row['high'])}"
+        lines.append(
+            f"| {row['name']} | {_time(row['median'])} | {spread} | {row['ratio']:.2f} | {row['goal']} |"
+        )
+    lines.append("")
+    lines += [f"- {name}: {value:.3g}" for name, value in result["facts"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.1f} ms"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Every Python example in the README, the documentation and the docstrings runs."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import mor
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MODULES = sorted(m.name for m in pkgutil.walk_packages(mor.__path__, "mor.") if m.name != "mor.__main__")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_of_a_page(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S)):
+        if "import torch" in code:
+            pytest.importorskip("torch")
+        exec(compile(code, f"{page.name}, example {number}", "exec"), {})
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_docstrings(name):
+    module = importlib.import_module(name)
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+def test_public_names_are_documented():
+    reference = (ROOT / "docs" / "api.md").read_text()
+    for name in mor.__all__:
+        assert (
+            f"mor.{name}" in reference
+            or f"mor.adapters.checkpoints.{name}" in reference
+            or name == "MorError"
+        )
+        assert getattr(mor, name).__doc__
