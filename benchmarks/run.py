@@ -30,10 +30,10 @@ Machine: {machine}. {versions}.
 TAIL = """
 ## What is compared
 
-- **Order 1024.** `slycot.ab09ad` gets the dense real form; it computes a reduced model of order 1 on the way.
-  The second row is the floor that any method with one full set of singular values has: `svdvals` of that size.
-- **Nuclear norm.** The published algorithm (4 x 4 Kronecker systems for all pairs of blocks, `eigvals(P Q)` in
-  float32, backpropagation through all of it), written in torch with the same threads.
+- **Order 1024.** `slycot.ab09ad` gets the dense real form, and computes a model of order 1 on the way.
+  The second row is the floor of any method with one full set of singular values: `svdvals` of that size.
+- **Nuclear norm.** The published algorithm (4 x 4 Kronecker systems for all pairs of blocks,
+  `eigvals(P Q)` in float32, backpropagation through all of it), written in torch with the same threads.
 - **512 systems.** One batched call, against loops over systems.
 - **Command line.** Whole processes from start to exit, with their peak memory. No peer does this job.
 

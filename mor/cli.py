@@ -82,7 +82,7 @@ def compress(
     as_json: AsJson = False,
 ) -> None:
     """Reduce every layer and write a smaller checkpoint."""
-    from mor.adapters.checkpoints.files import check_output
+    from mor.adapters.checkpoints.files.formats import check_output
     from mor.report.tables import print_compression
 
     check_output(output, checkpoint, force=force)

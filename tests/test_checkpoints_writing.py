@@ -15,8 +15,9 @@ import pytest
 from checkpoint_layers import random_layer
 
 import mor
-from mor.adapters.checkpoints import atomic, read_checkpoint
-from mor.adapters.checkpoints.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints import read_checkpoint
+from mor.adapters.checkpoints.files import atomic
+from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
 from mor.errors import CheckpointError
 
 
@@ -172,7 +173,8 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path, checkpoint
     code = textwrap.dedent(
         f"""
         import time
-        from mor.adapters.checkpoints import atomic, read_checkpoint
+        from mor.adapters.checkpoints import read_checkpoint
+        from mor.adapters.checkpoints.files import atomic
         real = atomic._write_synced
 
         def slow(path, chunks):

@@ -52,7 +52,7 @@ def test_penzl_model():
         0.340306,
         0.111374,
     ]
-    sys = penzl_fom().to_modal()
+    sys = mor.Modal.from_lti(penzl_fom())
     np.testing.assert_allclose(mor.hankel_singular_values(sys)[:10], published, rtol=0, atol=6e-7)
     np.testing.assert_allclose(mor.h2_norm(sys), 182.6611748664, rtol=1e-12)
 

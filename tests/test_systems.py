@@ -44,7 +44,7 @@ def test_impulse_responses(sys, steps):
 
 @given(lti_systems(max_order=6))
 def test_dense_to_modal_and_back(sys):
-    modal = sys.to_modal()
+    modal = mor.Modal.from_lti(sys)
     assert modal.order == sys.order
     vectors = np.linalg.cond(np.linalg.eig(sys.A)[1])
     assert_same_map(modal, sys, rtol=1e-13 * vectors + 1e-9)
@@ -181,4 +181,4 @@ def test_singular_E_and_defective_A():
     with pytest.raises(ReductionError, match="algebraic"):
         mor.hankel_singular_values((-np.eye(2), np.ones((2, 1)), np.ones((1, 2)), None, np.diag([1.0, 0.0])))
     with pytest.raises(ReductionError, match="defective"):
-        mor.LTI([[0.5, 1.0], [0.0, 0.5]], np.ones((2, 1)), np.ones((1, 2)), dt=1.0).to_modal()
+        mor.Modal.from_lti(mor.LTI([[0.5, 1.0], [0.0, 0.5]], np.ones((2, 1)), np.ones((1, 2)), dt=1.0))

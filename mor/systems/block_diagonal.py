@@ -23,6 +23,8 @@ from mor.systems.base import (
     check_shape,
     set_fields,
 )
+from mor.systems.lti import LTI
+from mor.systems.modal import Modal
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +162,9 @@ class BlockDiagonal(System):
     def output_factor_matrix(self) -> Array:
         return self.C
 
-    def project(self, left: Array, right: Array) -> Any:
+    def project(self, left: Array, right: Array) -> Modal:
         """Projected and diagonalised: a :class:`Modal`."""
-        return self.to_lti().project(to_numpy(left), to_numpy(right)).to_modal()
+        return Modal.from_lti(self.to_lti().project(to_numpy(left), to_numpy(right)))
 
     def detached(self) -> Self:
         fields = {name: widest(detach(getattr(self, name))) for name in ("blocks", "B", "C", "D")}
@@ -195,10 +197,8 @@ class BlockDiagonal(System):
             raise DimensionError("evaluate takes one system at a time, not a batch.")
         return xp.asarray(self.to_lti().evaluate(to_numpy(s)), **device_kwargs(self.B))
 
-    def to_lti(self) -> Any:
+    def to_lti(self) -> LTI:
         """The same system as a dense NumPy :class:`LTI`."""
-        from mor.systems.lti import LTI
-
         if self.batch_shape:
             raise DimensionError(f"to_lti takes one system, not a batch of shape {self.batch_shape}.")
         B, C, D = (to_numpy(x) for x in (self.B, self.C, self.D))

@@ -21,9 +21,8 @@ from mor.systems.base import (
     check_shape,
     set_fields,
 )
-from mor.systems.modal import Modal
 
-#: Beyond this condition of E or of the eigenvectors less than four digits survive.
+#: Beyond this condition of E less than four digits survive.
 _CONDITION_LIMIT = 1e12
 
 
@@ -172,33 +171,6 @@ class LTI(System):
     def to_lti(self) -> LTI:
         return self
 
-    def to_modal(self) -> Modal:
-        """The same map in diagonal form: one mode a conjugate pair, one a real pole.
-
-        Raises
-        ------
-        ReductionError
-            If A is (nearly) defective: the eigenvectors' condition exceeds 1e12.
-        """
-        sys = self.explicit
-        if sys.order == 0:
-            B, C = sys.B.astype(complex), sys.C.astype(complex)
-            return Modal(np.zeros(0, dtype=complex), B, C, self.D, dt=self.dt)
-        poles, vectors = np.linalg.eig(sys.A)
-        poles, vectors = poles.astype(complex), vectors.astype(complex)
-        condition = np.linalg.cond(vectors)
-        if condition > _CONDITION_LIMIT:
-            raise ReductionError(
-                f"A has no usable eigenvector basis (condition {condition:.1e}): it is "
-                "nearly defective. Keep it as an LTI, or take another order."
-            )
-        B, C = np.linalg.solve(vectors, sys.B.astype(complex)), sys.C @ vectors
-        B, C = _balance_modes(B, C)
-        upper, single = np.imag(poles) > 0, np.imag(poles) == 0
-        B = np.concatenate([B[upper], np.real(B[single])])
-        C = np.concatenate([2 * C[:, upper], np.real(C[:, single])], axis=1)
-        return Modal(np.concatenate([poles[upper], poles[single]]), B, C, self.D, dt=self.dt)
-
     def __neg__(self) -> Self:
         return replace(self, C=-self.C, D=-self.D)
 
@@ -210,14 +182,6 @@ class LTI(System):
 
     def __repr__(self) -> str:
         return f"<LTI order {self.order}, {self.signals}>"
-
-
-def _balance_modes(B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale each mode so that its input and output vectors have equal norms."""
-    b, c = np.linalg.norm(B, axis=1), np.linalg.norm(C, axis=0)
-    usable = (b > 0) & (c > 0)
-    scale = np.sqrt(np.where(usable, c, 1.0) / np.where(usable, b, 1.0))
-    return B * scale[:, None], C / scale
 
 
 def _real_matrix(name: str, value: Any) -> np.ndarray:

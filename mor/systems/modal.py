@@ -29,6 +29,7 @@ from mor.arrays import (
 from mor.equations import cauchy
 from mor.equations.cauchy_factor import factor as cauchy_factor
 from mor.equations.definite import definite_factor
+from mor.equations.diagonal import diagonalise
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.errors import DimensionError, TimeStepError
 from mor.systems.base import (
@@ -41,6 +42,7 @@ from mor.systems.base import (
     check_shape,
     set_fields,
 )
+from mor.systems.lti import LTI
 
 #: Inputs from which P may be well conditioned and pivot by pivot is the slower way.
 _MANY_INPUTS = 16
@@ -231,16 +233,25 @@ class Modal(System):
         return xp.concat([xp.real(self.C), -xp.imag(self.C)], axis=-1)
 
     def project(self, left: Array, right: Array) -> Modal:
-        from mor.systems.lti import LTI
-
-        W, V = to_numpy(left), to_numpy(right)
-        poles = to_numpy(self.poles)
-        evolved = to_numpy(_ModalEvolution(self.poles).apply(namespace(self.B).asarray(right)))
-        B = to_numpy(cauchy.real_rows(self.B))
-        C = to_numpy(self.output_factor_matrix)
-        if poles.ndim != 1:
+        """Projected in the real coordinates and diagonalised again; NumPy."""
+        if self.batch_shape:
             raise DimensionError("project takes one system at a time, not a batch.")
-        return LTI(W.T @ evolved, W.T @ B, C @ V, to_numpy(self.D), dt=self.dt).to_modal()
+        W, V = to_numpy(left), to_numpy(right)
+        evolved = to_numpy(_ModalEvolution(self.poles).apply(namespace(self.B).asarray(right)))
+        B, C = to_numpy(cauchy.real_rows(self.B)), to_numpy(self.output_factor_matrix)
+        return Modal.from_lti(LTI(W.T @ evolved, W.T @ B, C @ V, to_numpy(self.D), dt=self.dt))
+
+    @classmethod
+    def from_lti(cls, system: LTI) -> Modal:
+        """A dense system in diagonal form: one mode a conjugate pair, one a real pole.
+
+        Raises
+        ------
+        ReductionError
+            If A is (nearly) defective, or E singular.
+        """
+        explicit = system.explicit
+        return cls(*diagonalise(explicit.A, explicit.B, explicit.C), explicit.D, dt=explicit.dt)
 
     def detached(self) -> Self:
         poles, B, C, D = (widest(detach(x)) for x in (self.poles, self.B, self.C, self.D))
@@ -317,10 +328,8 @@ class Modal(System):
         gain = cauchy.exponential_integral(self.poles, step)
         return replace(self, poles=xp.exp(self.poles * step), B=self.B * gain[..., :, None], dt=step)
 
-    def to_lti(self) -> Any:
+    def to_lti(self) -> LTI:
         """The real map as a dense NumPy :class:`LTI`, real modes as one state."""
-        from mor.systems.lti import LTI
-
         if self.batch_shape:
             raise DimensionError(f"to_lti takes one system, not a batch of shape {self.batch_shape}.")
         poles = to_numpy(self.poles)

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.detect import detect, get_dialect
-from mor.adapters.checkpoints.dialect import Dialect
-from mor.adapters.checkpoints.dtypes import dtype_name
+from mor.adapters.checkpoints.dialects.base import Dialect
+from mor.adapters.checkpoints.dialects.detect import detect, get_dialect
 from mor.adapters.checkpoints.export import Export, check_replacement, export, modal_of, padded
-from mor.adapters.checkpoints.files import MANIFEST_KEY, check_output, read_tensors, write_tensors
-from mor.adapters.checkpoints.keys import plain_keys
+from mor.adapters.checkpoints.files.dtypes import dtype_name
+from mor.adapters.checkpoints.files.formats import MANIFEST_KEY, check_output, read_tensors, write_tensors
+from mor.adapters.checkpoints.files.keys import plain_keys
+from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.checkpoints.files.torch_file import same_bits
 from mor.adapters.checkpoints.manifest import (
     SCHEMA,
     layer_record,
@@ -23,8 +25,6 @@ from mor.adapters.checkpoints.manifest import (
     source_record,
 )
 from mor.adapters.checkpoints.notes import file_notes
-from mor.adapters.checkpoints.tensor_file import TensorFile
-from mor.adapters.checkpoints.torch_file import same_bits
 from mor.errors import CheckpointError
 from mor.systems.modal import Modal
 
@@ -265,7 +265,7 @@ def read_checkpoint(path: str | Path, dialect: str | None = None) -> Checkpoint:
 
     >>> import pathlib, tempfile
     >>> import numpy as np, mor
-    >>> from mor.adapters.checkpoints.safetensors_file import safetensors_chunks
+    >>> from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
     >>> N, rng = 4, np.random.default_rng(0)
     >>> shapes = {"B_re": (N, 2), "B_im": (N, 2), "C_re": (2, N), "C_im": (2, N), "D": (2,)}
     >>> layer = {f"blocks.0.lru.{key}": rng.standard_normal(shape) for key, shape in shapes.items()}

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialect import Dialect, Stored, Tensors
-from mor.adapters.checkpoints.dtypes import widen
+from mor.adapters.checkpoints.dialects.base import Dialect, Stored, Tensors
+from mor.adapters.checkpoints.files.dtypes import widen
 from mor.arrays import to_complex, to_numpy
 from mor.deep.compare import rounding_bound
 from mor.errors import CheckpointError, NotFiniteError
 from mor.reduction.result import Reduction
+from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
 #: Roundings of a parameter that an export may cost, before they are amplified.
@@ -42,8 +43,8 @@ class Export:
 def modal_of(name: str, replacement: Any) -> Modal:
     """The Modal in a replacement: a Reduction, a Modal, or what turns into one."""
     system: Any = replacement.system if isinstance(replacement, Reduction) else replacement
-    if not isinstance(system, Modal) and hasattr(system, "to_modal"):
-        system = system.to_modal()
+    if isinstance(system, LTI):
+        system = Modal.from_lti(system)
     if not isinstance(system, Modal):
         raise CheckpointError(f"layer {name!r} can be replaced by a Reduction or a Modal, not by {system!r}.")
     poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))

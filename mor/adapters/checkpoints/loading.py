@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mor.adapters.checkpoints.files import read_tensors
-from mor.adapters.checkpoints.keys import plain_keys
+from mor.adapters.checkpoints.files.formats import read_tensors
+from mor.adapters.checkpoints.files.keys import plain_keys
+from mor.adapters.checkpoints.files.torch_file import from_numpy, import_torch
 from mor.adapters.checkpoints.manifest import read_manifest
-from mor.adapters.checkpoints.torch_file import from_numpy, import_torch
 from mor.errors import CheckpointError
 
 #: Plain attributes in which modules keep the size of their state.

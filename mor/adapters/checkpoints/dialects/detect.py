@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from mor.adapters.checkpoints.dialect import Dialect, Tensors
-from mor.adapters.checkpoints.keys import folded_key, natural_order
-from mor.adapters.checkpoints.lru import LRU
-from mor.adapters.checkpoints.lru_complex import LRUComplex
-from mor.adapters.checkpoints.rotation import Rotation
-from mor.adapters.checkpoints.s4d import S4D
-from mor.adapters.checkpoints.s5_pytorch import S5PyTorch
+from mor.adapters.checkpoints.dialects.base import Dialect, Tensors
+from mor.adapters.checkpoints.dialects.lru import LRU
+from mor.adapters.checkpoints.dialects.lru_complex import LRUComplex
+from mor.adapters.checkpoints.dialects.rotation import Rotation
+from mor.adapters.checkpoints.dialects.s4d import S4D
+from mor.adapters.checkpoints.dialects.s5_pytorch import S5PyTorch
+from mor.adapters.checkpoints.files.keys import folded_key, natural_order
 from mor.errors import CheckpointError, NotLinearTimeInvariantError
 
 _DIALECTS: dict[str, Dialect] = {

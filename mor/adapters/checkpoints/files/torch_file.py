@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.pickle_scan import DAMAGE, refuse_foreign_code
-from mor.adapters.checkpoints.tensor_file import TensorFile
+from mor.adapters.checkpoints.files.pickle_scan import DAMAGE, refuse_foreign_code
+from mor.adapters.checkpoints.files.tensor_file import TensorFile
 from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError
 
 #: Older ones load foreign code in spite of ``weights_only=True``.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialect import Stored
-from mor.adapters.checkpoints.dtypes import ComplexArray
+from mor.adapters.checkpoints.dialects.base import Stored
+from mor.adapters.checkpoints.files.dtypes import ComplexArray
 
 #: exp of this is exactly zero in every precision: the angle of a positive real pole.
 _ZERO_ANGLE = -800.0

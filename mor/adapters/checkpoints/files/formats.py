@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.atomic import Chunks, write_atomically
-from mor.adapters.checkpoints.safetensors_file import read_safetensors, safetensors_chunks
-from mor.adapters.checkpoints.shards import read_shards
-from mor.adapters.checkpoints.tensor_file import TensorFile
-from mor.adapters.checkpoints.torch_file import read_torch, torch_bytes
+from mor.adapters.checkpoints.files.atomic import Chunks, write_atomically
+from mor.adapters.checkpoints.files.safetensors_file import read_safetensors, safetensors_chunks
+from mor.adapters.checkpoints.files.shards import read_shards
+from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.checkpoints.files.torch_file import read_torch, torch_bytes
 from mor.errors import CheckpointError
 
 _TORCH = frozenset({".pt", ".pth", ".ckpt", ".bin"})

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
-from mor.adapters.checkpoints.dtypes import SAFETENSORS_DTYPES, dtype_name
-from mor.adapters.checkpoints.tensor_file import TensorFile
+from mor.adapters.checkpoints.files.dtypes import SAFETENSORS_DTYPES, dtype_name
+from mor.adapters.checkpoints.files.tensor_file import TensorFile
 from mor.errors import CheckpointError
 
 _METADATA = "__metadata__"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialect import Dialect, Field, Stored
-from mor.adapters.checkpoints.dtypes import ComplexArray
-from mor.adapters.checkpoints.zoh import continuous_poles, discretized, negative_pole_caveat
+from mor.adapters.checkpoints.dialects.base import Dialect, Field, Stored
+from mor.adapters.checkpoints.dialects.zoh import continuous_poles, discretized, negative_pole_caveat
+from mor.adapters.checkpoints.files.dtypes import ComplexArray
 from mor.systems.modal import Modal
 
 

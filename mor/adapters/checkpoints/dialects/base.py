@@ -10,7 +10,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from mor.adapters.checkpoints.dtypes import ComplexArray, dtype_name, is_floating, narrow, precision, widen
+from mor.adapters.checkpoints.files.dtypes import (
+    ComplexArray,
+    dtype_name,
+    is_floating,
+    narrow,
+    precision,
+    widen,
+)
 from mor.errors import CheckpointError, NotFiniteError
 from mor.systems.modal import Modal
 

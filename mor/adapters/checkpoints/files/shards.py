@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.tensor_file import TensorFile
+from mor.adapters.checkpoints.files.tensor_file import TensorFile
 from mor.errors import CheckpointError
 
 

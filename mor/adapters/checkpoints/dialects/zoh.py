@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dtypes import ComplexArray
+from mor.adapters.checkpoints.files.dtypes import ComplexArray
 from mor.errors import CheckpointError
 
 

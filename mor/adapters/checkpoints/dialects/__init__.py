@@ -1,0 +1,1 @@
+"""How each kind of layer stands in a checkpoint: one file a dialect."""

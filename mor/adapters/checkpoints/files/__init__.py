@@ -1,0 +1,1 @@
+"""Files of tensors: formats, types, safe reading, atomic writing."""

@@ -1,0 +1,49 @@
+"""A real system in diagonal form, one mode a conjugate pair and one a real eigenvalue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mor.errors import ReductionError
+
+#: Beyond this condition of the eigenvectors less than four digits survive.
+_CONDITION_LIMIT = 1e12
+
+
+def diagonalise(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    r"""``(poles, B, C)``, complex, with ``C_real (s - A)^{-1} B_real = Re-map of the modes``.
+
+    With :math:`A = V \Lambda V^{-1}`, a conjugate pair becomes its upper half with 2 C V,
+    and a real eigenvalue keeps its real row and column. Rows and columns of a mode are
+    scaled to equal norms.
+
+    Raises
+    ------
+    ReductionError
+        If A is (nearly) defective: the condition of V exceeds 1e12.
+    """
+    if not len(A):
+        return np.zeros(0, dtype=complex), B.astype(complex), C.astype(complex)
+    values, vectors = np.linalg.eig(A)
+    values, vectors = values.astype(complex), vectors.astype(complex)
+    condition = np.linalg.cond(vectors)
+    if condition > _CONDITION_LIMIT:
+        raise ReductionError(
+            f"A has no usable eigenvector basis (condition {condition:.1e}): it is nearly "
+            "defective. Keep the system dense, or take another order."
+        )
+    B, C = _balanced(np.linalg.solve(vectors, B.astype(complex)), C @ vectors)
+    upper, single = np.imag(values) > 0, np.imag(values) == 0
+    return (
+        np.concatenate([values[upper], values[single]]),
+        np.concatenate([B[upper], np.real(B[single])]),
+        np.concatenate([2 * C[:, upper], np.real(C[:, single])], axis=1),
+    )
+
+
+def _balanced(B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each mode's row of B and column of C with equal norms."""
+    b, c = np.linalg.norm(B, axis=1), np.linalg.norm(C, axis=0)
+    usable = (b > 0) & (c > 0)
+    scale = np.sqrt(np.where(usable, c, 1.0) / np.where(usable, b, 1.0))
+    return B * scale[:, None], C / scale
