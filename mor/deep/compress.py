@@ -10,11 +10,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
-from mor.analysis.hankel import hankel_singular_values
-from mor.arrays import to_numpy
 from mor.deep.ranks import allocate_ranks, check_keep
 from mor.errors import MorError, ReductionError
-from mor.reduction.balanced import balanced_truncation
+from mor.reduction.balanced import Balancing, balance
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 
@@ -102,23 +100,18 @@ def compress(
     if not layers:
         raise ReductionError("the model has no state-space layers to reduce.")
     run = _Runner(executor, progress)
-    values = run("Hankel singular values", layers, partial(_hsv, horizon=horizon), layers.values())
-    hsv = dict(zip(layers, values, strict=True))
+    balancings = run("Balancing", layers, partial(balance, horizon=horizon), layers.values())
+    hsv = {name: balancing.hsv for name, balancing in zip(layers, balancings, strict=True)}
     orders = allocate_ranks(hsv, keep, method=ranks)
-    work = [(system, orders[name]) for name, system in layers.items()]
-    results = run("Balanced truncation", layers, partial(_truncate, horizon=horizon), work)
+    work = list(zip(balancings, orders.values(), strict=True))
+    results = run("Truncating", layers, _truncate, work)
     reductions = dict(zip(layers, results, strict=True))
     return Compression(model.replace(reductions), reductions, keep, ranks)
 
 
-def _hsv(system: Modal, horizon: int | None) -> np.ndarray:
-    values = to_numpy(hankel_singular_values(system, horizon=horizon))
-    return values[..., : system.order].astype(float)
-
-
-def _truncate(work: tuple[Modal, int], horizon: int | None) -> Reduction:
-    system, order = work
-    return balanced_truncation(system, order=order, horizon=horizon)
+def _truncate(work: tuple[Balancing, int]) -> Reduction:
+    balancing, order = work
+    return balancing.truncate(order)
 
 
 def _copies(reduction: Reduction) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -75,14 +76,143 @@ def balanced_truncation(
     (1, 0.0184)
     """
     system = as_system(sys)
+    _check_request(system, order, tol)
+    return balance(system, horizon=horizon).truncate(order, tol=tol)
+
+
+@dataclass(frozen=True, eq=False)
+class Balancing:
+    """A system and its balancing transformation: each order is one truncation of it.
+
+    Attributes
+    ----------
+    system : the full system, or a flat batch of Modals.
+    left, right : arrays (..., n, r), ``Zo U`` and ``Zc V``.
+    values : array (..., r), singular values of ``Zo^T Zc``.
+    horizon : None for infinite.
+    batch_shape : of the system that was given.
+    """
+
+    system: System
+    left: np.ndarray
+    right: np.ndarray
+    values: np.ndarray
+    horizon: float | None
+    batch_shape: tuple[int, ...]
+
+    @property
+    def hsv(self) -> np.ndarray:
+        """Hankel singular values (..., order), largest first."""
+        hsv = _fit(self.values, self.system.order)
+        return hsv.reshape(*self.batch_shape, hsv.shape[-1])
+
+    def truncate(self, order: int | None = None, *, tol: float | None = None) -> Reduction:
+        """The reduction to `order`, or to the smallest order whose bound is at most `tol`."""
+        _check_request(self.system, order, tol)
+        if not self.batch_shape:
+            return self._truncate_one(self.system, (), order, tol)
+        if order is None:
+            chosen = [
+                _choose_order(hsv, _numerical_rank(hsv, len(left)), None, tol)
+                for hsv, left in zip(self.values, self.left, strict=True)
+            ]
+            order = max(chosen)
+        return self._truncate_batch(order)
+
+    def _truncate_one(
+        self, system: System, at: tuple[int, ...], order: int | None, tol: float | None
+    ) -> Reduction:
+        left, right, values = self.left[at], self.right[at], self.values[at]
+        n = system.order
+        hsv = _fit(values, n)
+        minimal = _numerical_rank(hsv, len(left))
+        r = _choose_order(hsv, minimal, order, tol)
+        scale = 1 / np.sqrt(values[:r])
+        reduced = system.project(left[:, :r] * scale, right[:, :r] * scale)
+        diagnostics: dict[str, Any] = {}
+        if order is not None and r < order:
+            diagnostics["note"] = f"only {minimal} of {n} states stand above round-off; asked for {order}"
+        if tol is not None and 2 * float(np.sum(hsv[r:])) > tol:
+            diagnostics["note"] = f"tol={tol:g} is below round-off; all {minimal} states above it are kept"
+        bounded = self.horizon is None
+        if not reduced.is_stable:
+            if bounded:
+                raise ReductionError(
+                    f"the result of order {r} is not stable: Hankel singular values {r} and {r + 1} "
+                    f"({hsv[r - 1]:.3e}, {hsv[min(r, n - 1)]:.3e}) cannot be told apart; take another order."
+                )
+            diagnostics["note"] = "not stable: time-limited balanced truncation does not promise it"
+        return Reduction(
+            system=reduced,
+            order=r,
+            full_order=n,
+            hsv=hsv,
+            error_bound=2 * float(np.sum(hsv[r:])) if bounded else None,
+            bound_kind="hinf" if bounded else "none",
+            method="balanced truncation"
+            if bounded
+            else f"time-limited balanced truncation ({self.horizon:g})",
+            diagnostics=diagnostics,
+        )
+
+    def _truncate_batch(self, order: int) -> Reduction:
+        """One order for the whole batch, so that the result is one batch again."""
+        batch = self.system
+        if not isinstance(batch, Modal):
+            raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
+        systems = [batch[i] for i in range(len(self.values))]
+        parts = [
+            self._truncate_one(system, (i,), min(order, system.order), None)
+            for i, system in enumerate(systems)
+        ]
+        hsv = self.hsv
+        bounds = [part.error_bound for part in parts if part.error_bound is not None]
+        diagnostics: dict[str, Any] = {}
+        if notes := [part.diagnostics["note"] for part in parts if "note" in part.diagnostics]:
+            diagnostics["note"] = f"{len(notes)} of {len(parts)} systems: {notes[0]}"
+        return Reduction(
+            system=stack_modals([part.system for part in parts], self.batch_shape),
+            order=max(part.order for part in parts),
+            full_order=hsv.shape[-1],
+            hsv=hsv,
+            error_bound=max(bounds) if bounds else None,
+            bound_kind=parts[0].bound_kind,
+            method=parts[0].method,
+            diagnostics=diagnostics,
+        )
+
+
+def balance(sys: Any, *, horizon: float | None = None) -> Balancing:
+    """Gramian factors and their one SVD; memory ``2 n^2`` numbers a system.
+
+    For a whole family of orders: ``balance(sys)`` once, then ``.truncate(order)`` each.
+
+    Raises
+    ------
+    UnstableSystemError
+        If the system is not strictly stable and `horizon` is None.
+
+    Examples
+    --------
+    >>> balancing = balance(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
+    >>> [balancing.truncate(r).order for r in (1, 2)]
+    [1, 2]
+    """
+    system = as_system(sys)
     if horizon is None:
         system.require_stable("balanced truncation")
-    _check_request(system, order, tol)
-    if not system.batch_shape:
-        return _reduce(system, order, tol, horizon)
-    if not isinstance(system, Modal):
-        raise DimensionError("a batch can be reduced for Modal systems only; take one system at a time.")
-    return _reduce_batch(system, order, tol, horizon)
+    constant, batch_shape = system.detached(), system.batch_shape
+    if isinstance(constant, Modal) and batch_shape:
+        constant = _flatten_batch(constant)
+    Zc, Zo = (to_numpy(z) for z in constant.factors(horizon=horizon))
+    U, values, Vt = np.linalg.svd(Zo.mT @ Zc, full_matrices=False)
+    return Balancing(constant, Zo @ U, Zc @ Vt.mT, values, horizon, batch_shape)
+
+
+def _fit(values: np.ndarray, n: int) -> np.ndarray:
+    """Singular values as n Hankel singular values: cut, or filled up with zeros."""
+    missing = max(0, n - values.shape[-1])
+    return np.pad(values[..., :n], [(0, 0)] * (values.ndim - 1) + [(0, missing)])
 
 
 def _check_request(system: System, order: int | None, tol: float | None) -> None:
@@ -94,42 +224,6 @@ def _check_request(system: System, order: int | None, tol: float | None) -> None
         raise ReductionError(f"order={order} is not a whole number.")
     if tol is not None and not (np.isfinite(tol) and tol >= 0):
         raise ReductionError(f"tol={tol} is not a finite number >= 0.")
-
-
-def _reduce(system: System, order: int | None, tol: float | None, horizon: float | None) -> Reduction:
-    constant = system.detached()
-    Zc, Zo = (to_numpy(z) for z in constant.factors(horizon=horizon))
-    U, values, Vt = np.linalg.svd(Zo.T @ Zc, full_matrices=False)
-    n = system.order
-    hsv = np.zeros(n)
-    hsv[: min(n, len(values))] = values[:n]
-    minimal = _numerical_rank(hsv, len(Zc))
-    r = _choose_order(hsv, minimal, order, tol)
-    scale = 1 / np.sqrt(values[:r])
-    reduced = constant.project((Zo @ U[:, :r]) * scale, (Zc @ Vt[:r].T) * scale)
-    diagnostics: dict[str, Any] = {}
-    if order is not None and r < order:
-        diagnostics["note"] = f"only {minimal} of {n} states stand above round-off; asked for {order}"
-    if tol is not None and 2 * float(np.sum(hsv[r:])) > tol:
-        diagnostics["note"] = f"tol={tol:g} is below round-off; all {minimal} states above it are kept"
-    bounded = horizon is None
-    if not reduced.is_stable:
-        if bounded:
-            raise ReductionError(
-                f"the result of order {r} is not stable: Hankel singular values {r} and {r + 1} "
-                f"({hsv[r - 1]:.3e}, {hsv[min(r, n - 1)]:.3e}) cannot be told apart; take another order."
-            )
-        diagnostics["note"] = "not stable: time-limited balanced truncation does not promise it"
-    return Reduction(
-        system=reduced,
-        order=r,
-        full_order=n,
-        hsv=hsv,
-        error_bound=2 * float(np.sum(hsv[r:])) if bounded else None,
-        bound_kind="hinf" if bounded else "none",
-        method="balanced truncation" if bounded else f"time-limited balanced truncation ({horizon:g})",
-        diagnostics=diagnostics,
-    )
 
 
 def _numerical_rank(hsv: np.ndarray, n: int) -> int:
@@ -144,32 +238,6 @@ def _choose_order(hsv: np.ndarray, minimal: int, order: int | None, tol: float |
         return minimal
     bounds = 2 * np.append(np.cumsum(hsv[::-1])[::-1], 0.0)
     return min(int(np.argmax(bounds <= tol)), minimal)
-
-
-def _reduce_batch(system: Modal, order: int | None, tol: float | None, horizon: float | None) -> Reduction:
-    """One order for the whole batch, so that the result is one batch again."""
-    flat = _flatten_batch(system)
-    parts = [_reduce(flat[i], order, tol, horizon) for i in range(flat.batch_shape[0])]
-    if order is None:
-        order = max(part.order for part in parts)
-        parts = [
-            part if part.order == order else _reduce(flat[i], min(order, part.full_order), None, horizon)
-            for i, part in enumerate(parts)
-        ]
-    n = max(part.full_order for part in parts)
-    hsv = np.stack([np.pad(part.hsv, (0, n - part.full_order)) for part in parts])
-    bounds = [part.error_bound for part in parts if part.error_bound is not None]
-    first = parts[0]
-    return Reduction(
-        system=stack_modals([part.system for part in parts], system.batch_shape),
-        order=order,
-        full_order=n,
-        hsv=hsv.reshape(*system.batch_shape, n),
-        error_bound=max(bounds) if bounds else None,
-        bound_kind=first.bound_kind,
-        method=first.method,
-        diagnostics={"notes": sum("note" in part.diagnostics for part in parts)},
-    )
 
 
 def _flatten_batch(system: Modal) -> Modal:
