@@ -1,8 +1,8 @@
 """``mor compress`` of a 6-layer, 512-state, 256-channel LRU checkpoint, from start to exit.
 
 Weights are drawn as an LRU is initialised (radii in [0.9, 0.999], B and C of Glorot's scale).
-A second file has the spectra of trained layers: its rows of B decay by a factor 1e-6, so that
-its Gramians are singular to working precision.
+A second file is as hard as a checkpoint can be: B and C have rank 8, and rows decay by 1e-6, so
+that no Gramian is definite to working precision and none may be formed.
 """
 
 import json
@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 LAYERS, STATES, CHANNELS, REPEATS = 6, 512, 256, 3
 
 
-def weights(rng: np.random.Generator, decay: float) -> dict[str, np.ndarray]:
+def weights(rng: np.random.Generator, rank: int, decay: float) -> dict[str, np.ndarray]:
     tensors = {}
     for i in range(LAYERS):
         radius2 = rng.uniform(0.9**2, 0.999**2, STATES)
@@ -28,14 +28,21 @@ def weights(rng: np.random.Generator, decay: float) -> dict[str, np.ndarray]:
             "nu_log": np.log(-0.5 * np.log(radius2)),
             "theta_log": np.log(rng.uniform(0.01, np.pi, STATES)),
             "gamma_log": 0.5 * np.log(1 - radius2),
-            "B_re": fade * rng.standard_normal((STATES, CHANNELS)) / (2 * CHANNELS) ** 0.5,
-            "B_im": fade * rng.standard_normal((STATES, CHANNELS)) / (2 * CHANNELS) ** 0.5,
-            "C_re": rng.standard_normal((CHANNELS, STATES)) / STATES**0.5,
-            "C_im": rng.standard_normal((CHANNELS, STATES)) / STATES**0.5,
+            "B_re": fade * product(rng, rank) / CHANNELS**0.5,
+            "B_im": fade * product(rng, rank) / CHANNELS**0.5,
+            "C_re": product(rng, rank).T / STATES**0.5,
+            "C_im": product(rng, rank).T / STATES**0.5,
             "D": rng.standard_normal(CHANNELS),
         }
         tensors |= {f"layers.{i}.seq.{key}": x.astype(np.float32) for key, x in layer.items()}
     return tensors
+
+
+def product(rng: np.random.Generator, rank: int) -> np.ndarray:
+    """A random (states, channels) matrix of this rank."""
+    if rank >= CHANNELS:
+        return rng.standard_normal((STATES, CHANNELS))
+    return rng.standard_normal((STATES, rank)) @ rng.standard_normal((rank, CHANNELS)) / rank**0.5
 
 
 def run(source: Path, folder: Path) -> tuple[float, float]:
@@ -58,9 +65,9 @@ def run(source: Path, folder: Path) -> tuple[float, float]:
 
 with tempfile.TemporaryDirectory() as name:
     folder, times, facts = Path(name), {}, {}
-    for label, decay in (("as initialised", 1.0), ("with decaying rows", 1e-6)):
+    for label, rank, decay in (("as initialised", CHANNELS, 1.0), ("of rank 8, decaying", 8, 1e-6)):
         source = folder / "model.safetensors"
-        save_file(weights(np.random.default_rng(0), decay), source)
+        save_file(weights(np.random.default_rng(0), rank, decay), source)
         runs = [run(source, folder) for _ in range(REPEATS)]
         times[f"mor compress, {label}"] = [seconds for seconds, _ in runs]
         facts[f"peak memory in MB, {label}"] = max(peak for _, peak in runs)

@@ -10,6 +10,7 @@ import mor
 from mor.equations import cauchy
 from mor.equations.blocks import pairwise_solve
 from mor.equations.cauchy_factor import factor
+from mor.equations.modal import _doubled
 from mor.testing import block_systems, lti_systems, modal_systems
 
 # The Kronecker oracle itself loses about the condition of the equation, 1 / margin.
@@ -46,8 +47,28 @@ def test_pivot_by_pivot_factor_equals_the_closed_form(sys):
 
 @given(modal_systems(max_signals=2, real_modes=False))
 def test_doubling_factor_equals_the_closed_form(sys):
-    Z = sys._doubling_factor(None)
+    Z = _doubled(sys.poles, sys.B, sys.dt, None)
     close(Z @ Z.T, mor.gramians(sys)[0], 1e-10)
+
+
+@pytest.mark.parametrize("rank", [3, 12, 18, 20])
+@pytest.mark.parametrize("dt", [0.0, 1.0])
+def test_many_inputs_of_any_rank(rank, dt):
+    """Twenty inputs: definite, by doubling, or fewer independent ones pivot by pivot."""
+    rng = np.random.default_rng(rank)
+    k = 24
+    gap = 10.0 ** -rng.uniform(0.2, 4, k)
+    poles = (1 - gap) * np.exp(1j * rng.uniform(0, 3, k)) if dt else -gap + 1j * rng.uniform(0, 5, k)
+    mix = rng.standard_normal((rank, 20)) + 1j * rng.standard_normal((rank, 20))
+    B = 10.0 ** -rng.uniform(0, 6, (k, 1)) * (rng.standard_normal((k, rank)) @ np.real(mix))
+    B = B + 1j * 10.0 ** -rng.uniform(0, 6, (k, 1)) * (rng.standard_normal((k, rank)) @ np.real(mix))
+    sys = mor.Modal(poles, B, np.ones((1, k)) + 0j, dt=dt)
+    expected, _ = mor.gramians(sys)
+    Z = sys.controllability_factor()
+    weak = np.sqrt(np.diag(expected))
+    # Entry by entry: round-off relative to the energies of the two states.
+    assert np.max(np.abs(Z @ Z.T - expected) / np.outer(weak, weak)) < 1e-8
+    close(Z @ Z.T, expected, 1e-12)
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 1.0]))

@@ -26,6 +26,9 @@ from mor.equations.definite import definite_factor
 from mor.systems.base import System
 from mor.systems.convert import as_system
 
+#: Smallest pivot, as a power of round-off, for a gradient: its errors stay near 1e-5.
+_GRADIENT_PIVOT = 2 / 3
+
 
 def gramians(sys: Any, *, horizon: float | None = None) -> tuple[Array, Array]:
     r"""Controllability and observability Gramian ``(P, Q)`` of the real map.
@@ -209,7 +212,7 @@ def _value_and_gradient(system: System) -> tuple[Array, Callable[[], dict[str, A
     """The sum, and what computes its gradient by field name."""
     P, Q, pull = system.gramians_with_pullback()
     weights = _quick_weights(P, Q) if is_concrete(P) else None
-    value, weight_P, weight_Q = weights if weights is not None else _careful_weights(system)
+    value, weight_P, weight_Q = weights if weights is not None else _weights_of_factors(*system.factors())
     return value, lambda: pull(weight_P(), weight_Q())
 
 
@@ -217,9 +220,32 @@ def _value_and_gradient(system: System) -> tuple[Array, Callable[[], dict[str, A
 _Weights = tuple[Array, Callable[[], Array], Callable[[], Array]]
 
 
-def _careful_weights(system: System) -> _Weights:
+def _quick_weights(P: Array, Q: Array) -> _Weights | None:
+    r"""From formed Gramians, where these are definite enough for a gradient; else None.
+
+    With one Cholesky factor, ``P = L L^T`` and ``L^T Q L = V S^2 V^T`` give
+    ``T = L V S^{-1/2}`` and ``W = Q L V S^{-3/2}``. That squares the values, so where they
+    spread too far both factors are taken.
+    """
+    Lc = definite_factor(P, smallest_pivot=_GRADIENT_PIVOT)
+    if Lc is None:
+        return None
+    xp = namespace(Lc)
+    squares, V = xp.linalg.eigh(xp.matrix_transpose(Lc) @ Q @ Lc)
+    if bool(xp.all(squares[..., 0] > eps(Lc) ** 0.5 * squares[..., -1])):
+        values = xp.sqrt(squares)
+        T = Lc @ V
+        return (
+            xp.sum(values, axis=-1),
+            lambda: _weighted_square(Q @ T, 0.5 / values**3),
+            lambda: _weighted_square(T, 0.5 / values),
+        )
+    Lo = definite_factor(Q, smallest_pivot=_GRADIENT_PIVOT)
+    return None if Lo is None else _weights_of_factors(Lc, Lo)
+
+
+def _weights_of_factors(Zc: Array, Zo: Array) -> _Weights:
     """From Gramian factors; Hankel singular values in the noise get no weight."""
-    Zc, Zo = system.factors()
     xp = namespace(Zc)
     product = xp.matrix_transpose(Zo) @ Zc
     if 0 in product.shape[-2:]:
@@ -236,25 +262,3 @@ def _careful_weights(system: System) -> _Weights:
 
 def _weighted_square(X: Array, weights: Array) -> Array:
     return (X * weights[..., None, :]) @ namespace(X).matrix_transpose(X)
-
-
-def _quick_weights(P: Array, Q: Array) -> _Weights | None:
-    r"""The same from one Cholesky factor ``P = L L^T`` and the eigenvalues of ``L^T Q L``.
-
-    ``L^T Q L = V S^2 V^T`` gives ``T = L V S^{-1/2}`` and ``W = Q L V S^{-3/2}``. Squaring
-    is harmless while every sigma is far above the square root of round-off; else None.
-    """
-    L = definite_factor(P)
-    if L is None:
-        return None
-    xp = namespace(L)
-    squares, V = xp.linalg.eigh(xp.matrix_transpose(L) @ Q @ L)
-    if not bool(xp.all(squares[..., 0] > eps(L) ** 0.5 * squares[..., -1])):
-        return None
-    values = xp.sqrt(squares)
-    T = L @ V
-    return (
-        xp.sum(values, axis=-1),
-        lambda: _weighted_square(Q @ T, 0.5 / values**3),
-        lambda: _weighted_square(T, 0.5 / values),
-    )

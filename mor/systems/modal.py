@@ -27,10 +27,8 @@ from mor.arrays import (
     widest,
 )
 from mor.equations import cauchy
-from mor.equations.cauchy_factor import factor as cauchy_factor
-from mor.equations.definite import definite_factor
 from mor.equations.diagonal import diagonalise
-from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.equations.modal import ModalEvolution, modal_factor, one_state_modes
 from mor.errors import DimensionError, TimeStepError
 from mor.systems.base import (
     Pullback,
@@ -43,9 +41,6 @@ from mor.systems.base import (
     set_fields,
 )
 from mor.systems.lti import LTI
-
-#: Inputs from which P may be well conditioned and pivot by pivot is the slower way.
-_MANY_INPUTS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +153,6 @@ class Modal(System):
         P, Q = (gramian.matrix for gramian in self._cauchy_pair(horizon))
         return P, Q
 
-    def _cauchy(self, horizon: float | None) -> cauchy.CauchyGramian:
-        kernels = cauchy.kernels(self.poles, dt=self.dt, horizon=horizon)
-        return cauchy.gramian(self.poles, self.B, dt=self.dt, kernels=kernels)
-
     def _cauchy_pair(self, horizon: float | None) -> tuple[cauchy.CauchyGramian, cauchy.CauchyGramian]:
         kernels = cauchy.kernels(self.poles, dt=self.dt, horizon=horizon)
         poles, B = conj(self.poles), adjoint(self.C)
@@ -169,61 +160,11 @@ class Modal(System):
         return P, cauchy.gramian(poles, B, dt=self.dt, kernels=kernels.conj())
 
     def controllability_factor(self, *, horizon: float | None = None) -> Array:
-        """Formed and factored where P is safely definite, else never formed.
-
-        With few inputs P is as good as never safely definite: its eigenvalues decay with
-        the number of states an input.
-        """
-        horizon = check_horizon(horizon, self.dt)
-        many = self.n_inputs >= _MANY_INPUTS
-        if is_concrete(self.B) and (many or horizon is not None):
-            quick = self._quick_factor(horizon)
-            if quick is not None:
-                return quick
-        if horizon is None and not (many and is_concrete(self.B)):
-            return cauchy_factor(self.poles, self.B, dt=self.dt)
-        return self._doubling_factor(horizon)
+        """By whichever way is right for the system (:func:`mor.equations.modal.modal_factor`)."""
+        return modal_factor(self.poles, self.B, dt=self.dt, horizon=check_horizon(horizon, self.dt))
 
     def observability_factor(self, *, horizon: float | None = None) -> Array:
         return self.dual().controllability_factor(horizon=horizon)
-
-    def _quick_factor(self, horizon: float | None) -> Array | None:
-        if self.batch_shape == () and is_complex(self.poles) and self._one_state_modes.any():
-            return self._quick_factor_of_real_modes(horizon)
-        return definite_factor(self._cauchy(horizon).matrix)
-
-    @cached_property
-    def _one_state_modes(self) -> np.ndarray:
-        """Modes whose imaginary state stays zero: real pole, real row of B."""
-        poles, B = to_numpy(self.poles), to_numpy(self.B)
-        return (poles.imag == 0) & np.all(B.imag == 0, axis=-1)
-
-    def _quick_factor_of_real_modes(self, horizon: float | None) -> Array | None:
-        """The same on the states that move; the others get zero rows."""
-        xp = namespace(self.B)
-        moves = np.concatenate([np.ones(self.n_modes, dtype=bool), ~self._one_state_modes])
-        kept = xp.asarray(np.flatnonzero(moves), **device_kwargs(self.B))
-        P = self._cauchy(horizon).matrix
-        L = definite_factor(xp.take(xp.take(P, kept, axis=0), kept, axis=1))
-        if L is None:
-            return None
-        back = np.where(moves, np.cumsum(moves) - 1, 0)
-        mask = xp.asarray(moves.astype(float), dtype=L.dtype, **device_kwargs(L))
-        return xp.take(L, xp.asarray(back, **device_kwargs(L)), axis=0) * mask[:, None]
-
-    def _doubling_factor(self, horizon: float | None) -> Array:
-        B = cauchy.real_rows(self.B)
-        if self.dt:
-            steps = None if horizon is None else int(horizon)
-            return stein_factor(_ModalEvolution(self.poles), B, horizon=steps)
-        xp = namespace(self.B)
-        if horizon is None:
-            shift = _cayley_shift(self.poles)
-            scale = (2.0 * shift) ** 0.5 / (shift - self.poles)
-            evolution = _ModalEvolution((shift + self.poles) / (shift - self.poles))
-            return stein_factor(evolution, cauchy.real_rows(self.B * scale[..., :, None]))
-        fastest = float(xp.max(xp.abs(self.poles))) if self.n_modes else 0.0
-        return lyapunov_horizon_factor(lambda t: _ModalEvolution(xp.exp(self.poles * t)), fastest, B, horizon)
 
     @property
     def output_factor_matrix(self) -> Array:
@@ -237,7 +178,7 @@ class Modal(System):
         if self.batch_shape:
             raise DimensionError("project takes one system at a time, not a batch.")
         W, V = to_numpy(left), to_numpy(right)
-        evolved = to_numpy(_ModalEvolution(self.poles).apply(namespace(self.B).asarray(right)))
+        evolved = to_numpy(ModalEvolution(self.poles).apply(namespace(self.B).asarray(right)))
         B, C = to_numpy(cauchy.real_rows(self.B)), to_numpy(self.output_factor_matrix)
         return Modal.from_lti(LTI(W.T @ evolved, W.T @ B, C @ V, to_numpy(self.D), dt=self.dt))
 
@@ -338,7 +279,7 @@ class Modal(System):
             return LTI(np.diag(poles), B, C, to_numpy(self.D), dt=self.dt)
         a, b = np.diag(poles.real), np.diag(poles.imag)
         A = np.block([[a, -b], [b, a]])
-        driven = ~self._one_state_modes
+        driven = ~one_state_modes(self.poles, self.B)
         seen = ~((poles.imag == 0) & np.all(to_numpy(self.C).imag == 0, axis=-2))
         keep = np.concatenate([np.ones(self.n_modes, dtype=bool), driven & seen])
         return LTI(A[np.ix_(keep, keep)], B[keep], C[:, keep], to_numpy(self.D), dt=self.dt)
@@ -364,25 +305,6 @@ class Modal(System):
         return f"<Modal {batch}order {self.order} ({self.n_modes} modes), {self.signals}>"
 
 
-@dataclass(frozen=True)
-class _ModalEvolution:
-    """``[Re z; Im z] -> [Re(pole z); Im(pole z)]`` for the doubling iteration."""
-
-    poles: Array
-
-    def apply(self, Z: Array) -> Array:
-        if not is_complex(self.poles):
-            return self.poles[..., :, None] * Z
-        xp = namespace(Z)
-        k = self.poles.shape[-1]
-        re, im = Z[..., :k, :], Z[..., k:, :]
-        a, b = xp.real(self.poles)[..., :, None], xp.imag(self.poles)[..., :, None]
-        return xp.concat([a * re - b * im, b * re + a * im], axis=-2)
-
-    def square(self) -> Self:
-        return type(self)(self.poles * self.poles)
-
-
 def _common_kind(xp: Any, *arrays: Array) -> tuple[Array, ...]:
     """All real, or all complex, floating, in their widest common precision."""
     dtype = xp.result_type(*arrays)
@@ -393,10 +315,3 @@ def _common_kind(xp: Any, *arrays: Array) -> tuple[Array, ...]:
 
 def _as_complex(system: Modal) -> Modal:
     return replace(system, poles=to_complex(system.poles), B=to_complex(system.B), C=to_complex(system.C))
-
-
-def _cayley_shift(poles: Array) -> float:
-    """Shift of the Cayley transform: geometric mean of the extreme moduli."""
-    xp = namespace(poles)
-    moduli = xp.abs(poles)
-    return float((xp.min(moduli) * xp.max(moduli)) ** 0.5)

@@ -1,0 +1,139 @@
+"""Gramian factors of a diagonal system in its real map: which way is right for which system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from mor.arrays import (
+    Array,
+    complex_from,
+    device_kwargs,
+    eps,
+    is_complex,
+    is_concrete,
+    namespace,
+    to_numpy,
+)
+from mor.equations import cauchy
+from mor.equations.cauchy_factor import factor as pivoted_factor
+from mor.equations.definite import definite_factor
+from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+
+#: Inputs from which P may be well conditioned and pivot by pivot is the slower way.
+_MANY_INPUTS = 16
+
+
+@dataclass(frozen=True)
+class ModalEvolution:
+    """``[Re z; Im z] -> [Re(pole z); Im(pole z)]`` for the doubling iteration."""
+
+    poles: Array
+
+    def apply(self, Z: Array) -> Array:
+        if not is_complex(self.poles):
+            return self.poles[..., :, None] * Z
+        xp = namespace(Z)
+        k = self.poles.shape[-1]
+        re, im = Z[..., :k, :], Z[..., k:, :]
+        a, b = xp.real(self.poles)[..., :, None], xp.imag(self.poles)[..., :, None]
+        return xp.concat([a * re - b * im, b * re + a * im], axis=-2)
+
+    def square(self) -> Self:
+        return type(self)(self.poles * self.poles)
+
+
+def modal_factor(poles: Array, B: Array, *, dt: float, horizon: float | None = None) -> Array:
+    """Z, real, with ``P = Z Z^T`` the Gramian of ``z' = diag(poles) z + B u`` in the real map.
+
+    P is formed and factored where it is safely definite, else never formed: pivot by pivot
+    with few inputs, by doubling with many. With few inputs P is as good as never safely
+    definite, because its eigenvalues decay with the number of states an input.
+
+    Parameters
+    ----------
+    poles : array (..., k), strictly stable unless `horizon` is given.
+    B : array (..., k, m).
+
+    Returns
+    -------
+    Z : array (..., n, r), n = 2k in the coordinates ``[Re z; Im z]`` (k for real data).
+    """
+    if not is_concrete(B):
+        if horizon is None:
+            return pivoted_factor(poles, B, dt=dt)
+        return _doubled(poles, B, dt, horizon)
+    many = B.shape[-1] >= _MANY_INPUTS
+    if many or horizon is not None:
+        quick = _formed(poles, B, dt, horizon)
+        if quick is not None:
+            return quick
+    if horizon is not None:
+        return _doubled(poles, B, dt, horizon)
+    B = _independent_inputs(poles, B, dt) if many else B
+    if B.shape[-1] < _MANY_INPUTS:
+        return pivoted_factor(poles, B, dt=dt)
+    return _doubled(poles, B, dt, None)
+
+
+def _formed(poles: Array, B: Array, dt: float, horizon: float | None) -> Array | None:
+    P = cauchy.gramian(poles, B, dt=dt, kernels=cauchy.kernels(poles, dt=dt, horizon=horizon)).matrix
+    still = one_state_modes(poles, B)
+    if B.ndim > 2 or not still.any():
+        return definite_factor(P)
+    # States that never move have zero rows, which a Cholesky factor cannot; it gets the rest.
+    xp = namespace(P)
+    moves = np.concatenate([np.ones(len(still), dtype=bool), ~still])
+    kept = xp.asarray(np.flatnonzero(moves), **device_kwargs(P))
+    L = definite_factor(xp.take(xp.take(P, kept, axis=0), kept, axis=1))
+    if L is None:
+        return None
+    back = xp.asarray(np.where(moves, np.cumsum(moves) - 1, 0), **device_kwargs(P))
+    mask = xp.asarray(moves.astype(float), dtype=L.dtype, **device_kwargs(P))
+    return xp.take(L, back, axis=0) * mask[:, None]
+
+
+def one_state_modes(poles: Array, B: Array) -> np.ndarray:
+    """Modes of complex data whose imaginary state stays zero: real pole, real row of B."""
+    if not is_complex(B):
+        return np.zeros(B.shape[:-1], dtype=bool)
+    poles, B = to_numpy(poles), to_numpy(B)
+    return (poles.imag == 0) & np.all(B.imag == 0, axis=-1)
+
+
+def _independent_inputs(poles: Array, B: Array, dt: float) -> Array:
+    """B with ``B B^T`` the same to round-off, in as few columns as its rank.
+
+    Rows are weighted by how much their modes store, so that what is dropped is round-off
+    of the Gramian's factor and not only of B.
+    """
+    xp = namespace(B)
+    rows = cauchy.real_rows(B)
+    stored = cauchy.boundary_distance(poles, dt) ** 0.5
+    weights = (xp.concat([stored, stored], axis=-1) if is_complex(B) else stored)[..., :, None]
+    U, values, _ = xp.linalg.svd(rows / weights, full_matrices=False)
+    noise = eps(B) * rows.shape[-2] * xp.max(values, axis=-1, keepdims=True)
+    rank = int(xp.max(xp.sum(xp.astype(values > noise, xp.int64), axis=-1)))
+    rows = U[..., :, :rank] * values[..., None, :rank] * weights
+    k = B.shape[-2]
+    return complex_from(rows[..., :k, :], rows[..., k:, :]) if is_complex(B) else rows
+
+
+def _doubled(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
+    xp = namespace(B)
+    if dt:
+        steps = None if horizon is None else int(horizon)
+        return stein_factor(ModalEvolution(poles), cauchy.real_rows(B), horizon=steps)
+    moduli = xp.abs(poles)
+    if horizon is None:
+        # The Cayley transform with the geometric mean of the extreme moduli as its shift.
+        shift = float((xp.min(moduli) * xp.max(moduli)) ** 0.5)
+        scale = (2.0 * shift) ** 0.5 / (shift - poles)
+        evolution = ModalEvolution((shift + poles) / (shift - poles))
+        return stein_factor(evolution, cauchy.real_rows(B * scale[..., :, None]))
+    rate = float(xp.max(moduli)) if poles.shape[-1] else 0.0
+    return lyapunov_horizon_factor(
+        lambda t: ModalEvolution(xp.exp(poles * t)), rate, cauchy.real_rows(B), horizon
+    )
