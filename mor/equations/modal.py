@@ -22,8 +22,11 @@ from mor.equations.cauchy_factor import factor as pivoted_factor
 from mor.equations.definite import definite_factor
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 
-#: Inputs from which P may be well conditioned and pivot by pivot is the slower way.
+#: Inputs from which P may be well conditioned, so that forming it is worth a try.
 _MANY_INPUTS = 16
+
+#: Modes an input above which pivot by pivot is faster than doubling (measured).
+_SPARSE_INPUTS = 4
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def modal_factor(poles: Array, B: Array, *, dt: float, horizon: float | None = N
     if horizon is not None:
         return _doubled(poles, B, dt, horizon)
     B = _independent_inputs(poles, B, dt) if many else B
-    if B.shape[-1] < _MANY_INPUTS:
+    if not many or _SPARSE_INPUTS * B.shape[-1] <= B.shape[-2]:
         return pivoted_factor(poles, B, dt=dt)
     return _doubled(poles, B, dt, None)
 
