@@ -119,17 +119,19 @@ def is_jax(x: Array) -> bool:
     return compat.is_jax_array(x)
 
 
-def is_concrete(x: Array) -> bool:
-    """Whether values of `x` may steer Python's control flow.
+def is_concrete(*arrays: Array) -> bool:
+    """Whether values of all `arrays` may steer Python's control flow.
 
-    False inside ``jax.jit``, ``grad`` and ``vmap`` and inside ``torch.func``
-    transforms, where only shapes and dtypes are known.
+    False inside ``jax.jit``, ``grad`` and ``vmap`` and inside ``torch.func`` transforms,
+    where only shapes and dtypes are known. Under ``jax.jit`` every operation on a constant
+    gives a traced value, so there nothing is concrete.
     """
-    if compat.is_jax_array(x):
+    if any(compat.is_jax_array(x) for x in arrays):
         import jax
 
-        return not isinstance(x, jax.core.Tracer)
-    if compat.is_torch_array(x):
+        probes = (*arrays, jax.numpy.zeros(()))
+        return not any(isinstance(x, jax.core.Tracer) for x in probes)
+    if any(compat.is_torch_array(x) for x in arrays):
         import torch
 
         return torch._C._functorch.peek_interpreter_stack() is None
@@ -182,11 +184,10 @@ def scan(
     """
     probe = carry[0]
     xp = namespace(probe)
-    if compat.is_jax_array(probe):
+    if is_jax(probe) and not is_concrete(*carry):
         import jax
 
-        if not is_concrete(probe):
-            return jax.lax.scan(lambda c, _: step(c), carry, None, length=length)[1]
+        return jax.lax.scan(lambda c, _: step(c), carry, None, length=length)[1]
     outs = []
     for _ in range(length):
         if stop is not None and stop(carry):

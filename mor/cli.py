@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 unexpected failure of the library; 2 wrong usage; 3 bad data or an
 impossible request; 4 unstable layer; 5 unreadable, unknown or unwritable checkpoint; 6 not
-linear time-invariant; 7 unsafe pickle; 8 missing package; 9 a bound does not hold.
+linear time-invariant; 7 unsafe pickle; 8 missing package; 9 a bound does not hold, or the
+files do not belong together; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mor.errors import MorError
@@ -24,14 +26,19 @@ from mor.errors import MorError
 #: Exit code of `mor verify` when a measured error exceeds its bound.
 BOUND_VIOLATED = 9
 
+#: Exit code after Ctrl-C, as shells have it.
+INTERRUPTED = 130
+
 app = typer.Typer(
-    help="Compress the state-space layers of trained networks, with guarantees.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Input = Annotated[Path, typer.Argument(help="Checkpoint: .safetensors, .pt, .pth, .ckpt or a shard index.")]
+Input = Annotated[
+    Path,
+    typer.Argument(help="Checkpoint: .safetensors, .pt, .pth, .ckpt or a shard index.", readable=False),
+]
 Dialect = Annotated[str | None, typer.Option(help="How the layers are stored; found by itself if left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Keep = Annotated[float, typer.Option(help="Share of all states to keep, in (0, 1].")]
@@ -39,6 +46,23 @@ Ranks = Annotated[str, typer.Option(help="How layers share the budget: energy or
 Horizon = Annotated[
     int | None, typer.Option(help="Optimise over this many steps instead of all time (no error bound).")
 ]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from mor import __version__
+
+        sys.stdout.write(f"mor {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Compress the state-space layers of trained networks, with guarantees."""
 
 
 @app.command()
@@ -82,16 +106,19 @@ def compress(
     as_json: AsJson = False,
 ) -> None:
     """Reduce every layer and write a smaller checkpoint."""
+    from mor.adapters.checkpoints import read_checkpoint
     from mor.adapters.checkpoints.files.formats import check_output
     from mor.report.tables import print_compression
 
     check_output(output, checkpoint, force=force)
     result, summary = _compress(checkpoint, keep, ranks, horizon, dialect)
     result.model.write(output, force=force, pad=pad)
+    written = read_checkpoint(output, result.model.dialect)
+    summary["bytes"][1], summary["parameters"][1] = written.nbytes, written.n_parameters
     summary |= {"output": str(output), "padded": pad, "bytes_on_disk": output.stat().st_size}
     _show(summary, print_compression, as_json)
     if not as_json:
-        Console().print(f"Wrote [bold]{output}[/] in {summary['seconds']:.1f} s.")
+        Console().print(f"Wrote [bold]{escape(str(output))}[/] in {summary['seconds']:.1f} s.")
 
 
 @app.command()
@@ -129,7 +156,7 @@ def demo(
         summary = run_demo(output, progress)
     _show(summary, print_demo, as_json)
     if not as_json:
-        Console().print(f"Plot: [bold]{summary['plot']}[/]")
+        Console().print(f"Plot: [bold]{escape(summary['plot'])}[/]")
 
 
 def _compress(
@@ -160,7 +187,8 @@ def _show(summary: dict[str, Any], table: Any, as_json: bool) -> None:
 def _progress() -> Iterator[Any]:
     """A bar on the standard error stream, where that is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
         def update(task: str, done: int, total: int) -> None:
@@ -179,6 +207,10 @@ def main() -> None:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            sys.stderr.write("Interrupted. An output file is written whole or not at all.\n")
+        raise
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Hypothesis strategies for systems, and systems with known answers.
 
-Needs the package ``hypothesis``. For the tests of this library and of those who use it::
+Needs the package ``hypothesis`` (the extra ``testing``). For the tests of this library and
+of those who use it::
 
     from hypothesis import given
     from mor.testing import modal_systems

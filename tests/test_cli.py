@@ -109,10 +109,122 @@ def test_verify_without_a_manifest_measures_only(mor_command, tmp_path):
     assert "no manifest" in text
 
 
+def test_verify_knows_which_file_the_compressed_one_was_made_from(mor_command, tmp_path):
+    out = tmp_path / "small.safetensors"
+    mor_command("compress", PLAIN, out, "--keep", "0.3")
+    code, text, _ = mor_command("verify", digits_path("regularised.safetensors"), out)
+    assert code == 9
+    assert "another original" in " ".join(text.split())
+
+
+def test_bounds_of_repeated_compression_add_up(mor_command, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    mor_command("compress", PLAIN, first, "--keep", "0.5")
+    mor_command("compress", first, second, "--keep", "0.6")
+    steps = [
+        json.loads(mor_command("verify", a, b, "--json")[1])["layers"]
+        for a, b in ((PLAIN, first), (first, second))
+    ]
+    code, text, _ = mor_command("verify", PLAIN, second, "--json")
+    assert code == 0
+    for one, two, both in zip(*steps, json.loads(text)["layers"], strict=True):
+        np.testing.assert_allclose(both["bound"], one["bound"] + two["bound"], rtol=1e-12)
+    assert "compressed before" in mor_command("inspect", first)[1]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_verify_notices_a_layer_that_was_changed_after_writing(mor_command, tmp_path, suffix):
+    out = tmp_path / f"small{suffix}"
+    if suffix == ".pt":
+        torch = pytest.importorskip("torch")
+    mor_command("compress", PLAIN, out, "--keep", "0.3")
+    tensors = dict(mor.read_checkpoint(out).tensors)
+    tensors["layers.2.ssm.sys_feed"] = tensors["layers.2.ssm.sys_feed"] + np.float32(0.1)
+    if suffix == ".pt":
+        torch.save({k: torch.tensor(x) for k, x in tensors.items()}, out)
+    else:
+        save_file(tensors, out, mor.read_checkpoint(out).metadata)
+    code, text, _ = mor_command("verify", PLAIN, out)
+    assert code == 9
+    assert "Changed since it was written" in text
+
+
+def test_a_horizon_promises_nothing(mor_command):
+    code, text, _ = mor_command("plan", PLAIN, "--keep", "0.5", "--horizon", "64")
+    assert code == 0
+    assert "No guarantee" in text
+    assert "Guarantee:" not in text
+
+
+@pytest.mark.parametrize("closeness", [(-6, -3), (-9, -5), (-14, -9)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bounds_hold_next_to_the_stability_boundary(mor_command, tmp_path, closeness, dtype):
+    """Round-off and rounding are part of the promise: nothing honest fails its own check."""
+    rng = np.random.default_rng(1)
+    path, out = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
+    write_lru(path, n=32, h=8, dtype=dtype, nu_log=rng.uniform(*closeness, 32))
+    for keep in ("1", "0.5"):
+        code, _, err = mor_command("compress", path, out, "--keep", keep, "--force")
+        if code == 5:  # float32 cannot hold poles this close, and says so
+            assert dtype == np.float32
+            assert "too coarse" in err or "modulus 1" in err
+            continue
+        assert code == 0
+        assert mor_command("verify", path, out)[0] == 0
+
+
+def test_names_that_look_like_markup(mor_command, tmp_path):
+    path = write_lru(tmp_path / "in.safetensors", prefix="blocks[/].[red]lru.")
+    for command in (("inspect", path), ("plan", path, "--keep", "0.5")):
+        code, text, _ = mor_command(*command)
+        assert code == 0
+        assert "[/].[red]" in text
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"schema": 1, "layers": []},
+        {"schema": 1, "layers": {"a": 3}, "source": {}},
+        {"schema": 1, "layers": {"a": {"error_bound": "x"}}, "source": {}},
+        {"schema": 1, "layers": {"a": {"error_bound": float("nan")}}, "source": {}},
+        3,
+    ],
+)
+def test_manifests_that_are_not(mor_command, tmp_path, manifest):
+    out = tmp_path / "out.safetensors"
+    save_file(load_file(PLAIN), out, {"mor": json.dumps(manifest)})
+    code, text, _ = mor_command("verify", PLAIN, out, "--json")
+    assert code == 0
+    assert json.loads(text)["manifest"] is False
+
+
+def test_a_layer_that_does_nothing_keeps_one_mode(mor_command, tmp_path):
+    path = write_lru(tmp_path / "in.safetensors", B_re=np.zeros((6, 3)), B_im=np.zeros((6, 3)))
+    out = tmp_path / "out.safetensors"
+    assert mor_command("compress", path, out, "--keep", "0.5")[0] == 0
+    assert load_file(out)["blocks.0.lru.nu_log"].shape == (1,)
+
+
+def test_the_demo_cannot_write(mor_command, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    code, _, err = mor_command("demo", "--output", tmp_path / "file")
+    assert code == 5
+    assert "cannot make the folder" in err
+
+
+def test_version(mor_command):
+    code, text, _ = mor_command("--version")
+    assert code == 0
+    assert text.strip() == f"mor {mor.__version__}"
+
+
 def test_padding_keeps_shapes(mor_command, tmp_path):
     out = tmp_path / "padded.safetensors"
     code, _, _ = mor_command("compress", PLAIN, out, "--keep", "0.2", "--pad")
     assert code == 0
+    _, text, _ = mor_command("compress", PLAIN, out, "--keep", "0.2", "--pad", "--force", "--json")
+    assert json.loads(text)["parameters"][0] == json.loads(text)["parameters"][1]
     before, after = load_file(PLAIN), load_file(out)
     assert {k: x.shape for k, x in before.items()} == {k: x.shape for k, x in after.items()}
     code, text, _ = mor_command("verify", PLAIN, out, "--json")
@@ -120,19 +232,19 @@ def test_padding_keeps_shapes(mor_command, tmp_path):
     assert json.loads(text)["ok"]
 
 
-def write_lru(path, **changes):
+def write_lru(path, *, n=6, h=3, dtype=np.float32, prefix="blocks.0.lru.", **changes):
     rng = np.random.default_rng(0)
     layer = {
-        "nu_log": rng.uniform(-3, -1, 6),
-        "theta_log": rng.uniform(-2, 1, 6),
-        "gamma_log": rng.uniform(-1, 0, 6),
-        "B_re": rng.standard_normal((6, 3)),
-        "B_im": rng.standard_normal((6, 3)),
-        "C_re": rng.standard_normal((3, 6)),
-        "C_im": rng.standard_normal((3, 6)),
-        "D": rng.standard_normal(3),
+        "nu_log": rng.uniform(-3, -1, n),
+        "theta_log": rng.uniform(-2, 1, n),
+        "gamma_log": rng.uniform(-1, 0, n),
+        "B_re": rng.standard_normal((n, h)),
+        "B_im": rng.standard_normal((n, h)),
+        "C_re": rng.standard_normal((h, n)),
+        "C_im": rng.standard_normal((h, n)),
+        "D": rng.standard_normal(h),
     } | changes
-    save_file({f"blocks.0.lru.{k}": np.asarray(x, dtype=np.float32) for k, x in layer.items()}, path)
+    save_file({f"{prefix}{k}": np.asarray(x, dtype=dtype) for k, x in layer.items()}, path)
     return path
 
 

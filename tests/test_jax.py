@@ -92,3 +92,32 @@ def test_blocks_on_jax():
         np.testing.assert_allclose(
             np.asarray(got), gradient[field], atol=1e-8 * np.max(np.abs(gradient[field]))
         )
+
+
+def test_constants_may_be_closed_over():
+    sys = random_modal(3, 6, 2, 2)
+    value, gradient = nuclear_norm_gradient(sys)
+    with jax.enable_x64(True):
+        poles, B, C = jax_arrays(sys, jnp.complex128)
+        by_B = jax.jit(jax.value_and_grad(lambda b: norm(poles, b, C)))
+        total, slope = by_B(B)
+        by_poles = jax.vmap(lambda p: norm(p, B, C))(jnp.stack([poles, poles / 2]))
+        hsv = jax.jit(lambda b: mor.hankel_singular_values(mor.Modal(poles, b, C, dt=1.0)))(B)
+    np.testing.assert_allclose(float(total), float(value), rtol=1e-12)
+    np.testing.assert_allclose(np.conj(np.asarray(slope)), gradient["B"], rtol=1e-8)
+    np.testing.assert_allclose(float(by_poles[0]), float(value), rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(hsv), mor.hankel_singular_values(sys), rtol=0, atol=1e-12)
+
+
+def test_many_inputs_under_vmap():
+    sys = random_modal(3, 6, 20, 2)
+    with jax.enable_x64(True):
+        poles, B, C = jax_arrays(sys, jnp.complex128)
+        totals = jax.vmap(lambda p: norm(p, B, C))(jnp.stack([poles, poles]))
+    np.testing.assert_allclose(np.asarray(totals), float(mor.hankel_nuclear_norm(sys)), rtol=1e-12)
+
+
+def test_what_cannot_be_traced_says_so():
+    poles, B = jnp.asarray([-1.0 + 1j]), jnp.ones((1, 1), dtype=complex)
+    with pytest.raises(mor.errors.TimeStepError, match="cannot be traced"):
+        jax.jit(lambda p: mor.hankel_singular_values(mor.Modal(p, B, B), horizon=2.0))(poles)

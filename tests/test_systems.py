@@ -182,3 +182,53 @@ def test_singular_E_and_defective_A():
         mor.hankel_singular_values((-np.eye(2), np.ones((2, 1)), np.ones((1, 2)), None, np.diag([1.0, 0.0])))
     with pytest.raises(ReductionError, match="defective"):
         mor.Modal.from_lti(mor.LTI([[0.5, 1.0], [0.0, 0.5]], np.ones((2, 1)), np.ones((1, 2)), dt=1.0))
+
+
+def test_one_D_serves_a_whole_batch():
+    poles, B, C = 0.5 * np.ones((3, 2)), np.ones((3, 2, 1)), np.ones((3, 1, 2))
+    batch = mor.Modal(poles, B, C, np.array([[7.0]]), dt=1.0)
+    assert batch.D.shape == (3, 1, 1)
+    assert float(batch[1].D[0, 0]) == 7.0
+    assert mor.balanced_truncation(batch, order=1).system.D.shape == (3, 1, 1)
+    with pytest.raises(DimensionError, match="D has shape"):
+        mor.Modal(poles, B, C, np.ones((7, 1, 1)), dt=1.0)
+    blocks = mor.BlockDiagonal(0.1 * np.ones((3, 2, 1, 1)), B, C, np.array([[7.0]]), dt=1.0)
+    assert blocks.D.shape == (3, 1, 1)
+
+
+def test_a_complex_D_is_refused():
+    with pytest.raises(DimensionError, match="D is complex"):
+        mor.Modal(np.array([0.5]), np.ones((1, 1)), np.ones((1, 1)), np.array([[1j]]), dt=1.0)
+
+
+def test_responses_that_overflow_are_an_error():
+    growing = mor.Modal(np.array([2.0]), np.ones((1, 1)), np.ones((1, 1)), dt=1.0)
+    dense = mor.LTI([[2.0]], [[1.0]], [[1.0]])
+    with np.errstate(all="ignore"):
+        for call in (mor.gramians, mor.hankel_singular_values, mor.h2_norm, mor.balanced_truncation):
+            for sys in (growing, dense):
+                with pytest.raises(NotFiniteError, match="overflows within"):
+                    call(sys, horizon=2000)
+
+
+def test_half_precision_is_computed_in_double():
+    sys = mor.Modal(
+        np.array([0.5], np.float16), np.ones((1, 1), np.float16), np.ones((1, 1), np.float16), dt=1.0
+    )
+    np.testing.assert_allclose(mor.hankel_singular_values(sys), [1 / 0.75], rtol=1e-14)
+
+
+def test_steps_that_are_none():
+    continuous = mor.Modal(np.array([-0.5]), np.ones((1, 1)), np.ones((1, 1)))
+    with pytest.raises(TimeStepError, match="positive"):
+        continuous.discretize(0.0)
+    with pytest.raises(TimeStepError, match="at least 1"):
+        continuous.discretize(0.1).impulse_response(0)
+    with pytest.raises(NotFiniteError, match="pole"):
+        mor.LTI([[0.5]], [[1.0]], [[1.0]], dt=1.0).evaluate(0.5)
+
+
+def test_batches_of_different_shapes_cannot_be_subtracted():
+    a = mor.Modal(0.5 * np.ones((3, 1)), np.ones((3, 1, 1)), np.ones((3, 1, 1)), dt=1.0)
+    with pytest.raises(DimensionError, match="batches"):
+        a - a[0]

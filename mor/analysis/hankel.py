@@ -23,7 +23,7 @@ from mor.arrays import (
     threads,
 )
 from mor.equations.definite import definite_factor
-from mor.systems.base import System
+from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 
 #: Smallest pivot, as a power of round-off, for a gradient: its errors stay near 1e-5.
@@ -63,7 +63,9 @@ def gramians(sys: Any, *, horizon: float | None = None) -> tuple[Array, Array]:
     system = as_system(sys)
     if horizon is None:
         system.require_stable("a Gramian")
-    return system.gramians(horizon=horizon)
+    P, Q = system.gramians(horizon=horizon)
+    check_overflow(horizon, P, Q)
+    return P, Q
 
 
 def hankel_singular_values(sys: Any, *, horizon: float | None = None) -> Array:
@@ -114,6 +116,7 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None) -> Array:
 def _singular_values(system: System, horizon: float | None) -> Array:
     """Singular values of ``Zo^T Zc``, filled up with zeros to the number of states."""
     Zc, Zo = system.factors(horizon=horizon)
+    check_overflow(horizon, Zc, Zo)
     xp = namespace(Zo)
     n = Zo.shape[-2]
     product = xp.matrix_transpose(Zo) @ Zc
@@ -211,7 +214,7 @@ def _pairing(gradient: Array, x: Array, batch_axes: int) -> Array:
 def _value_and_gradient(system: System) -> tuple[Array, Callable[[], dict[str, Array]]]:
     """The sum, and what computes its gradient by field name."""
     P, Q, pull = system.gramians_with_pullback()
-    weights = _quick_weights(P, Q) if is_concrete(P) else None
+    weights = _quick_weights(P, Q) if is_concrete(P, Q) else None
     value, weight_P, weight_Q = weights if weights is not None else _weights_of_factors(*system.factors())
     return value, lambda: pull(weight_P(), weight_Q())
 

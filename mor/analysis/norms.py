@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 
 from mor.arrays import Array, astype_like, is_concrete, namespace, to_numpy
 from mor.errors import DimensionError
-from mor.systems.base import System
+from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 
 #: Share of the sum of absolute terms below which the trace formula has cancelled too far.
@@ -78,8 +78,9 @@ def _squared_h2(system: System, horizon: float | None) -> Array:
     if not system.dt:
         feedthrough = xp.where(feedthrough > 0, xp.full_like(feedthrough, np.inf), feedthrough)
     P, _ = system.gramians(horizon=horizon)
+    check_overflow(horizon, P)
     square = xp.sum((C @ P) * C, axis=(-2, -1))
-    if is_concrete(C):
+    if is_concrete(square, C):
         scale = xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
         if bool(xp.any(square <= _CANCELLED * scale)):
             Z = system.controllability_factor(horizon=horizon)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ class LayerComparison:
 
     Attributes
     ----------
-    impulse_error : l2 norm of the error of the impulse response over that of the response.
+    impulse_error : l2 norm of the error of the impulse response over that of the response, D
+        left out of both; of a batch the largest.
     peak_error : largest gain of the error system found over frequency.
     peak_frequency : where, in radians a step.
     bound : what `peak_error` must not exceed, or None where nothing was promised.
@@ -36,11 +37,14 @@ class LayerComparison:
     peak_error: float
     peak_frequency: float
     bound: float | None
+    feedthrough_changed: bool
 
     @property
     def holds(self) -> bool | None:
-        """Whether the bound holds; None where there is none."""
-        return None if self.bound is None else self.peak_error <= self.bound * (1 + _MEASUREMENT)
+        """Whether the bound holds and D is the same; None where nothing was promised."""
+        if self.bound is None:
+            return None
+        return self.peak_error <= self.bound * (1 + _MEASUREMENT) and not self.feedthrough_changed
 
 
 def compare_layer(
@@ -59,26 +63,43 @@ def compare_layer(
         raise DimensionError(
             f"layer {name}: batches of shape {before.batch_shape} and {after.batch_shape} cannot be compared."
         )
-    norm = np.atleast_1d(to_numpy(h2_norm(before)))
+    counts = _working_states(before), _working_states(after)
+    if _same_arrays(before, after):
+        return LayerComparison(name, *counts, 0.0, 0.0, 0.0, bound, False)
+    norm = np.atleast_1d(to_numpy(h2_norm(replace(before, D=None))))
     error = np.atleast_1d(to_numpy(h2_error(before, after)))
     relative = np.where(norm > 0, error / np.where(norm > 0, norm, 1.0), error)
     peak, omega = peak_gain(before - after, samples=samples)
-    states = int(np.prod(before.batch_shape, dtype=int))
     return LayerComparison(
         name=name,
-        states_before=before.order * states,
-        states_after=after.order * states,
+        states_before=counts[0],
+        states_after=counts[1],
         impulse_error=float(np.max(relative)),
         peak_error=peak,
         peak_frequency=omega,
         bound=bound,
+        feedthrough_changed=not np.array_equal(to_numpy(before.D), to_numpy(after.D)),
     )
+
+
+def _same_arrays(a: Modal, b: Modal) -> bool:
+    fields = ("poles", "B", "C", "D")
+    return all(np.array_equal(to_numpy(getattr(a, f)), to_numpy(getattr(b, f))) for f in fields)
+
+
+def _working_states(system: Modal) -> int:
+    """Real states of all systems of a batch, without modes whose B or C is zero."""
+    poles, B, C = (to_numpy(x) for x in (system.poles, system.B, system.C))
+    works = np.any(B != 0, axis=-1) & np.any(C != 0, axis=-2)
+    real_rows, real_columns = np.all(np.imag(B) == 0, axis=-1), np.all(np.imag(C) == 0, axis=-2)
+    single = (np.imag(poles) == 0) & (real_rows | real_columns)
+    return int(np.sum(np.where(single, 1, 2) * works))
 
 
 def rounding_bound(exact: Modal, stored: Modal) -> float:
     r"""Upper limit of the H-infinity norm of ``exact - stored``, mode by mode.
 
-    For the same modes in the same order (conjugation aside), with
+    For the same modes in the same order, conjugation and the scale of each mode aside, with
     :math:`d = 1 - |\lambda|` (discrete) or :math:`-\Re\lambda`,
 
     .. math:: \sum_i \frac{|\delta c_i| |b_i| + |\tilde c_i| |\delta b_i|}{d_i}
@@ -92,9 +113,11 @@ def rounding_bound(exact: Modal, stored: Modal) -> float:
         near, far = 1 - np.abs(pole), 1 - np.abs(other)
     else:
         near, far = -pole.real, -other.real
-    row, row_error = _rows(b["B"]), _rows(b["B"] - a["B"])
-    column, column_error = _columns(b["C"]), _columns(b["C"] - a["C"])
-    terms = (column_error * _rows(a["B"]) + column * row_error) / near
+    scale = _alignment(a["B"], b["B"])
+    B, C = a["B"] * scale[..., :, None], a["C"] / scale[..., None, :]
+    row, row_error = _rows(b["B"]), _rows(b["B"] - B)
+    column, column_error = _columns(b["C"]), _columns(b["C"] - C)
+    terms = (column_error * _rows(B) + column * row_error) / near
     terms = terms + column * row * np.abs(pole - other) / (near * far)
     feedthrough = np.linalg.norm(to_numpy(exact.D) - to_numpy(stored.D), axis=(-2, -1))
     return float(np.max(np.sum(terms, axis=-1) + feedthrough))
@@ -108,6 +131,14 @@ def _upper_half(system: Modal) -> Mapping[str, Any]:
         "B": np.where(flip[..., :, None], B.conj(), B),
         "C": np.where(flip[..., None, :], C.conj(), C),
     }
+
+
+def _alignment(B: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Factor of each row of B that brings it closest to `target`; 1 where it is zero."""
+    overlap = np.sum(np.conj(B) * target, axis=-1)
+    usable = np.abs(overlap) > 0
+    energy = np.where(usable, np.sum(np.abs(B) ** 2, axis=-1), 1.0)
+    return np.where(usable, overlap / energy, 1.0)
 
 
 def _rows(B: np.ndarray) -> np.ndarray:

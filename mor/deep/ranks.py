@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping
+from numbers import Real
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def allocate_ranks(hsv: Mapping[str, np.ndarray], keep: float, *, method: str = 
     :math:`\sum_{i \le r} \sigma_i \ge g \sum_i \sigma_i`, and g as high as the budget
     allows. ``"uniform"``: the same share of every layer's states. Either way every layer
     keeps at least one state, the budget is never exceeded, and no state is left unused that
-    would fit.
+    would fit. A layer gets no more states than it has Hankel singular values above round-off.
 
     Parameters
     ----------
@@ -64,29 +65,42 @@ def allocate_ranks(hsv: Mapping[str, np.ndarray], keep: float, *, method: str = 
     for name, x in values.items():
         if not np.all(np.isfinite(x)):
             raise NotFiniteError(f"layer {name}: Hankel singular values are not finite.")
-    copies = {name: x.shape[0] for name, x in values.items()}
+    copies = {name: x.shape[0] for name, x in values.items() if x.shape[1]}
     total = sum(x.size for x in values.values())
     budget = int(np.floor(keep * total + 1e-9 * total))
     if budget < sum(copies.values()):
         raise ReductionError(
             f"keep={keep:g} of {total} states is {budget}, less than one state for each of "
-            f"{sum(copies.values())} systems; the least is keep={sum(copies.values()) / total:.4g}."
+            f"{sum(copies.values())} systems; the least is keep={_round_up(sum(copies.values()) / total)}."
         )
-    shares = {name: _MEASURES[method](np.sum(x, axis=0)) for name, x in values.items() if x.shape[1]}
+    shares = {name: _MEASURES[method](np.sum(values[name], axis=0)) for name in copies}
+    limits = {name: _useful(values[name]) for name in copies}
     ranks = dict.fromkeys(values, 0) | dict.fromkeys(shares, 1)
     left = budget - sum(copies[name] for name in shares)
     queue = [(float(share[0]), i, name) for i, (name, share) in enumerate(shares.items())]
     heapq.heapify(queue)
     while queue:
         _, i, name = heapq.heappop(queue)
-        if ranks[name] < len(shares[name]) and copies[name] <= left:
+        if ranks[name] < limits[name] and copies[name] <= left:
             ranks[name] += 1
             left -= copies[name]
             heapq.heappush(queue, (float(shares[name][ranks[name] - 1]), i, name))
     return ranks
 
 
+def _round_up(share: float) -> float:
+    """`share` in six decimals, never below it."""
+    return float(np.ceil(share * 1e6) / 1e6)
+
+
+def _useful(hsv: np.ndarray) -> int:
+    """Most states of any system of a layer (copies, n) that stand above round-off; at least 1."""
+    largest = np.max(hsv, axis=1, keepdims=True, initial=0.0)
+    counts = np.sum(hsv > hsv.shape[1] * np.finfo(float).eps * largest, axis=1)
+    return max(1, int(np.max(counts, initial=0)))
+
+
 def check_keep(keep: float) -> None:
     """Raise unless `keep` is a share in (0, 1]."""
-    if not (isinstance(keep, (int, float)) and 0 < keep <= 1):
+    if not (isinstance(keep, Real) and 0 < keep <= 1):
         raise ReductionError(f"keep={keep!r} must be a share in (0, 1]: 0.2 keeps a fifth of the states.")

@@ -75,7 +75,7 @@ def _exhausted(start: Array, B: Array) -> Callable[[Any], bool] | None:
     A pivot is a squared column norm: below ``eps^2`` of the largest at the start, what is
     left changes no Hankel singular value by more than ``eps`` times the factors' norms.
     """
-    if not is_concrete(B) or start.shape[-1] == 0:
+    if not is_concrete(start, B) or start.shape[-1] == 0:
         return None
     xp = namespace(B)
     floor = eps(B) ** 2 * xp.max(start, axis=-1)

@@ -6,12 +6,14 @@ import numpy as np
 
 from mor.errors import ReductionError
 
-#: Beyond this condition of the eigenvectors less than four digits survive.
-_CONDITION_LIMIT = 1e12
+#: Beyond this condition of the eigenvectors less than half of the digits survive.
+_CONDITION_LIMIT = 1e8
 
 
-def diagonalise(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    r"""``(poles, B, C)``, complex, with ``C_real (s - A)^{-1} B_real = Re-map of the modes``.
+def diagonalise(
+    A: np.ndarray, B: np.ndarray, C: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    r"""``(poles, B, C, condition)``, complex, with ``C_real (s - A)^{-1} B_real = Re-map of the modes``.
 
     With :math:`A = V \Lambda V^{-1}`, a conjugate pair becomes its upper half with 2 C V,
     and a real eigenvalue keeps its real row and column. Rows and columns of a mode are
@@ -20,13 +22,13 @@ def diagonalise(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray
     Raises
     ------
     ReductionError
-        If A is (nearly) defective: the condition of V exceeds 1e12.
+        If A is (nearly) defective: the condition of V exceeds 1e8.
     """
     if not len(A):
-        return np.zeros(0, dtype=complex), B.astype(complex), C.astype(complex)
+        return np.zeros(0, dtype=complex), B.astype(complex), C.astype(complex), 1.0
     values, vectors = np.linalg.eig(A)
     values, vectors = values.astype(complex), vectors.astype(complex)
-    condition = np.linalg.cond(vectors)
+    condition = float(np.linalg.cond(vectors))
     if condition > _CONDITION_LIMIT:
         raise ReductionError(
             f"A has no usable eigenvector basis (condition {condition:.1e}): it is nearly "
@@ -38,6 +40,7 @@ def diagonalise(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray
         np.concatenate([values[upper], values[single]]),
         np.concatenate([B[upper], np.real(B[single])]),
         np.concatenate([2 * C[:, upper], np.real(C[:, single])], axis=1),
+        condition,
     )
 
 

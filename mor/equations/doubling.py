@@ -90,10 +90,10 @@ def lyapunov_horizon_factor(
 
 def _infinite(A: Evolution, B: Array) -> Array:
     xp = namespace(B)
-    Z, concrete = compress(B), is_concrete(B)
+    Z = compress(B)
     for _ in range(_MAX_ROUNDS):
         later = A.apply(Z)
-        if concrete and bool(xp.all(_size(later) <= eps(B) * _size(Z))):
+        if is_concrete(later) and bool(xp.all(_size(later) <= eps(B) * _size(Z))):
             break
         Z, A = _join(Z, later), A.square()
     return Z

@@ -21,6 +21,7 @@ from mor.equations import cauchy
 from mor.equations.cauchy_factor import factor as pivoted_factor
 from mor.equations.definite import definite_factor
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.errors import TimeStepError
 
 #: Inputs from which P may be well conditioned, so that forming it is worth a try.
 _MANY_INPUTS = 16
@@ -64,7 +65,7 @@ def modal_factor(poles: Array, B: Array, *, dt: float, horizon: float | None = N
     -------
     Z : array (..., n, r), n = 2k in the coordinates ``[Re z; Im z]`` (k for real data).
     """
-    if not is_concrete(B):
+    if not is_concrete(poles, B):
         if horizon is None:
             return pivoted_factor(poles, B, dt=dt)
         return _doubled(poles, B, dt, horizon)
@@ -129,6 +130,13 @@ def _doubled(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
     if dt:
         steps = None if horizon is None else int(horizon)
         return stein_factor(ModalEvolution(poles), cauchy.real_rows(B), horizon=steps)
+    if poles.shape[-1] == 0:
+        return cauchy.real_rows(B)
+    if not is_concrete(poles, B):
+        raise TimeStepError(
+            "a continuous finite horizon cannot be traced (jit, vmap): the number of doublings depends "
+            "on the poles. gramians() can; for factors call this outside the transform."
+        )
     moduli = xp.abs(poles)
     if horizon is None:
         # The Cayley transform with the geometric mean of the extreme moduli as its shift.
@@ -136,7 +144,6 @@ def _doubled(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
         scale = (2.0 * shift) ** 0.5 / (shift - poles)
         evolution = ModalEvolution((shift + poles) / (shift - poles))
         return stein_factor(evolution, cauchy.real_rows(B * scale[..., :, None]))
-    rate = float(xp.max(moduli)) if poles.shape[-1] else 0.0
     return lyapunov_horizon_factor(
-        lambda t: ModalEvolution(xp.exp(poles * t)), rate, cauchy.real_rows(B), horizon
+        lambda t: ModalEvolution(xp.exp(poles * t)), float(xp.max(moduli)), cauchy.real_rows(B), horizon
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from mor.arrays import to_numpy
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.result import Reduction
-from mor.systems.base import System
+from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
 
@@ -61,8 +62,9 @@ def balanced_truncation(
 
     Notes
     -----
-    Everything is computed in double precision. The bound is the mathematical one; round-off
-    adds about ``1e-15`` of the largest Hankel singular value.
+    Everything is computed, and returned, as NumPy arrays in double precision. The bound is
+    the mathematical one; ``roundoff`` of the result estimates what double precision adds,
+    which grows as poles come close to the stability boundary.
 
     Source: Tombs and Postlethwaite (1987); bound by Enns (1984), Glover (1984). Equals
     MATLAB's ``reducespec(sys, "balanced")``, SLICOT's ``AB09AD`` and pyMOR's
@@ -128,7 +130,7 @@ class Balancing:
         minimal = _numerical_rank(hsv, len(left))
         r = _choose_order(hsv, minimal, order, tol)
         scale = 1 / np.sqrt(values[:r])
-        reduced = system.project(left[:, :r] * scale, right[:, :r] * scale)
+        reduced, condition = system.project(left[:, :r] * scale, right[:, :r] * scale)
         diagnostics: dict[str, Any] = {}
         if order is not None and r < order:
             diagnostics["note"] = f"only {minimal} of {n} states stand above round-off; asked for {order}"
@@ -152,6 +154,7 @@ class Balancing:
             method="balanced truncation"
             if bounded
             else f"time-limited balanced truncation ({self.horizon:g})",
+            roundoff=_roundoff(reduced, condition, hsv, len(left)),
             diagnostics=diagnostics,
         )
 
@@ -178,6 +181,7 @@ class Balancing:
             error_bound=max(bounds) if bounds else None,
             bound_kind=parts[0].bound_kind,
             method=parts[0].method,
+            roundoff=max(part.roundoff for part in parts),
             diagnostics=diagnostics,
         )
 
@@ -205,8 +209,24 @@ def balance(sys: Any, *, horizon: float | None = None) -> Balancing:
     if isinstance(constant, Modal) and batch_shape:
         constant = _flatten_batch(constant)
     Zc, Zo = (to_numpy(z) for z in constant.factors(horizon=horizon))
+    check_overflow(horizon, Zc, Zo)
     U, values, Vt = np.linalg.svd(Zo.mT @ Zc, full_matrices=False)
     return Balancing(constant, Zo @ U, Zc @ Vt.mT, values, horizon, batch_shape)
+
+
+def _roundoff(reduced: System, condition: float, hsv: np.ndarray, n: int) -> float:
+    """Round-off of the projected poles, amplified by their closeness to the boundary.
+
+    A pole with a relative error of ``n eps`` (times the condition of the coordinates) moves
+    its peak, at most about the largest value, by that over its relative distance to the
+    stability boundary.
+    """
+    poles = to_numpy(reduced.poles).astype(complex)
+    size = np.maximum(np.abs(poles), np.finfo(float).tiny)
+    margin = 1 - np.abs(poles) if reduced.dt else -np.real(poles) / size
+    closest = float(np.min(margin, initial=1.0))
+    largest = float(np.max(hsv, initial=0.0))
+    return n * np.finfo(float).eps * condition * largest / max(closest, np.finfo(float).eps)
 
 
 def _fit(values: np.ndarray, n: int) -> np.ndarray:
@@ -218,12 +238,12 @@ def _fit(values: np.ndarray, n: int) -> np.ndarray:
 def _check_request(system: System, order: int | None, tol: float | None) -> None:
     if order is not None and tol is not None:
         raise ReductionError("give order= or tol=, not both.")
+    if order is not None and not (isinstance(order, Real) and order == int(order)):
+        raise ReductionError(f"order={order!r} is not a whole number.")
     if order is not None and not 0 <= order <= system.order:
         raise ReductionError(f"order={order} is not between 0 and {system.order}, the order of the system.")
-    if order is not None and order != int(order):
-        raise ReductionError(f"order={order} is not a whole number.")
-    if tol is not None and not (np.isfinite(tol) and tol >= 0):
-        raise ReductionError(f"tol={tol} is not a finite number >= 0.")
+    if tol is not None and not (isinstance(tol, Real) and np.isfinite(tol) and tol >= 0):
+        raise ReductionError(f"tol={tol!r} is not a finite number >= 0.")
 
 
 def _numerical_rank(hsv: np.ndarray, n: int) -> int:

@@ -22,8 +22,9 @@ class Reduction:
     hsv : array (..., n), Hankel singular values of the full system, largest first.
     error_bound : float or None
         Upper limit on the H-infinity norm of the error, which is also the worst
-        amplification of any input signal into the error, in the l2 norm. None where the
-        method has no such guarantee. In a batch, the largest.
+        amplification of any input signal into the error, in the l2 norm; in exact
+        arithmetic. None where the method has no such guarantee. In a batch, the largest.
+    roundoff : estimate of what double precision adds to the error.
     bound_kind : what `error_bound` limits: ``"hinf"`` or ``"none"``.
     method : name of the method.
     diagnostics : what was measured on the way.
@@ -36,6 +37,7 @@ class Reduction:
     error_bound: float | None
     bound_kind: str
     method: str
+    roundoff: float = 0.0
     diagnostics: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -59,7 +61,7 @@ class Reduction:
         lines = [
             f"{self.method}: order {self.full_order} -> {self.order}",
             f"  energy kept  {100 * self.energy:.4g} % of the sum of Hankel singular values",
-            f"  error bound  {bound}",
+            f"  error bound  {bound}, round-off about {self.roundoff:.0e}",
         ]
         lines += [f"  {name.replace('_', ' ')}: {value}" for name, value in self.diagnostics.items()]
         return "\n".join(lines)

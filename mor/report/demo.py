@@ -13,6 +13,7 @@ from mor.arrays import to_numpy
 from mor.data import digits_path
 from mor.deep.compress import Progress, compress
 from mor.deep.network import Network
+from mor.errors import CheckpointError
 from mor.report.plots import save_demo_plot
 from mor.report.summary import Summary
 
@@ -30,7 +31,10 @@ def run_demo(folder: Path, progress: Progress) -> Summary:
 
     Writes the compressed checkpoints, as any user's would be, and one plot to `folder`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot make the folder {folder}: {error.strerror}.") from error
     images, labels = load_test_digits()
     networks = []
     for name, title in TITLES.items():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from mor.adapters.checkpoints import Checkpoint
+from mor.adapters.checkpoints.manifest import promised_bounds, total_bound
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.deep.compare import compare_layer
 from mor.deep.compress import Compression, Progress
+from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 
 #: Shares of the sum of Hankel singular values that `inspect` counts states for.
@@ -59,7 +62,7 @@ def _inspect_layer(name: str, system: Modal) -> Summary:
     profile = np.sum(hsv, axis=0)
     total = float(np.sum(profile))
     share = np.cumsum(profile) / total if total > 0 else np.ones_like(profile)
-    counts = {f"{level:g}": int(np.searchsorted(share, level - 1e-12) + 1) for level in ENERGY_LEVELS}
+    counts = {f"{level:g}": int(np.sum(share < level - 1e-12) + (total > 0)) for level in ENERGY_LEVELS}
     return summary | {"hsv_largest": float(np.max(hsv, initial=0.0)), "states_for_energy": counts}
 
 
@@ -75,10 +78,13 @@ def compression_summary(before: Checkpoint, result: Compression[Checkpoint], sec
             "modes_before": before.layers[name].n_modes,
             "modes_after": after.layers[name].n_modes,
             "energy_kept": reduction.energy,
-            "error_bound": reduction.error_bound,
-            "relative_bound": _relative_bound(reduction.error_bound, reduction.hsv),
+            "truncation_bound": reduction.error_bound,
+            "roundoff": reduction.roundoff,
+            "rounding_bound": after.rounding[name],
+            "error_bound": _bound(reduction, after.rounding[name]),
+            "relative_bound": _relative_bound(_bound(reduction, after.rounding[name]), reduction.hsv),
             "method": reduction.method,
-            "note": reduction.diagnostics.get("note"),
+            "note": "; ".join([*_notes(reduction), *after.caveats.get(name, [])]) or None,
         }
         for name, reduction in result.reductions.items()
     ]
@@ -95,6 +101,15 @@ def compression_summary(before: Checkpoint, result: Compression[Checkpoint], sec
     }
 
 
+def _notes(reduction: Reduction) -> list[str]:
+    note = reduction.diagnostics.get("note")
+    return [note] if note else []
+
+
+def _bound(reduction: Reduction, rounding: float) -> float | None:
+    return total_bound(reduction.error_bound, reduction.roundoff, rounding)
+
+
 def _relative_bound(bound: float | None, hsv: np.ndarray) -> float | None:
     """Upper limit of the relative H-infinity error: no gain is below the largest value."""
     largest = float(np.min(np.max(np.atleast_2d(hsv), axis=-1, initial=0.0)))
@@ -103,43 +118,28 @@ def _relative_bound(bound: float | None, hsv: np.ndarray) -> float | None:
 
 def verify_summary(before: Checkpoint, after: Checkpoint, progress: Progress = _quiet) -> Summary:
     """Errors of every layer, measured on the two files, against the manifest's bounds."""
-    promised = _promised_bounds(after)
+    promised = promised_bounds(after.manifest, before.source.sha256)
 
     def measure(name: str, system: Modal) -> Summary:
-        found = compare_layer(name, system, after.layers[name], promised.get(name))
-        return {
-            "name": name,
-            "states_before": found.states_before,
-            "states_after": found.states_after,
-            "impulse_error": found.impulse_error,
-            "peak_error": found.peak_error,
-            "peak_frequency": found.peak_frequency,
-            "bound": found.bound,
-            "holds": found.holds,
-        }
+        bound = (promised or {}).get(name)
+        found = compare_layer(name, system, after.layers[name], bound)
+        return asdict(found) | {"holds": found.holds}
 
     shared = {name: system for name, system in before.layers.items() if name in after.layers}
     layers = _each("Verifying layers", shared, measure, progress)
     missing = sorted(set(before.layers) - set(after.layers))
+    other = after.manifest is not None and promised is None
     return {
         "before": str(before.path),
         "after": str(after.path),
         "manifest": after.manifest is not None,
+        "made_from_another_file": other,
+        "altered": after.altered,
         "missing_layers": missing,
         "changed_tensors": _changed_outside(before, after),
         "layers": layers,
-        "ok": not missing and all(layer["holds"] is not False for layer in layers),
-    }
-
-
-def _promised_bounds(after: Checkpoint) -> dict[str, float | None]:
-    """By layer: the manifest's error bound, with what the file's rounding may add."""
-    layers = (after.manifest or {}).get("layers", {})
-    return {
-        name: None
-        if entry.get("error_bound") is None
-        else entry["error_bound"] + entry.get("rounding_bound", 0.0)
-        for name, entry in layers.items()
+        "ok": not (missing or other or after.altered)
+        and all(layer["holds"] is not False for layer in layers),
     }
 
 

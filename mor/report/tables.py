@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mor.report.summary import ENERGY_LEVELS, Summary
@@ -13,8 +14,9 @@ from mor.report.summary import ENERGY_LEVELS, Summary
 def print_inspection(console: Console, summary: Summary) -> None:
     """`mor inspect`."""
     console.print(
-        f"[bold]{summary['file']}[/]: dialect [bold]{summary['dialect']}[/], "
+        f"[bold]{escape(summary['file'])}[/]: dialect [bold]{summary['dialect']}[/], "
         f"{summary['parameters']:,} parameters, {size(summary['bytes'])}, {summary['states']:,} states"
+        + (", compressed before" if summary["compressed_before"] else "")
     )
     energies = [f"{100 * level:g} %" for level in ENERGY_LEVELS]
     table = _table("layer", "systems", "states", "in x out", "radius", "HSV", *energies)
@@ -22,7 +24,7 @@ def print_inspection(console: Console, summary: Summary) -> None:
         counts = layer["states_for_energy"]
         decay = [str(counts[f"{level:g}"]) for level in ENERGY_LEVELS] if counts else ["unstable", "", ""]
         table.add_row(
-            layer["name"],
+            escape(layer["name"]),
             str(layer["systems"]),
             str(layer["states"]),
             f"{layer['inputs']} x {layer['outputs']}",
@@ -36,43 +38,52 @@ def print_inspection(console: Console, summary: Summary) -> None:
 
 def print_compression(console: Console, summary: Summary) -> None:
     """`mor plan` and `mor compress`."""
-    table = _table("layer", "states", "", "energy kept", "error bound", "relative", "note")
+    table = _table("layer", "states", "kept", "energy", "bound", "relative")
     for layer in summary["layers"]:
         copies = f" x {layer['systems']}" if layer["systems"] > 1 else ""
         table.add_row(
-            layer["name"],
+            escape(layer["name"]),
             str(layer["states_before"]),
-            f"-> {layer['states_after']}{copies}",
+            f"{layer['states_after']}{copies}",
             f"{100 * layer['energy_kept']:.2f} %",
             number(layer["error_bound"]),
             number(layer["relative_bound"]),
-            layer["note"] or "",
         )
     console.print(table)
+    for layer in summary["layers"]:
+        if layer["note"]:
+            console.print(f"{escape(layer['name'])}: {escape(layer['note'])}")
     for what, show in (("states", "{:,}".format), ("parameters", "{:,}".format), ("bytes", size)):
         before, after = summary[what]
         console.print(f"{what:>10}  {show(before)} -> {show(after)}  ({100 * after / max(before, 1):.1f} %)")
-    console.print(
-        "Guarantee: for any input, each layer's output error in the l2 norm is at most "
-        "its error bound times the input's."
-    )
+    if all(layer["error_bound"] is not None for layer in summary["layers"]):
+        console.print(
+            "Guarantee: for any input, each layer's output error in the l2 norm is at most its error "
+            "bound times the input's. It counts truncation and rounding; `relative` is the bound over the "
+            "largest Hankel singular value, below which the layer's own gain cannot lie."
+        )
+    else:
+        console.print("No guarantee: a time-limited reduction has no error bound.")
 
 
 def print_verification(console: Console, summary: Summary) -> None:
     """`mor verify`."""
-    table = _table("layer", "states", "", "impulse error", "peak error", "bound", "holds")
+    table = _table("layer", "states", "now", "impulse error", "peak error", "bound", "holds")
     words = {True: "[green]yes[/]", False: "[red]NO[/]", None: "no bound"}
     for layer in summary["layers"]:
         table.add_row(
-            layer["name"],
+            escape(layer["name"]),
             str(layer["states_before"]),
-            f"-> {layer['states_after']}",
+            str(layer["states_after"]),
             f"{100 * layer['impulse_error']:.4g} %",
             number(layer["peak_error"]),
             number(layer["bound"]),
             words[layer["holds"]],
         )
     console.print(table)
+    console.print("Errors of the state-space part, without D: impulse response in l2, largest gain found.")
+    if summary["altered"]:
+        console.print(f"[red]Changed since it was written: {escape(', '.join(summary['altered']))}[/]")
     if summary["missing_layers"]:
         console.print(f"[red]Layers missing in {summary['after']}: {', '.join(summary['missing_layers'])}[/]")
     if summary["changed_tensors"]:
@@ -130,5 +141,6 @@ def size(count: float) -> str:
 def _table(*columns: str, **options: Any) -> Table:
     table = Table(title_justify="left", header_style="bold", **options)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        # Names fold, numbers never.
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold", no_wrap=i > 0)
     return table

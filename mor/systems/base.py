@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 
-from mor.arrays import Array, is_concrete, namespace, to_numpy
+from mor.arrays import Array, is_complex, is_concrete, namespace, real, to_numpy
 from mor.equations.cauchy import boundary_distance
 from mor.errors import DimensionError, NotFiniteError, TimeStepError, UnstableSystemError
 
@@ -75,8 +76,9 @@ class System(ABC):
         """``(P, Q)`` as real matrices in the coordinates of :meth:`factors`."""
 
     @abstractmethod
-    def project(self, left: Array, right: Array) -> System:
-        """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates."""
+    def project(self, left: Array, right: Array) -> tuple[System, float]:
+        """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates, and the
+        condition of the change of coordinates that the result went through, 1 if none."""
 
     @abstractmethod
     def detached(self) -> Self:
@@ -167,6 +169,8 @@ def check_horizon(horizon: float | None, dt: float) -> float | None:
     """`horizon` as None, a positive end time, or a positive whole number of steps."""
     if horizon is None:
         return None
+    if not isinstance(horizon, Real):
+        raise TimeStepError(f"horizon must be a number, or None for infinite, not {horizon!r}.")
     if not np.isfinite(horizon) or horizon <= 0:
         raise TimeStepError(f"horizon must be positive and finite, or None for infinite, not {horizon!r}.")
     if dt and horizon != int(horizon):
@@ -194,6 +198,27 @@ def check_finite(**arrays: Array) -> None:
             )
 
 
+def check_overflow(horizon: float | None, *results: Array) -> None:
+    """Raise if what a growing response left within `horizon` is not finite."""
+    for x in results:
+        if is_concrete(x) and not bool(namespace(x).all(namespace(x).isfinite(x))):
+            raise NotFiniteError(
+                f"the response overflows within horizon={horizon!r}: the system is unstable and that is "
+                "too long for double precision."
+            )
+
+
+def check_feedthrough(D: Array, batch: tuple[int, ...], p: int, m: int) -> Array:
+    """D as a real array (*batch, p, m)."""
+    check_shape("D", D.shape, (p, m))
+    if is_complex(D) and is_concrete(D) and bool(namespace(D).any(namespace(D).imag(D) != 0)):
+        raise DimensionError("D is complex: signals are real, and so is what leads from u to y at once.")
+    try:
+        return namespace(D).broadcast_to(real(D), (*batch, p, m))
+    except (ValueError, RuntimeError, TypeError):
+        raise DimensionError(f"D has shape {D.shape}; it must be ({p}, {m}) or {(*batch, p, m)}.") from None
+
+
 def check_shape(name: str, actual: tuple[int, ...], expected: tuple[Any, ...]) -> None:
     """Raise :class:`DimensionError` unless the last axes of `actual` are `expected`."""
     tail = actual[len(actual) - len(expected) :] if len(actual) >= len(expected) else None
@@ -209,6 +234,9 @@ def check_same_signals(a: System, b: System) -> None:
             f"the systems have {a.n_inputs} and {b.n_inputs} inputs, "
             f"{a.n_outputs} and {b.n_outputs} outputs; they must agree."
         )
+    if a.batch_shape != b.batch_shape:
+        shapes = f"{a.batch_shape} and {b.batch_shape}"
+        raise DimensionError(f"the systems are batches of {shapes}; they must agree.")
     if a.dt != b.dt:
         raise TimeStepError(f"the systems have dt={a.dt:g} and dt={b.dt:g}; they must agree.")
 

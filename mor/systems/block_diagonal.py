@@ -17,6 +17,7 @@ from mor.systems.base import (
     Pullback,
     System,
     check_dt,
+    check_feedthrough,
     check_finite,
     check_horizon,
     check_same_signals,
@@ -24,7 +25,7 @@ from mor.systems.base import (
     set_fields,
 )
 from mor.systems.lti import LTI
-from mor.systems.modal import Modal
+from mor.systems.modal import Modal, in_modes
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class BlockDiagonal(System):
         dtype = xp.result_type(blocks, B, C)
         if xp.isdtype(dtype, "complex floating"):
             raise DimensionError("BlockDiagonal takes real arrays; complex diagonal data are a Modal.")
-        if not xp.isdtype(dtype, "real floating"):
+        if dtype not in (xp.float32, xp.float64):
             dtype = xp.float64
         blocks, B, C = (xp.astype(x, dtype) for x in (blocks, B, C))
         if blocks.ndim < 3 or B.ndim < 2 or C.ndim < 2:
@@ -78,8 +79,8 @@ class BlockDiagonal(System):
         if self.D is None:
             D = xp.zeros((*batch, C.shape[-2], B.shape[-1]), dtype=dtype, **device_kwargs(B))
         else:
-            D = xp.astype(as_arrays(self.D, B)[0], dtype)
-            check_shape("D", D.shape, (C.shape[-2], B.shape[-1]))
+            D = check_feedthrough(as_arrays(self.D, B)[0], batch, C.shape[-2], B.shape[-1])
+            D = xp.astype(D, dtype)
         check_finite(blocks=blocks, B=B, C=C, D=D)
         set_fields(self, blocks=blocks, B=B, C=C, D=D, dt=check_dt(self.dt))
 
@@ -103,7 +104,7 @@ class BlockDiagonal(System):
     def poles(self) -> Array:
         """Eigenvalues of all blocks, (..., q s)."""
         xp = namespace(self.blocks)
-        if not is_concrete(self.blocks):
+        if not is_concrete(self.blocks, self.B):
             return xp.zeros((*self.batch_shape, self.order), dtype=self.blocks.dtype)
         values = np.linalg.eigvals(to_numpy(self.blocks))
         return xp.asarray(values.reshape((*self.batch_shape, self.order)), **device_kwargs(self.B))
@@ -132,7 +133,7 @@ class BlockDiagonal(System):
     def controllability_factor(self, *, horizon: float | None = None) -> Array:
         """Formed and factored where P is safely definite, else by doubling."""
         horizon = check_horizon(horizon, self.dt)
-        if horizon is None and is_concrete(self.B):
+        if horizon is None and is_concrete(self.blocks, self.B):
             quick = definite_factor(self._reachable_gramian(None))
             if quick is not None:
                 return quick
@@ -162,9 +163,10 @@ class BlockDiagonal(System):
     def output_factor_matrix(self) -> Array:
         return self.C
 
-    def project(self, left: Array, right: Array) -> Modal:
+    def project(self, left: Array, right: Array) -> tuple[Modal, float]:
         """Projected and diagonalised: a :class:`Modal`."""
-        return Modal.from_lti(self.to_lti().project(to_numpy(left), to_numpy(right)))
+        small, _ = self.to_lti().project(to_numpy(left), to_numpy(right))
+        return in_modes(small)
 
     def detached(self) -> Self:
         fields = {name: widest(detach(getattr(self, name))) for name in ("blocks", "B", "C", "D")}

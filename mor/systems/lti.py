@@ -10,7 +10,7 @@ import numpy as np
 import scipy.linalg
 
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
-from mor.errors import DimensionError, ReductionError, TimeStepError
+from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.base import (
     Pullback,
     System,
@@ -121,9 +121,9 @@ class LTI(System):
     def output_factor_matrix(self) -> np.ndarray:
         return self.C
 
-    def project(self, left: np.ndarray, right: np.ndarray) -> LTI:
+    def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LTI, float]:
         sys = self.explicit
-        return LTI(left.T @ sys.A @ right, left.T @ sys.B, sys.C @ right, sys.D, dt=sys.dt)
+        return LTI(left.T @ sys.A @ right, left.T @ sys.B, sys.C @ right, sys.D, dt=sys.dt), 1.0
 
     def detached(self) -> Self:
         return self
@@ -153,7 +153,11 @@ class LTI(System):
         points = np.asarray(s, dtype=complex)
         E = np.eye(self.order) if self.E is None else self.E
         pencil = points.reshape(-1)[:, None, None] * E - self.A
-        value = self.C @ np.linalg.solve(pencil, np.broadcast_to(self.B + 0j, (len(pencil), *self.B.shape)))
+        B = np.broadcast_to(self.B + 0j, (len(pencil), *self.B.shape))
+        try:
+            value = self.C @ np.linalg.solve(pencil, B)
+        except np.linalg.LinAlgError:
+            raise NotFiniteError("the transfer function is infinite: a point is a pole.") from None
         value = value + self.D
         return value[0] if points.ndim == 0 else value
 
@@ -161,6 +165,8 @@ class LTI(System):
         """``C A^t B`` for t = 0..steps-1: (steps, p, m); discrete time, without D."""
         if not self.dt:
             raise TimeStepError("impulse_response samples a discrete system.")
+        if steps < 1:
+            raise TimeStepError(f"an impulse response has at least 1 step, not {steps}.")
         sys = self.explicit
         state, responses = sys.B, []
         for _ in range(steps):

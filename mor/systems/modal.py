@@ -34,6 +34,7 @@ from mor.systems.base import (
     Pullback,
     System,
     check_dt,
+    check_feedthrough,
     check_finite,
     check_horizon,
     check_same_signals,
@@ -106,8 +107,7 @@ class Modal(System):
         if self.D is None:
             D = xp.zeros((*batch, p, m), dtype=real_dtype(B), **device_kwargs(B))
         else:
-            D = real(as_arrays(self.D, B)[0])
-            check_shape("D", D.shape, (p, m))
+            D = check_feedthrough(as_arrays(self.D, B)[0], batch, p, m)
         check_finite(poles=poles, B=B, C=C, D=D)
         set_fields(self, poles=poles, B=B, C=C, D=D, dt=check_dt(self.dt))
 
@@ -131,7 +131,7 @@ class Modal(System):
     @property
     def order(self) -> int:
         """Number of real states; in a batch the largest, under tracing the limit 2k."""
-        if not is_complex(self.poles) or not is_concrete(self.poles):
+        if not is_complex(self.poles) or not is_concrete(self.poles, self.B, self.C):
             return self.n_modes * (2 if is_complex(self.poles) else 1)
         states = 2 * self.n_modes - self._real_modes.sum(axis=-1)
         return int(np.max(states, initial=0))
@@ -173,14 +173,14 @@ class Modal(System):
         xp = namespace(self.C)
         return xp.concat([xp.real(self.C), -xp.imag(self.C)], axis=-1)
 
-    def project(self, left: Array, right: Array) -> Modal:
+    def project(self, left: Array, right: Array) -> tuple[Modal, float]:
         """Projected in the real coordinates and diagonalised again; NumPy."""
         if self.batch_shape:
             raise DimensionError("project takes one system at a time, not a batch.")
         W, V = to_numpy(left), to_numpy(right)
         evolved = to_numpy(ModalEvolution(self.poles).apply(namespace(self.B).asarray(right)))
         B, C = to_numpy(cauchy.real_rows(self.B)), to_numpy(self.output_factor_matrix)
-        return Modal.from_lti(LTI(W.T @ evolved, W.T @ B, C @ V, to_numpy(self.D), dt=self.dt))
+        return in_modes(LTI(W.T @ evolved, W.T @ B, C @ V, to_numpy(self.D), dt=self.dt))
 
     @classmethod
     def from_lti(cls, system: LTI) -> Modal:
@@ -189,10 +189,9 @@ class Modal(System):
         Raises
         ------
         ReductionError
-            If A is (nearly) defective, or E singular.
+            If A is (nearly) defective: its eigenvectors' condition exceeds 1e8; or E singular.
         """
-        explicit = system.explicit
-        return cls(*diagonalise(explicit.A, explicit.B, explicit.C), explicit.D, dt=explicit.dt)
+        return in_modes(system)[0]
 
     def detached(self) -> Self:
         poles, B, C, D = (widest(detach(x)) for x in (self.poles, self.B, self.C, self.D))
@@ -253,6 +252,8 @@ class Modal(System):
         """
         if not self.dt:
             raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
+        if steps < 1:
+            raise TimeStepError(f"an impulse response has at least 1 step, not {steps}.")
         xp = namespace(self.B)
         power, responses = xp.ones_like(self.poles), []
         for _ in range(steps):
@@ -264,7 +265,8 @@ class Modal(System):
         """Zero-order hold with that step: ``exp(pole step)``, ``(exp(pole step) - 1)/pole B``."""
         if self.dt:
             raise TimeStepError(f"The system is discrete already (dt={self.dt:g}).")
-        check_dt(step)
+        if check_dt(step) == 0:
+            raise TimeStepError("the step of a discretisation must be positive.")
         xp = namespace(self.B)
         gain = cauchy.exponential_integral(self.poles, step)
         return replace(self, poles=xp.exp(self.poles * step), B=self.B * gain[..., :, None], dt=step)
@@ -305,11 +307,18 @@ class Modal(System):
         return f"<Modal {batch}order {self.order} ({self.n_modes} modes), {self.signals}>"
 
 
+def in_modes(system: LTI) -> tuple[Modal, float]:
+    """The system in diagonal form, and the condition of its eigenvectors."""
+    explicit = system.explicit
+    poles, B, C, condition = diagonalise(explicit.A, explicit.B, explicit.C)
+    return Modal(poles, B, C, explicit.D, dt=explicit.dt), condition
+
+
 def _common_kind(xp: Any, *arrays: Array) -> tuple[Array, ...]:
     """All real, or all complex, floating, in their widest common precision."""
     dtype = xp.result_type(*arrays)
-    if not xp.isdtype(dtype, ("real floating", "complex floating")):
-        dtype = xp.float64
+    if dtype not in (xp.float32, xp.float64, xp.complex64, xp.complex128):
+        dtype = xp.complex128 if xp.isdtype(dtype, "complex floating") else xp.float64
     return tuple(x if x.dtype == dtype else xp.astype(x, dtype) for x in arrays)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from mor.adapters.checkpoints.files.tensor_file import TensorFile
 from mor.adapters.checkpoints.files.torch_file import same_bits
 from mor.adapters.checkpoints.manifest import (
     SCHEMA,
+    has_stale_manifest,
     layer_record,
     library_version,
     read_manifest,
@@ -101,6 +103,34 @@ class Checkpoint:
             if same_bits(self.tensors[tie[0]], self.tensors[key])
         }
         return [x for key, x in self.tensors.items() if key not in copies]
+
+    @property
+    def rounding(self) -> dict[str, float]:
+        """By replaced layer: upper limit of the H-infinity error that the type of the file adds."""
+        return {name: change.export.rounding for name, change in self._changes.items()}
+
+    @property
+    def caveats(self) -> dict[str, list[str]]:
+        """By replaced layer: what the user of the written layer should know of it."""
+        return {name: self._speaker.caveats(change.system) for name, change in self._changes.items()}
+
+    @property
+    def altered(self) -> list[str]:
+        """Layers whose tensors are not those that the manifest was written with."""
+        if self.manifest is None:
+            return list(self.layers) if has_stale_manifest(self.source) else []
+        tensors, records = _plain(self.source.tensors), self.manifest["layers"]
+        recorded = {name: records[name].get("sha256") for name in self.layers if name in records}
+        return [name for name, sha in recorded.items() if sha and sha != self._digest(name, tensors)]
+
+    def _digest(self, name: str, tensors: Mapping[str, np.ndarray]) -> str:
+        """Hash of one layer's tensors, of their types and of their shapes."""
+        digest = hashlib.sha256()
+        for f in self._speaker.fields:
+            x = tensors[self._prefixes[name] + f.name]
+            digest.update(f"{f.name} {dtype_name(x.dtype)} {x.shape} ".encode())
+            digest.update(x.tobytes())
+        return digest.hexdigest()
 
     @property
     def outside(self) -> dict[str, np.ndarray]:
@@ -212,6 +242,7 @@ class Checkpoint:
                 "export_tolerance": made.tolerance,
                 "tensors": {keys[key]: list(x.shape) for key, x in made.tensors.items()},
                 "notes": self._speaker.caveats(change.system),
+                "sha256": self._digest(name, _plain(self.source.tensors) | made.tensors),
             }
         manifest = {
             "schema": SCHEMA,

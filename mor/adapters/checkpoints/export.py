@@ -11,7 +11,7 @@ from mor.adapters.checkpoints.dialects.base import Dialect, Stored, Tensors
 from mor.adapters.checkpoints.files.dtypes import widen
 from mor.arrays import to_complex, to_numpy
 from mor.deep.compare import rounding_bound
-from mor.errors import CheckpointError, NotFiniteError
+from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError
 from mor.reduction.result import Reduction
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -48,7 +48,9 @@ def modal_of(name: str, replacement: Any) -> Modal:
     if not isinstance(system, Modal):
         raise CheckpointError(f"layer {name!r} can be replaced by a Reduction or a Modal, not by {system!r}.")
     poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))
-    return Modal(poles, B, C, to_numpy(system.D), dt=system.dt)
+    modal = Modal(poles, B, C, to_numpy(system.D), dt=system.dt)
+    # A layer without states has no shape that code can load: it keeps one that does nothing.
+    return modal if modal.n_modes else padded(modal, 1, name)
 
 
 def check_replacement(name: str, old: Modal, new: Modal) -> None:
@@ -75,7 +77,7 @@ def check_replacement(name: str, old: Modal, new: Modal) -> None:
     modulus = np.abs(new.poles)
     if np.any(modulus >= 1):
         where = np.unravel_index(np.argmax(modulus), modulus.shape)
-        raise CheckpointError(
+        raise UnstableSystemError(
             f"layer {name!r}: pole {new.poles[where]:.6g} at {[int(i) for i in where]} has modulus "
             f"{modulus[where]:.9g} >= 1; an unstable layer is not written."
         )

@@ -24,11 +24,59 @@ def read_manifest(file: TensorFile) -> dict[str, Any] | None:
         manifest = json.loads(sidecar(file.path).read_text(encoding="utf-8") if beside else text or "null")
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), int):
+    if not _is_manifest(manifest):
         return None
     if beside and manifest.pop(OUTPUT_KEY, None) != file.sha256:
         return None
     return manifest
+
+
+def has_stale_manifest(file: TensorFile) -> bool:
+    """Whether a manifest lies beside a torch file that has been written over since."""
+    return file.format == "torch" and sidecar(file.path).is_file() and read_manifest(file) is None
+
+
+def _is_manifest(value: Any) -> bool:
+    """Whether the parts that are read again are there and of the right kind."""
+    if not isinstance(value, dict) or not isinstance(value.get("schema"), int):
+        return False
+    layers, source = value.get("layers"), value.get("source")
+    if not isinstance(layers, dict) or not isinstance(source, dict):
+        return False
+    return all(isinstance(entry, dict) and _has_numbers(entry) for entry in layers.values()) and (
+        "previous" not in value or _is_manifest(value["previous"])
+    )
+
+
+def _has_numbers(entry: dict[str, Any]) -> bool:
+    """Whether the entry's errors are finite numbers or missing."""
+    values = (entry.get(key) for key in ("error_bound", "roundoff", "rounding_bound"))
+    return all(x is None or (isinstance(x, (int, float)) and math.isfinite(x)) for x in values)
+
+
+def promised_bounds(manifest: dict[str, Any] | None, sha256: str) -> dict[str, float | None] | None:
+    """By layer: upper limit of the error against the file with this hash; None if there is no way to it.
+
+    A file that was compressed again is as far from the first one as its steps together. A
+    layer that has no bound in one of them has none.
+    """
+    bounds: dict[str, float | None] = {}
+    while manifest is not None:
+        for name in manifest.get("unchanged", []):
+            bounds.setdefault(name, 0.0)
+        for name, entry in manifest["layers"].items():
+            step = total_bound(entry.get("error_bound"), entry.get("roundoff"), entry.get("rounding_bound"))
+            so_far = bounds.get(name, 0.0)
+            bounds[name] = None if step is None or so_far is None else so_far + step
+        if manifest["source"].get("sha256") == sha256:
+            return bounds
+        manifest = manifest.get("previous")
+    return None
+
+
+def total_bound(error_bound: float | None, *additions: float | None) -> float | None:
+    """The bound with what finite precision adds to it; None if there is no bound."""
+    return None if error_bound is None else error_bound + sum(x or 0.0 for x in additions)
 
 
 def source_record(file: TensorFile) -> dict[str, Any]:
@@ -59,6 +107,7 @@ def layer_record(before: Modal, after: Modal, replacement: Any) -> dict[str, Any
         "method": replacement.method,
         "hsv": hsv_record(replacement),
         "error_bound": _number(replacement.error_bound),
+        "roundoff": _number(replacement.roundoff),
         "bound_kind": replacement.bound_kind,
     }
 

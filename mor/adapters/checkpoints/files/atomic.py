@@ -25,6 +25,8 @@ def write_atomically(contents: Mapping[Path, Chunks]) -> None:
     CheckpointError
         If a file cannot be written: no space, no permission, no such folder.
     """
+    # Through a link, so that the link stays one.
+    contents = {Path(os.path.realpath(path)): chunks for path, chunks in contents.items()}
     staged: dict[Path, Path] = {}
     try:
         for path, chunks in contents.items():

@@ -41,6 +41,8 @@ def read_tensors(path: str | Path) -> TensorFile:
         If it needs PyTorch, or a newer one.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise CheckpointError(f"{str(path)!r} is no name of a file.")
     try:
         if path.name.endswith(_INDEX):
             return read_shards(path, _read_single, _SHARDS)

@@ -41,7 +41,8 @@ def read_safetensors(path: Path) -> TensorFile:
         if dtype is None:
             raise CheckpointError(f"{path}: {key!r} has the unsupported dtype {entry['dtype']!r}.")
         try:
-            tensors[key] = np.frombuffer(bytes(entry["data"]), dtype=dtype).reshape(entry["shape"])
+            tensors[key] = np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"])
+            tensors[key].flags.writeable = False
         except ValueError as error:
             raise _damaged(path, data, error) from error
     return TensorFile(path, "safetensors", tensors, metadata, hashlib.sha256(data).hexdigest())
