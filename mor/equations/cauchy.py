@@ -146,7 +146,7 @@ class CauchyGramian:
     Attributes
     ----------
     rows : array (..., n, m), B in the coordinates ``[Re; Im]``; n = k for real data.
-    E1, E2 : the Gramians of the complex state; E2 is None for real data.
+    E1, E2 : halves of the two Gramians of the complex state; of real data E1 is P, E2 None.
     """
 
     poles: Array
@@ -158,12 +158,10 @@ class CauchyGramian:
 
     @property
     def matrix(self) -> Array:
-        """P, (..., n, n)."""
+        """P, (..., n, n): the real coordinates of ``[E1 + E2, i (E1 - E2)]``."""
         if self.E2 is None:
             return self.E1
-        xp = namespace(self.E1)
-        total, difference = (self.E1 + self.E2) / 2, (self.E1 - self.E2) / 2
-        return _from_quarters(xp.real(total), -xp.imag(difference), xp.imag(total), xp.real(difference))
+        return _real_square(self.E1 + self.E2, self.E1 - self.E2)
 
     def adjoint(self, weight: Array) -> tuple[Array, Array]:
         r"""Gradient of ``<weight, P>`` with respect to ``(poles, B)``, `weight` symmetric.
@@ -174,26 +172,20 @@ class CauchyGramian:
         P is linear in ``G = rows rows^T``, so ``<weight, P> = <H, G> / 2`` with a symmetric
         H, and the gradient with respect to the rows is ``H rows``: one real product.
         """
-        xp = namespace(self.poles)
         g1, g2 = self.kernels.hermitian, self.kernels.symmetric
         if self.E2 is None or g2 is None:
-            return self._to_poles(weight * self.E1 * g1, self.poles), 2 * (weight * g1) @ self.rows
-        mirrored = conj(self.poles)
-        k = self.poles.shape[-1]
-        w11, w12, w21, w22 = _quarters(weight)
-        L1 = complex_from(w11 + w22, w12 - w21) * g1
-        L2 = complex_from(w11 - w22, -w21 - w12) * g2
-        H = _from_quarters(xp.real(L1 + L2), xp.imag(L1 - L2), -xp.imag(L1 + L2), xp.real(L1 - L2))
-        to_rows = H @ self.rows
-        to_B = complex_from(to_rows[..., :k, :], to_rows[..., k:, :])
-        to_poles = self._to_poles(L1 * self.E1, mirrored) + self._to_poles(L2 * self.E2, self.poles)
-        return conj(to_poles) / 2, to_B
+            return 2 * self._to_poles(weight * self.E1 * g1, self.poles), 2 * (weight * g1) @ self.rows
+        first, second = _complex_square(weight)
+        L1, L2 = conj(first + second) * g1, conj(first - second) * g2
+        H = _real_square(conj(L1 + L2), conj(L1 - L2))
+        to_poles = self._to_poles(L1 * self.E1, conj(self.poles)) + self._to_poles(L2 * self.E2, self.poles)
+        return 2 * conj(to_poles), complex_rows(H @ self.rows)
 
     def _to_poles(self, slopes: Array, partners: Array) -> Array:
         """From slopes with respect to the denominators to those with respect to the poles."""
         if not self.dt:
-            return 2 * namespace(slopes).sum(slopes, axis=-1)
-        return 2 * (slopes @ partners[..., :, None])[..., 0]
+            return namespace(slopes).sum(slopes, axis=-1)
+        return (slopes @ partners[..., :, None])[..., 0]
 
 
 def gramian(poles: Array, B: Array, *, dt: float, kernels: Kernels) -> CauchyGramian:
@@ -212,13 +204,13 @@ def gramian(poles: Array, B: Array, *, dt: float, kernels: Kernels) -> CauchyGra
     equations for a diagonal A, in the real coordinates ``[Re z; Im z]``.
     """
     rows = real_rows(B)
-    # One real symmetric product holds B B^H and B B^T, at a quarter of their cost.
-    G = rows @ namespace(rows).matrix_transpose(rows)
     if kernels.symmetric is None:
+        G = rows @ namespace(rows).matrix_transpose(rows)
         return CauchyGramian(poles, rows, dt, kernels, G * kernels.hermitian, None)
-    G11, G12, G21, G22 = _quarters(G)
-    E1 = complex_from(G11 + G22, G21 - G12) * kernels.hermitian
-    E2 = complex_from(G11 - G22, G21 + G12) * kernels.symmetric
+    # One real symmetric product holds B B^H and B B^T, at a quarter of their cost.
+    halved = rows * 0.5**0.5
+    first, second = _complex_square(halved @ namespace(halved).matrix_transpose(halved))
+    E1, E2 = (first + second) * kernels.hermitian, (first - second) * kernels.symmetric
     return CauchyGramian(poles, rows, dt, kernels, E1, E2)
 
 
@@ -230,11 +222,19 @@ def real_rows(B: Array) -> Array:
     return xp.concat([xp.real(B), xp.imag(B)], axis=-2)
 
 
-def _quarters(X: Array) -> tuple[Array, Array, Array, Array]:
-    k = X.shape[-1] // 2
-    return X[..., :k, :k], X[..., :k, k:], X[..., k:, :k], X[..., k:, k:]
+def complex_rows(rows: Array) -> Array:
+    """Complex (..., k, m) from the real coordinates ``[Re; Im]``."""
+    k = rows.shape[-2] // 2
+    return complex_from(rows[..., :k, :], rows[..., k:, :])
 
 
-def _from_quarters(a: Array, b: Array, c: Array, d: Array) -> Array:
-    xp = namespace(a)
-    return xp.concat([xp.concat([a, b], axis=-1), xp.concat([c, d], axis=-1)], axis=-2)
+def _real_square(first: Array, second: Array) -> Array:
+    """``[first, i second]``, (..., k, 2k), in real coordinates, (..., 2k, 2k)."""
+    return real_rows(namespace(first).concat([first, 1j * second], axis=-1))
+
+
+def _complex_square(X: Array) -> tuple[Array, Array]:
+    """Left half and ``-i`` times the right half of a real square in complex coordinates."""
+    Z = complex_rows(X)
+    k = Z.shape[-2]
+    return Z[..., :, :k], -1j * Z[..., :, k:]

@@ -9,7 +9,6 @@ import numpy as np
 
 from mor.arrays import (
     Array,
-    complex_from,
     device_kwargs,
     eps,
     is_complex,
@@ -121,8 +120,7 @@ def _independent_inputs(poles: Array, B: Array, dt: float) -> Array:
     noise = eps(B) * rows.shape[-2] * xp.max(values, axis=-1, keepdims=True)
     rank = int(xp.max(xp.sum(xp.astype(values > noise, xp.int64), axis=-1)))
     rows = U[..., :, :rank] * values[..., None, :rank] * weights
-    k = B.shape[-2]
-    return complex_from(rows[..., :k, :], rows[..., k:, :]) if is_complex(B) else rows
+    return cauchy.complex_rows(rows) if is_complex(B) else rows
 
 
 def _doubled(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:

@@ -85,11 +85,15 @@ def print_verification(console: Console, summary: Summary) -> None:
     if summary["altered"]:
         console.print(f"[red]Changed since it was written: {escape(', '.join(summary['altered']))}[/]")
     if summary["missing_layers"]:
-        console.print(f"[red]Layers missing in {summary['after']}: {', '.join(summary['missing_layers'])}[/]")
+        console.print(f"[red]Layers missing: {escape(', '.join(summary['missing_layers']))}[/]")
+    if summary["made_from_another_file"]:
+        console.print("[red]By its manifest the compressed file was made from another original.[/]")
+    for layer in summary["layers"]:
+        if layer["feedthrough_changed"]:
+            console.print(f"[red]{escape(layer['name'])}: the feedthrough D has changed.[/]")
     if summary["changed_tensors"]:
-        console.print(
-            f"[yellow]Tensors changed outside the layers: {', '.join(summary['changed_tensors'])}[/]"
-        )
+        names = escape(", ".join(summary["changed_tensors"]))
+        console.print(f"[yellow]Tensors changed outside the layers: {names}[/]")
     if not summary["manifest"]:
         console.print("[yellow]The file has no manifest: errors are measured, none is promised.[/]")
 

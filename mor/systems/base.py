@@ -9,7 +9,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from mor.arrays import Array, is_complex, is_concrete, namespace, real, to_numpy
+from mor.arrays import (
+    Array,
+    is_complex,
+    is_concrete,
+    namespace,
+    real,
+    to_numpy,
+)
 from mor.equations.cauchy import boundary_distance
 from mor.errors import DimensionError, NotFiniteError, TimeStepError, UnstableSystemError
 
