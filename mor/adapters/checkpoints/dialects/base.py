@@ -145,6 +145,11 @@ class Dialect(ABC):
         return []
 
 
+def modes(count: int) -> str:
+    """So many modes, in words."""
+    return f"{count} mode" if count == 1 else f"{count} modes"
+
+
 def _ends_with_part(key: str, marker: str) -> bool:
     return key == marker or key.endswith("." + marker)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Stored
+from mor.adapters.checkpoints.dialects.base import Stored, modes
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
 
 #: exp of this is exactly zero in every precision: the angle of a positive real pole.
@@ -49,5 +49,5 @@ def positive_pole_caveat(poles: ComplexArray) -> list[str]:
     if not count:
         return []
     return [
-        f"{count} modes with a real positive pole: exact, but their angle has no gradient in further training"
+        f"{modes(count)} with a real positive pole: exact, but their angle has no gradient in further training"
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Dialect, Field, Stored
+from mor.adapters.checkpoints.dialects.base import Dialect, Field, Stored, modes
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
 from mor.deep.rotation import PARAMETERS, modal_from_rotation, rotation_from_modal
 from mor.systems.modal import Modal
@@ -34,5 +34,5 @@ class Rotation(Dialect):
 
     def caveats(self, modal: Modal) -> list[str]:
         count = int(np.sum(modal.poles.imag == 0))
-        what = f"{count} modes with a real pole: exact, but their angle has no gradient in further training"
+        what = f"{modes(count)} with a real pole: exact, but their angle has no gradient in further training"
         return [what] if count else []

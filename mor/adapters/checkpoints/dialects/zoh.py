@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mor.adapters.checkpoints.dialects.base import modes
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
 from mor.errors import CheckpointError
 
@@ -38,4 +39,4 @@ def negative_pole_caveat(poles: ComplexArray) -> list[str]:
     count = int(np.sum((poles.imag == 0) & (poles.real < 0)))
     if not count:
         return []
-    return [f"{count} modes with a real negative pole: valid at the trained step size only, not at another"]
+    return [f"{modes(count)} with a real negative pole: valid at the trained step size only, not at another"]
