@@ -266,11 +266,11 @@ def test_caveats_of_real_poles_are_recorded(tmp_path):
     path = save_layer(tmp_path, "lru", np.float32)
     checkpoint, name, modal = replaced(path, "lru", [0.5, -0.5])
     manifest = checkpoint.replace({name: modal}).write(tmp_path / "a.safetensors")
-    assert "1 modes with a real positive pole" in manifest["layers"][name]["notes"][0]
+    assert "1 mode with a real positive pole" in manifest["layers"][name]["notes"][0]
     path = save_layer(tmp_path, "s5-pytorch", np.float32)
     checkpoint, name, modal = replaced(path, "s5-pytorch", [0.5, -0.5])
     manifest = checkpoint.replace({name: modal}).write(tmp_path / "b.safetensors")
-    assert "1 modes with a real negative pole" in manifest["layers"][name]["notes"][0]
+    assert "1 mode with a real negative pole" in manifest["layers"][name]["notes"][0]
 
 
 def test_the_dialect_writes_nothing_that_does_not_change():

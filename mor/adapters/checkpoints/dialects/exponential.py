@@ -48,6 +48,4 @@ def positive_pole_caveat(poles: ComplexArray) -> list[str]:
     count = int(np.sum((poles.imag == 0) & (poles.real >= 0)))
     if not count:
         return []
-    return [
-        f"{modes(count)} with a real positive pole: exact, but their angle has no gradient in further training"
-    ]
+    return [f"{modes(count)} with a real positive pole: exact, but its angle has no gradient in training"]
