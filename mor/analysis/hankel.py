@@ -108,12 +108,12 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None) -> Array:
     if horizon is None:
         system.require_stable("a Hankel singular value")
     constant = system.detached()
-    slices = constant.split(threads()) if is_numpy(constant.output_factor_matrix) else [constant]
+    slices = constant.split(threads()) if is_numpy(constant.D) else [constant]
     if len(slices) == 1:
         values = _singular_values(constant, horizon)
     else:
         values = np.concatenate(side_by_side(*(partial(_singular_values, part, horizon) for part in slices)))
-    return astype_like(values, system.output_factor_matrix)
+    return astype_like(values, system.D)
 
 
 def _singular_values(system: System, horizon: float | None) -> Array:
@@ -212,7 +212,7 @@ def hankel_nuclear_norm(sys: Any) -> Array:
     system = as_system(sys)
     system.require_stable("the sum of Hankel singular values")
     value, gradient = _value_and_gradient(system.detached())
-    total = astype_like(value, system.output_factor_matrix)
+    total = astype_like(value, system.D)
     if not _differentiates(system):
         return total
     for name, slope in gradient().items():
@@ -238,8 +238,8 @@ def _differentiates(system: System) -> bool:
     fields = [getattr(system, name, None) for name in ("poles", "blocks", "B", "C")]
     flags = [getattr(x, "requires_grad", None) for x in fields if x is not None]
     if any(flag is not None for flag in flags):
-        return any(flags) or not is_concrete(system.output_factor_matrix)
-    return is_jax(system.output_factor_matrix)
+        return any(flags) or not is_concrete(system.D)
+    return is_jax(system.D)
 
 
 def _pairing(gradient: Array, x: Array, batch_axes: int) -> Array:

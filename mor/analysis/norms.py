@@ -52,7 +52,7 @@ def h2_norm(sys: Any, *, horizon: float | None = None) -> Array:
     if horizon is None:
         system.require_stable("an H2 norm")
     square = _squared_h2(system.detached(), horizon)
-    return astype_like(namespace(square).sqrt(square), system.output_factor_matrix)
+    return astype_like(namespace(square).sqrt(square), system.D)
 
 
 def h2_error(sys: Any, rom: Any, *, horizon: float | None = None) -> Array:
