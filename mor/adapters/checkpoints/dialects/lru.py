@@ -16,6 +16,8 @@ from mor.systems.modal import Modal
 
 
 class LRU(Dialect):
+    """Linear recurrent unit whose complex tensors are stored as real and imaginary parts."""
+
     name = "lru"
     description = "LRU of minimal-LRU, LinOSS and discretax: B_re, B_im, C_re, C_im, diagonal D"
     fields = (

@@ -16,6 +16,8 @@ from mor.systems.modal import Modal
 
 
 class LRUComplex(Dialect):
+    """Linear recurrent unit with complex B and C and a dense D."""
+
     name = "lru-complex"
     description = "LRU of lru-pytorch (Gothos) and lru-reduction: complex B and C, dense D"
     fields = (
