@@ -181,7 +181,7 @@ def scan(
     carry: Any,
     length: int,
     stop: Callable[[Any], bool] | None = None,
-) -> list[Array] | Array:
+) -> Array:
     """Run ``carry, out = step(carry)`` `length` times and stack the outputs first.
 
     Under JAX's tracing this is ``lax.scan``, compiled once however long it is; else a

@@ -33,6 +33,14 @@ def mor_command(capsys, monkeypatch):
     return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
+@pytest.fixture
+def small(mor_command, tmp_path):
+    """The plain network with three tenths of its states, written by the command."""
+    path = tmp_path / "small.safetensors"
+    assert mor_command("compress", PLAIN, path, "--keep", "0.3")[0] == 0
+    return path
+
+
 def test_inspect(mor_command):
     code, out, _ = mor_command("inspect", PLAIN)
     assert code == 0
@@ -82,13 +90,11 @@ def test_compress_then_verify(mor_command, tmp_path):
         assert 0 < layer["impulse_error"] < 1
 
 
-def test_verify_finds_a_bound_that_does_not_hold(mor_command, tmp_path):
-    out = tmp_path / "small.safetensors"
-    mor_command("compress", PLAIN, out, "--keep", "0.3")
-    tensors = load_file(out)
+def test_verify_finds_a_bound_that_does_not_hold(mor_command, small, tmp_path):
+    tensors = load_file(small)
     tensors["layers.1.ssm.sys_out"] = 100 * tensors["layers.1.ssm.sys_out"]
     tensors["decoder.bias"] = tensors["decoder.bias"] + 1
-    manifest = mor.read_checkpoint(out).metadata
+    manifest = mor.read_checkpoint(small).metadata
     save_file(tensors, tmp_path / "tampered.safetensors", manifest)
     code, text, _ = mor_command("verify", PLAIN, tmp_path / "tampered.safetensors", "--json")
     assert code == 9
@@ -100,19 +106,15 @@ def test_verify_finds_a_bound_that_does_not_hold(mor_command, tmp_path):
     assert "NO" in text
 
 
-def test_verify_without_a_manifest_measures_only(mor_command, tmp_path):
-    out = tmp_path / "small.safetensors"
-    mor_command("compress", PLAIN, out, "--keep", "0.3")
-    save_file(load_file(out), tmp_path / "bare.safetensors")
+def test_verify_without_a_manifest_measures_only(mor_command, small, tmp_path):
+    save_file(load_file(small), tmp_path / "bare.safetensors")
     code, text, _ = mor_command("verify", PLAIN, tmp_path / "bare.safetensors")
     assert code == 0
     assert "no manifest" in text
 
 
-def test_verify_knows_which_file_the_compressed_one_was_made_from(mor_command, tmp_path):
-    out = tmp_path / "small.safetensors"
-    mor_command("compress", PLAIN, out, "--keep", "0.3")
-    code, text, _ = mor_command("verify", digits_path("regularised.safetensors"), out)
+def test_verify_knows_which_file_the_compressed_one_was_made_from(mor_command, small):
+    code, text, _ = mor_command("verify", digits_path("regularised.safetensors"), small)
     assert code == 9
     assert "another original" in " ".join(text.split())
 

@@ -232,3 +232,18 @@ def test_batches_of_different_shapes_cannot_be_subtracted():
     a = mor.Modal(0.5 * np.ones((3, 1)), np.ones((3, 1, 1)), np.ones((3, 1, 1)), dt=1.0)
     with pytest.raises(DimensionError, match="batches"):
         a - a[0]
+
+
+def test_D_does_not_decide_the_precision():
+    single = [np.full((1,), 0.5, np.complex64), np.ones((1, 1), np.complex64), np.ones((1, 1), np.complex64)]
+    sys = mor.Modal(*single, np.ones((1, 1)), dt=1.0)
+    assert sys.D.dtype == np.float32
+    assert mor.hankel_singular_values(sys).dtype == np.float32
+
+
+@given(modal_systems(), st.integers(1, 12))
+def test_padding_changes_nothing(sys, n_modes):
+    padded = sys.padded(n_modes)
+    assert padded.n_modes == max(n_modes, sys.n_modes)
+    assert padded.is_stable
+    assert_same_map(padded, sys)

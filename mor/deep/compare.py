@@ -89,11 +89,8 @@ def _same_arrays(a: Modal, b: Modal) -> bool:
 
 def _working_states(system: Modal) -> int:
     """Real states of all systems of a batch, without modes whose B or C is zero."""
-    poles, B, C = (to_numpy(x) for x in (system.poles, system.B, system.C))
-    works = np.any(B != 0, axis=-1) & np.any(C != 0, axis=-2)
-    real_rows, real_columns = np.all(np.imag(B) == 0, axis=-1), np.all(np.imag(C) == 0, axis=-2)
-    single = (np.imag(poles) == 0) & (real_rows | real_columns)
-    return int(np.sum(np.where(single, 1, 2) * works))
+    works = np.any(to_numpy(system.B) != 0, axis=-1) & np.any(to_numpy(system.C) != 0, axis=-2)
+    return int(np.sum(np.where(system.real_modes, 1, 2) * works))
 
 
 def rounding_bound(exact: Modal, stored: Modal) -> float:

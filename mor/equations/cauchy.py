@@ -132,7 +132,7 @@ class Kernels:
 
 def kernels(poles: Array, *, dt: float, horizon: float | None = None) -> Kernels:
     """What the Gramians of all systems with these poles have in common."""
-    distance = one_minus_abs2(poles) if dt else None
+    distance = one_minus_abs2(poles) if dt and horizon is None else None
     hermitian = kernel(poles, poles, dt=dt, horizon=horizon, distance=distance)
     if not is_complex(poles):
         return Kernels(hermitian, None)

@@ -83,7 +83,7 @@ def modal_factor(poles: Array, B: Array, *, dt: float, horizon: float | None = N
 
 def _formed(poles: Array, B: Array, dt: float, horizon: float | None) -> Array | None:
     P = cauchy.gramian(poles, B, dt=dt, kernels=cauchy.kernels(poles, dt=dt, horizon=horizon)).matrix
-    still = one_state_modes(poles, B)
+    still = _one_state_modes(poles, B)
     if B.ndim > 2 or not still.any():
         return definite_factor(P)
     # States that never move have zero rows, which a Cholesky factor cannot; it gets the rest.
@@ -98,7 +98,7 @@ def _formed(poles: Array, B: Array, dt: float, horizon: float | None) -> Array |
     return xp.take(L, back, axis=0) * mask[:, None]
 
 
-def one_state_modes(poles: Array, B: Array) -> np.ndarray:
+def _one_state_modes(poles: Array, B: Array) -> np.ndarray:
     """Modes of complex data whose imaginary state stays zero: real pole, real row of B."""
     if not is_complex(B):
         return np.zeros(B.shape[:-1], dtype=bool)

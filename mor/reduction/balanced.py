@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -174,7 +174,7 @@ class Balancing:
         if notes := [part.diagnostics["note"] for part in parts if "note" in part.diagnostics]:
             diagnostics["note"] = f"{len(notes)} of {len(parts)} systems: {notes[0]}"
         return Reduction(
-            system=stack_modals([part.system for part in parts], self.batch_shape),
+            system=_stack(cast(list[Modal], [part.system for part in parts]), self.batch_shape),
             order=max(part.order for part in parts),
             full_order=hsv.shape[-1],
             hsv=hsv,
@@ -268,27 +268,13 @@ def _flatten_batch(system: Modal) -> Modal:
     )
 
 
-def stack_modals(systems: list[Any], batch_shape: tuple[int, ...]) -> Modal:
-    """One batch of Modals of unequal numbers of modes, filled up with modes of no effect.
-
-    A filling mode has B = C = 0 and a pole well inside the stability region.
-    """
+def _stack(systems: list[Modal], batch_shape: tuple[int, ...]) -> Modal:
+    """One batch of systems of unequal numbers of modes, filled up with modes of no effect."""
     k = max(system.n_modes for system in systems)
-    dt = systems[0].dt
-    rest = 0.5 if dt else -1.0
-    poles = np.full((len(systems), k), rest, dtype=complex)
-    B = np.zeros((len(systems), k, systems[0].n_inputs), dtype=complex)
-    C = np.zeros((len(systems), systems[0].n_outputs, k), dtype=complex)
-    for i, system in enumerate(systems):
-        j = system.n_modes
-        poles[i, :j], B[i, :j], C[i, :, :j] = system.poles, system.B, system.C
-    D = np.stack([system.D for system in systems])
-    p, m = D.shape[1:]
-    shape = batch_shape
-    return Modal(
-        poles.reshape(*shape, k),
-        B.reshape(*shape, k, m),
-        C.reshape(*shape, p, k),
-        D.reshape(*shape, p, m),
-        dt=dt,
-    )
+    filled = [system.padded(k) for system in systems]
+
+    def stacked(name: str) -> np.ndarray:
+        x = np.stack([getattr(system, name) for system in filled])
+        return x.reshape(*batch_shape, *x.shape[1:])
+
+    return Modal(stacked("poles"), stacked("B"), stacked("C"), stacked("D"), dt=systems[0].dt)

@@ -28,7 +28,7 @@ from mor.arrays import (
 )
 from mor.equations import cauchy
 from mor.equations.diagonal import diagonalise
-from mor.equations.modal import ModalEvolution, modal_factor, one_state_modes
+from mor.equations.modal import ModalEvolution, modal_factor
 from mor.errors import DimensionError, TimeStepError
 from mor.systems.base import (
     Pullback,
@@ -108,6 +108,7 @@ class Modal(System):
             D = xp.zeros((*batch, p, m), dtype=real_dtype(B), **device_kwargs(B))
         else:
             D = check_feedthrough(as_arrays(self.D, B)[0], batch, p, m)
+            D = xp.astype(D, real_dtype(B), copy=False)
         check_finite(poles=poles, B=B, C=C, D=D)
         set_fields(self, poles=poles, B=B, C=C, D=D, dt=check_dt(self.dt))
 
@@ -133,12 +134,12 @@ class Modal(System):
         """Number of real states; in a batch the largest, under tracing the limit 2k."""
         if not is_complex(self.poles) or not is_concrete(self.poles, self.B, self.C):
             return self.n_modes * (2 if is_complex(self.poles) else 1)
-        states = 2 * self.n_modes - self._real_modes.sum(axis=-1)
+        states = 2 * self.n_modes - self.real_modes.sum(axis=-1)
         return int(np.max(states, initial=0))
 
     @cached_property
-    def _real_modes(self) -> np.ndarray:
-        """Which modes of complex data are real: one state each."""
+    def real_modes(self) -> np.ndarray:
+        """Which modes (..., k) are real, one state each: real pole, and B or C real."""
         poles, B, C = (to_numpy(x) for x in (self.poles, self.B, self.C))
         one_sided = np.all(B.imag == 0, axis=-1) | np.all(C.imag == 0, axis=-2)
         return (poles.imag == 0) & one_sided
@@ -192,6 +193,21 @@ class Modal(System):
             If A is (nearly) defective: its eigenvectors' condition exceeds 1e8; or E singular.
         """
         return in_modes(system)[0]
+
+    def padded(self, n_modes: int) -> Modal:
+        """The same map in at least `n_modes` modes; NumPy.
+
+        Those added have B = C = 0 and a pole well inside the stability region.
+        """
+        extra, batch = max(0, n_modes - self.n_modes), [(0, 0)] * len(self.batch_shape)
+        poles, B, C, D = (to_numpy(x) for x in (self.poles, self.B, self.C, self.D))
+        return Modal(
+            np.pad(poles, [*batch, (0, extra)], constant_values=0.5 if self.dt else -1.0),
+            np.pad(B, [*batch, (0, extra), (0, 0)]),
+            np.pad(C, [*batch, (0, 0), (0, extra)]),
+            D,
+            dt=self.dt,
+        )
 
     def detached(self) -> Self:
         poles, B, C, D = (widest(detach(x)) for x in (self.poles, self.B, self.C, self.D))
@@ -281,9 +297,7 @@ class Modal(System):
             return LTI(np.diag(poles), B, C, to_numpy(self.D), dt=self.dt)
         a, b = np.diag(poles.real), np.diag(poles.imag)
         A = np.block([[a, -b], [b, a]])
-        driven = ~one_state_modes(self.poles, self.B)
-        seen = ~((poles.imag == 0) & np.all(to_numpy(self.C).imag == 0, axis=-2))
-        keep = np.concatenate([np.ones(self.n_modes, dtype=bool), driven & seen])
+        keep = np.concatenate([np.ones(self.n_modes, dtype=bool), ~self.real_modes])
         return LTI(A[np.ix_(keep, keep)], B[keep], C[:, keep], to_numpy(self.D), dt=self.dt)
 
     def __neg__(self) -> Self:

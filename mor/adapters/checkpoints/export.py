@@ -20,8 +20,6 @@ from mor.systems.modal import Modal
 _ROUNDINGS = 8
 #: Above this error the type of the file is too coarse for the system, whatever the reason.
 _WORST_TOLERANCE = 0.05
-#: Pole of a mode that does nothing (its B and C are zero).
-_IDLE_POLE = 0.5
 _PROBES = 4
 
 
@@ -50,7 +48,7 @@ def modal_of(name: str, replacement: Any) -> Modal:
     poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))
     modal = Modal(poles, B, C, to_numpy(system.D), dt=system.dt)
     # A layer without states has no shape that code can load: it keeps one that does nothing.
-    return modal if modal.n_modes else padded(modal, 1, name)
+    return modal.padded(1)
 
 
 def check_replacement(name: str, old: Modal, new: Modal) -> None:
@@ -179,11 +177,4 @@ def padded(modal: Modal, n_modes: int, name: str) -> Modal:
             f"layer {name!r} cannot be padded: it had {n_modes} modes and now has {modal.n_modes}, because "
             "its real poles take one each. Reduce it further or write it without padding."
         )
-    last = [(0, 0)] * len(modal.batch_shape)
-    return Modal(
-        np.pad(modal.poles, [*last, (0, extra)], constant_values=_IDLE_POLE),
-        np.pad(modal.B, [*last, (0, extra), (0, 0)]),
-        np.pad(modal.C, [*last, (0, 0), (0, extra)]),
-        modal.D,
-        dt=modal.dt,
-    )
+    return modal.padded(n_modes)

@@ -1,0 +1,69 @@
+"""Compression of networks and checkpoints from Python."""
+
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import mor
+from mor.data import digits_path
+from mor.deep import Network, allocate_ranks, compress
+from mor.errors import ReductionError, UnstableSystemError
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return mor.read_checkpoint(digits_path("regularised.safetensors"))
+
+
+def test_orders_and_bounds_are_those_of_the_parts(checkpoint):
+    result = compress(checkpoint, keep=0.25)
+    hsv = {name: mor.hankel_singular_values(system) for name, system in checkpoint.layers.items()}
+    assert {name: r.order for name, r in result.reductions.items()} == allocate_ranks(hsv, 0.25)
+    for name, reduction in result.reductions.items():
+        np.testing.assert_allclose(reduction.error_bound, 2 * np.sum(hsv[name][reduction.order :]), rtol=1e-6)
+    before, after = result.states
+    assert after <= 0.25 * before
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_an_executor_changes_nothing(checkpoint, pool):
+    alone = compress(checkpoint, keep=0.25)
+    with pool(2) as executor:
+        together = compress(checkpoint, keep=0.25, executor=executor)
+    for name, reduction in alone.reductions.items():
+        assert together.reductions[name].order == reduction.order
+        np.testing.assert_allclose(together.reductions[name].hsv, reduction.hsv, rtol=1e-9)
+
+
+def test_progress_is_told_every_layer(checkpoint):
+    seen = []
+    compress(checkpoint, keep=0.5, progress=lambda *step: seen.append(step))
+    for task in ("Balancing", "Truncating"):
+        assert [step for step in seen if step[0] == task] == [(task, i, 4) for i in range(5)]
+
+
+def test_a_network_is_compressed_like_its_checkpoint(checkpoint):
+    network = Network(checkpoint.tensors)
+    small = compress(network, keep=0.25).model
+    by_file = Network(compress(checkpoint, keep=0.25).model.tensors)
+    u = np.random.default_rng(0).uniform(0, 1, (4, 64, 1)).astype(np.float32)
+    # Both round the same parameters to float32, from sums in another order.
+    np.testing.assert_allclose(small(u), by_file(u), rtol=0, atol=1e-3)
+
+
+def test_what_goes_wrong_names_its_layer(checkpoint):
+    class Model:
+        layers = dict(checkpoint.layers) | {
+            "bad": mor.Modal(np.array([1.5 + 0j]), np.ones((1, 1)), np.ones((1, 1)), dt=1.0)
+        }
+
+        def replace(self, changes):
+            raise AssertionError("nothing may be replaced")
+
+    with pytest.raises(UnstableSystemError, match="layer bad: pole 0"):
+        compress(Model(), keep=0.5)
+    with pytest.raises(ReductionError, match="'magic' is not known"):
+        compress(checkpoint, keep=0.5, method="magic")
+    with pytest.raises(ReductionError, match="no state-space layers"):
+        compress(type("Empty", (), {"layers": {}})(), keep=0.5)
