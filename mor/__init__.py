@@ -5,6 +5,7 @@ from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_v
 from mor.analysis.norms import h2_error, h2_norm
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
+from mor.reduction.modal import modal_truncation
 from mor.reduction.result import Reduction
 from mor.systems.block_diagonal import BlockDiagonal
 from mor.systems.convert import as_system
@@ -26,5 +27,6 @@ __all__ = [
     "h2_norm",
     "hankel_nuclear_norm",
     "hankel_singular_values",
+    "modal_truncation",
     "read_checkpoint",
 ]

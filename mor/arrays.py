@@ -5,6 +5,9 @@ Everything else of the structured rooms is written to the standard, through
 JAX's stands here and nowhere else.
 """
 
+# The frameworks' own type stubs lack some of what is used here.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import math
@@ -83,6 +86,11 @@ def complex_from(re: Array, im: Array) -> Array:
     return to_complex(re) + 1j * to_complex(im)
 
 
+def diagonal_matrix(x: Array) -> Array:
+    """Matrices (..., n, n) with the entries of x (..., n) on their diagonals."""
+    return x[..., None, :] * namespace(x).eye(x.shape[-1], dtype=x.dtype, **device_kwargs(x))
+
+
 def real(x: Array) -> Array:
     """Real part, also of an array that is real already."""
     return namespace(x).real(x) if is_complex(x) else x
@@ -144,18 +152,16 @@ def is_concrete(*arrays: Array) -> bool:
 
 
 def widest(x: Array) -> Array:
-    """`x` in double precision where its framework and device have it."""
+    """`x` in double precision; in single where its framework or device has no more."""
     xp = namespace(x)
-    if real_dtype(x) == xp.float64:
-        return x
-    if compat.is_torch_array(x) and x.device.type == "mps":
-        return x
+    single = compat.is_torch_array(x) and x.device.type == "mps"
     if compat.is_jax_array(x):
         import jax
 
-        if not jax.config.jax_enable_x64:
-            return x
-    return xp.astype(x, xp.complex128 if is_complex(x) else xp.float64)
+        single = not jax.config.jax_enable_x64
+    real, imaginary = (xp.float32, xp.complex64) if single else (xp.float64, xp.complex128)
+    dtype = imaginary if is_complex(x) else real
+    return x if x.dtype == dtype else xp.astype(x, dtype)
 
 
 def astype_like(x: Array, like: Array) -> Array:

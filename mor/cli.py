@@ -42,7 +42,10 @@ Input = Annotated[
 Dialect = Annotated[str | None, typer.Option(help="How the layers are stored; found by itself if left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Keep = Annotated[float, typer.Option(help="Share of all states to keep, in (0, 1].")]
-Ranks = Annotated[str, typer.Option(help="How layers share the budget: energy or uniform.")]
+Ranks = Annotated[str, typer.Option(help="How layers share the budget: energy, uniform, adaptive or global.")]
+Method = Annotated[
+    str, typer.Option(help="bt: balanced truncation; modal, modal-h2: whole modes by gain or energy.")
+]
 Horizon = Annotated[
     int | None, typer.Option(help="Optimise over this many steps instead of all time (no error bound).")
 ]
@@ -82,6 +85,7 @@ def plan(
     checkpoint: Input,
     keep: Keep,
     ranks: Ranks = "energy",
+    method: Method = "bt",
     horizon: Horizon = None,
     dialect: Dialect = None,
     as_json: AsJson = False,
@@ -89,7 +93,7 @@ def plan(
     """Show what `compress` would do: ranks, bounds, bytes. Writes nothing."""
     from mor.report.tables import print_compression
 
-    _, summary = _compress(checkpoint, keep, ranks, horizon, dialect)
+    _, summary = _compress(checkpoint, keep, ranks, method, horizon, dialect)
     _show(summary, print_compression, as_json)
 
 
@@ -99,6 +103,7 @@ def compress(
     output: Annotated[Path, typer.Argument(help="Where to write: .safetensors, .pt or .pth.")],
     keep: Keep,
     ranks: Ranks = "energy",
+    method: Method = "bt",
     horizon: Horizon = None,
     dialect: Dialect = None,
     pad: Annotated[bool, typer.Option(help="Keep the tensors' shapes, for code that cannot resize.")] = False,
@@ -111,7 +116,7 @@ def compress(
     from mor.report.tables import print_compression
 
     check_output(output, checkpoint, force=force)
-    result, summary = _compress(checkpoint, keep, ranks, horizon, dialect)
+    result, summary = _compress(checkpoint, keep, ranks, method, horizon, dialect)
     result.model.write(output, force=force, pad=pad)
     written = read_checkpoint(output, result.model.dialect)
     summary["bytes"][1], summary["parameters"][1] = written.nbytes, written.n_parameters
@@ -160,7 +165,7 @@ def demo(
 
 
 def _compress(
-    checkpoint: Path, keep: float, ranks: str, horizon: int | None, dialect: str | None
+    checkpoint: Path, keep: float, ranks: str, method: str, horizon: int | None, dialect: str | None
 ) -> tuple[Any, dict[str, Any]]:
     """The planner of `plan` is the run of `compress`."""
     from mor.adapters.checkpoints import read_checkpoint
@@ -172,7 +177,9 @@ def _compress(
     start = time.perf_counter()
     before = read_checkpoint(checkpoint, dialect)
     with _progress() as progress:
-        result = compress_model(before, keep=keep, ranks=ranks, horizon=horizon, progress=progress)
+        result = compress_model(
+            before, keep=keep, ranks=ranks, method=method, horizon=horizon, progress=progress
+        )
     return result, compression_summary(before, result, time.perf_counter() - start)
 
 

@@ -44,6 +44,12 @@ class NotASystemError(MorError, TypeError):
     exit_code = 3
 
 
+class DeviceError(MorError, ValueError):
+    """Tensors of one layer on different devices."""
+
+    exit_code = 3
+
+
 class ReductionError(MorError, ValueError):
     """A reduction that was asked for and cannot be had."""
 

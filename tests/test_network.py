@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 import mor
 from mor.data import digits_path
 from mor.deep import Network, compress
-from mor.deep.network import Training, forward, linear_recurrence, respond
+from mor.deep.network import forward, linear_recurrence, respond
 from mor.deep.rotation import PARAMETERS, rotation_from_modal
 from mor.errors import CheckpointError, DimensionError, NotASystemError, NotFiniteError, UnstableSystemError
 
@@ -203,20 +203,6 @@ def test_pieces_of_a_batch_are_the_batch(tensors, u, monkeypatch):
     monkeypatch.setattr("mor.deep.network._CHUNK_ENTRIES", 1)
     np.testing.assert_allclose(network(u), whole, rtol=0, atol=1e-13)
     assert network(u[:0]).shape == (0, CLASSES)
-
-
-def test_training_normalises_with_the_batch_and_reports_it(tensors, u):
-    training = Training()
-    logits = forward(tensors, u, training=training)
-    assert set(training.statistics) == {name for name in tensors if ".running_" in name}
-    # The same batch is normalised alike once its statistics are the running ones.
-    np.testing.assert_allclose(forward(tensors | training.statistics, u), logits, rtol=0, atol=1e-12)
-
-
-def test_dropout_is_asked_twice_a_layer(tensors, u):
-    shapes = []
-    forward(tensors, u, training=Training(lambda x: shapes.append(x.shape) or x))
-    assert shapes == 2 * len(Network(tensors).layers) * [(*u.shape[:2], HIDDEN)]
 
 
 # Bad input.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from mor.arrays import (
     threads,
 )
 from mor.equations.definite import definite_factor
+from mor.errors import ReductionError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 
@@ -164,11 +166,13 @@ def _within(x: Array, share: float) -> bool:
     return bool(xp.all(xp.min(x, axis=-1) > share * xp.max(x, axis=-1)))
 
 
-def hankel_nuclear_norm(sys: Any) -> Array:
+def hankel_nuclear_norm(sys: Any, *, beyond: int = 0) -> Array:
     r"""Sum of the Hankel singular values, differentiable under torch and JAX.
 
     :math:`S = \sum_i \sigma_i = \mathrm{tr}\,(PQ)^{1/2}`, the nuclear norm of the Hankel
-    operator: adding it to a training loss makes a layer compress.
+    operator: adding it to a training loss makes a layer compress. With `beyond` = r it is
+    :math:`S_r = \sum_{i > r} \sigma_i`, half of the error bound of balanced truncation to
+    the order r.
 
     Its derivative needs no factorisation differentiated. With :math:`P = Z_c Z_c^T`,
     :math:`Q = Z_o Z_o^T`, :math:`Z_o^T Z_c = U \Sigma V^T`,
@@ -184,6 +188,7 @@ def hankel_nuclear_norm(sys: Any) -> Array:
     ----------
     sys : a system whose arrays are NumPy's, torch's (``requires_grad``) or JAX's; a batch
         gives a batch of sums.
+    beyond : number of the largest values that are left out.
 
     Returns
     -------
@@ -193,11 +198,14 @@ def hankel_nuclear_norm(sys: Any) -> Array:
     Raises
     ------
     UnstableSystemError, NotFiniteError
+    ReductionError
+        If `beyond` is not a whole number >= 0.
 
     Notes
     -----
-    Where the sum has a kink (a Hankel singular value at zero: the system is not minimal)
-    the gradient is the subgradient that moves along no vanishing direction; it is finite.
+    Where the sum has a kink (a Hankel singular value at zero: the system is not minimal; or
+    the r-th and the next equal) the gradient is a subgradient; it is finite, and moves
+    along no vanishing direction.
     For a sequence of systems of equal sizes stack them as a batch.
 
     Source: derivative of the nuclear norm (Watson 1992) and of the Stein equation.
@@ -209,9 +217,11 @@ def hankel_nuclear_norm(sys: Any) -> Array:
     >>> mor.hankel_nuclear_norm(([[-1.0]], [[2.0]], [[3.0]])).round(6)
     np.float64(3.0)
     """
+    if not (isinstance(beyond, Integral) and beyond >= 0):
+        raise ReductionError(f"beyond={beyond!r} is not a whole number >= 0.")
     system = as_system(sys)
     system.require_stable("the sum of Hankel singular values")
-    value, gradient = _value_and_gradient(system.detached())
+    value, gradient = _value_and_gradient(system.detached(), int(beyond))
     total = astype_like(value, system.D)
     if not _differentiates(system):
         return total
@@ -229,7 +239,7 @@ def nuclear_norm_gradient(sys: Any) -> tuple[Array, dict[str, Array]]:
     """
     system = as_system(sys)
     system.require_stable("the sum of Hankel singular values")
-    value, gradient = _value_and_gradient(system.detached())
+    value, gradient = _value_and_gradient(system.detached(), 0)
     return value, gradient()
 
 
@@ -247,11 +257,11 @@ def _pairing(gradient: Array, x: Array, batch_axes: int) -> Array:
     return real(namespace(x).sum(conj(gradient) * x, axis=tuple(range(batch_axes, x.ndim))))
 
 
-def _value_and_gradient(system: System) -> tuple[Array, Callable[[], dict[str, Array]]]:
+def _value_and_gradient(system: System, beyond: int) -> tuple[Array, Callable[[], dict[str, Array]]]:
     """The sum, and what computes its gradient by field name."""
     P, Q, pull = system.gramians_with_pullback()
-    weights = _quick_weights(P, Q) if is_concrete(P, Q) else None
-    value, weight_P, weight_Q = weights if weights is not None else _weights_of_factors(*system.factors())
+    weights = _quick_weights(P, Q, beyond) if is_concrete(P, Q) else None
+    value, weight_P, weight_Q = weights or _weights_of_factors(*system.factors(), beyond)
     return value, lambda: pull(weight_P(), weight_Q())
 
 
@@ -259,7 +269,7 @@ def _value_and_gradient(system: System) -> tuple[Array, Callable[[], dict[str, A
 _Weights = tuple[Array, Callable[[], Array], Callable[[], Array]]
 
 
-def _quick_weights(P: Array, Q: Array) -> _Weights | None:
+def _quick_weights(P: Array, Q: Array, beyond: int) -> _Weights | None:
     r"""From formed Gramians, where these are definite enough for a gradient; else None.
 
     With one Cholesky factor, ``P = L L^T`` and ``L^T Q L = V S^2 V^T`` give
@@ -272,18 +282,19 @@ def _quick_weights(P: Array, Q: Array) -> _Weights | None:
     xp = namespace(Lc)
     squares, V = xp.linalg.eigh(xp.matrix_transpose(Lc) @ Q @ Lc)
     if bool(xp.all(squares[..., 0] > eps(Lc) ** 0.5 * squares[..., -1])):
-        values = xp.sqrt(squares)
-        T = Lc @ V
+        counted = max(0, squares.shape[-1] - beyond)
+        values = xp.sqrt(squares[..., :counted])
+        T = Lc @ V[..., :counted]
         return (
             xp.sum(values, axis=-1),
             lambda: _weighted_square(Q @ T, 0.5 / values**3),
             lambda: _weighted_square(T, 0.5 / values),
         )
     Lo = definite_factor(Q, smallest_pivot=_GRADIENT_PIVOT)
-    return None if Lo is None else _weights_of_factors(Lc, Lo)
+    return None if Lo is None else _weights_of_factors(Lc, Lo, beyond)
 
 
-def _weights_of_factors(Zc: Array, Zo: Array) -> _Weights:
+def _weights_of_factors(Zc: Array, Zo: Array, beyond: int) -> _Weights:
     """From Gramian factors; Hankel singular values in the noise get no weight."""
     xp = namespace(Zc)
     product = xp.matrix_transpose(Zo) @ Zc
@@ -292,9 +303,10 @@ def _weights_of_factors(Zc: Array, Zo: Array) -> _Weights:
         return xp.sum(nothing, axis=(-2, -1)), lambda: nothing, lambda: nothing
     U, values, Vt = xp.linalg.svd(product, full_matrices=False)
     noise = Zc.shape[-2] * eps(Zc) * xp.max(values, axis=-1, keepdims=True)
+    values = values[..., beyond:]
     kept = values > noise
     scale = xp.where(kept, 0.5 / xp.where(kept, values, xp.ones_like(values)), xp.zeros_like(values))
-    W, T = Zo @ U, Zc @ xp.matrix_transpose(Vt)
+    W, T = Zo @ U[..., beyond:], Zc @ xp.matrix_transpose(Vt[..., beyond:, :])
     total = xp.sum(values, axis=-1)
     return total, lambda: _weighted_square(W, scale), lambda: _weighted_square(T, scale)
 

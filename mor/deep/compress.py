@@ -13,6 +13,7 @@ import numpy as np
 from mor.deep.ranks import allocate_ranks, check_keep
 from mor.errors import MorError, ReductionError
 from mor.reduction.balanced import Balancing, balance
+from mor.reduction.modal import ModeRanking, rank_modes
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 
@@ -69,16 +70,18 @@ def compress(
 ) -> Compression[Model]:
     """Reduce every layer of `model` so that at most a share `keep` of all states is left.
 
-    Hankel singular values of all layers decide the orders
-    (:func:`~mor.deep.allocate_ranks`); balanced truncation reduces each layer.
+    Hankel singular values of all layers, or the scores of their modes, decide the orders
+    (:func:`~mor.deep.allocate_ranks`).
 
     Parameters
     ----------
     model : a :class:`~mor.deep.Network`, a checkpoint from :func:`mor.read_checkpoint`, or
         anything with ``layers`` (name to system) and ``replace``.
     keep : share of the real states to keep, in (0, 1].
-    method : ``"bt"``, balanced truncation.
-    ranks : ``"energy"`` or ``"uniform"``.
+    method : ``"bt"``, balanced truncation; ``"modal"`` or ``"modal-h2"``, modal truncation by
+        the largest gain or by the energy of a mode (:func:`mor.modal_truncation`).
+    ranks : one of :func:`~mor.deep.ranks.rank_methods`. Modal truncation with
+        ``"adaptive"`` is the pruning of LAST, with ``"uniform"`` and ``"global"`` its baselines.
     horizon : number of steps for time-limited balanced truncation; None is infinite.
     executor : any ``concurrent.futures.Executor`` to work on layers in parallel.
     progress : called as ``progress(task, done, total)``.
@@ -93,25 +96,41 @@ def compress(
     The order of a layer is below its share of the budget where the layer has fewer states
     above round-off.
     """
-    if method != "bt":
-        raise ReductionError(f"method={method!r} is not known; there is 'bt', balanced truncation.")
+    if method not in _METHODS:
+        raise ReductionError(f"method={method!r} is not one of {', '.join(_METHODS)}.")
+    if horizon is not None and method != "bt":
+        raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
     check_keep(keep)
     layers = dict(model.layers)
     if not layers:
         raise ReductionError("the model has no state-space layers to reduce.")
     run = _Runner(executor, progress)
-    balancings = run("Balancing", layers, partial(balance, horizon=horizon), layers.values())
-    hsv = {name: balancing.hsv for name, balancing in zip(layers, balancings, strict=True)}
-    orders = allocate_ranks(hsv, keep, method=ranks)
-    work = list(zip(balancings, orders.values(), strict=True))
+    rank = partial(balance, horizon=horizon) if method == "bt" else _METHODS[method]
+    rankings = run("Balancing" if method == "bt" else "Ranking", layers, rank, layers.values())
+    merits = {name: ranking.merits for name, ranking in zip(layers, rankings, strict=True)}
+    orders = allocate_ranks(merits, keep, method=ranks)
+    work = list(zip(rankings, orders.values(), strict=True))
     results = run("Truncating", layers, _truncate, work)
     reductions = dict(zip(layers, results, strict=True))
     return Compression(model.replace(reductions), reductions, keep, ranks)
 
 
-def _truncate(work: tuple[Balancing, int]) -> Reduction:
-    balancing, order = work
-    return balancing.truncate(order)
+#: What looks at a layer and knows what its states are worth.
+_METHODS: dict[str, Callable[[Modal], Balancing | ModeRanking]] = {
+    "bt": balance,
+    "modal": partial(rank_modes, score="hinf"),
+    "modal-h2": partial(rank_modes, score="h2"),
+}
+
+
+def compression_methods() -> tuple[str, ...]:
+    """Names of the ways to reduce a layer."""
+    return tuple(_METHODS)
+
+
+def _truncate(work: tuple[Balancing | ModeRanking, int]) -> Reduction:
+    ranking, order = work
+    return ranking.truncate(order)
 
 
 def _copies(reduction: Reduction) -> int:

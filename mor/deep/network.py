@@ -1,7 +1,8 @@
 r"""A deep state-space network whose layers can be taken out, reduced and put back.
 
-One forward pass, written to the array API standard: NumPy evaluates it, PyTorch trains it
-and JAX compiles it from this same source. For a batch of sequences u of `channels` signals,
+One forward pass, written to the array API standard: NumPy evaluates it, PyTorch and JAX run
+it from this same source. (:mod:`mor.adapters.torch` has the modules to train.) For a batch
+of sequences u of `channels` signals,
 
 .. math::
     z &= W_{enc} u + b_{enc}, \\
@@ -25,8 +26,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ from mor.systems.base import check_finite
 from mor.systems.modal import Modal
 
 #: Added to a variance before its root, as is usual in batch normalisation.
-_VARIANCE_FLOOR = 1e-5
+VARIANCE_FLOOR = 1e-5
 
 #: Steps that the recurrence takes one by one before it goes up a level.
 _RADIX = 8
@@ -191,35 +192,17 @@ class Network:
         return f"<Network of {self.n_layers} layers with {modes} modes, {self.n_parameters} parameters>"
 
 
-@dataclass(frozen=True)
-class Training:
-    """What :func:`forward` does differently while a network is trained.
-
-    Attributes
-    ----------
-    dropout : called where the network drops out; returns its argument thinned out.
-    statistics : filled with the mean and the variance of the batch by the names of the
-        running ones, for the caller to average over batches.
-    """
-
-    dropout: Callable[[Array], Array] = lambda x: x
-    statistics: dict[str, Array] = field(default_factory=dict)
-
-
-def forward(tensors: Mapping[str, Array], u: Array, *, training: Training | None = None) -> Array:
+def forward(tensors: Mapping[str, Array], u: Array) -> Array:
     """Logits (batch, classes) of the sequences `u` (batch, T, channels).
 
-    `tensors` are named as for :class:`Network` and taken unchecked, so that a training
-    loop or ``jax.jit`` can call this with nothing but arrays. Normalises with the running
-    statistics, or in `training` with those of the batch.
+    `tensors` are named as for :class:`Network` and taken unchecked, so that ``jax.jit``
+    can call this with nothing but arrays. Normalises with the running statistics.
     """
-    dropout = training.dropout if training else lambda x: x
     z = _affine(_below(tensors, "encoder"), u)
     for i in range(count_layers(tensors)):
         layer = f"layers.{i}"
-        v = _normalise(tensors, f"{layer}.norm", z, training)
-        v = dropout(_gelu(respond(_below(tensors, f"{layer}.ssm"), v)))
-        z = z + dropout(v * _sigmoid(_affine(_below(tensors, f"{layer}.gate"), v)))
+        v = _gelu(respond(_below(tensors, f"{layer}.ssm"), _normalise(_below(tensors, f"{layer}.norm"), z)))
+        z = z + v * _sigmoid(_affine(_below(tensors, f"{layer}.gate"), v))
     # The decoder is affine, so the mean over time may as well come first: T times cheaper.
     return _affine(_below(tensors, "decoder"), namespace(z).mean(z, axis=1))
 
@@ -291,16 +274,9 @@ def _affine(parameters: Mapping[str, Array], x: Array) -> Array:
     return x @ parameters["weight"].T + parameters["bias"]
 
 
-def _normalise(tensors: Mapping[str, Array], norm: str, z: Array, training: Training | None) -> Array:
-    xp = namespace(z)
-    names = f"{norm}.running_mean", f"{norm}.running_var"
-    if training:
-        mean, variance = xp.mean(z, axis=(0, 1)), xp.var(z, axis=(0, 1))
-        training.statistics.update(zip(names, (mean, variance), strict=True))
-    else:
-        mean, variance = (tensors[name] for name in names)
-    scale = tensors[f"{norm}.weight"] / xp.sqrt(variance + _VARIANCE_FLOOR)
-    return z * scale + (tensors[f"{norm}.bias"] - mean * scale)
+def _normalise(norm: Mapping[str, Array], z: Array) -> Array:
+    scale = norm["weight"] / namespace(z).sqrt(norm["running_var"] + VARIANCE_FLOOR)
+    return z * scale + (norm["bias"] - norm["running_mean"] * scale)
 
 
 def _gelu(x: Array) -> Array:

@@ -10,11 +10,26 @@ import numpy as np
 
 from mor.errors import NotFiniteError, ReductionError
 
-#: Ways to allocate ranks: what a layer has, of its Hankel singular values, with r states.
+#: Ways to allocate ranks. Of a layer's values, largest first, entry r - 1 says how well the layer
+#: is served with r states; the layer that is served worst gets the next state.
 _MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "energy": lambda hsv: np.cumsum(hsv) / max(float(np.sum(hsv)), np.finfo(float).tiny),
-    "uniform": lambda hsv: np.arange(1, len(hsv) + 1) / len(hsv),
+    "energy": lambda values: np.cumsum(values) / max(float(np.sum(values)), np.finfo(float).tiny),
+    "uniform": lambda values: np.arange(1, len(values) + 1) / len(values),
+    "adaptive": lambda values: -_next(_adapted(values)),
+    "global": lambda values: -_next(values),
 }
+
+
+def _next(values: np.ndarray) -> np.ndarray:
+    """What each state would be followed by."""
+    return np.append(values[1:], 0.0)
+
+
+def _adapted(values: np.ndarray) -> np.ndarray:
+    """Each square over the sum of all that are at least as large, in this layer."""
+    sums = np.cumsum(values**2)
+    last_of_equals = np.searchsorted(-values, -values, side="right") - 1
+    return values**2 / np.maximum(sums[last_of_equals], np.finfo(float).tiny)
 
 
 def rank_methods() -> tuple[str, ...]:
@@ -27,16 +42,18 @@ def allocate_ranks(hsv: Mapping[str, np.ndarray], keep: float, *, method: str = 
 
     ``"energy"``: one level g for all layers, :math:`r_l` the smallest r with
     :math:`\sum_{i \le r} \sigma_i \ge g \sum_i \sigma_i`, and g as high as the budget
-    allows. ``"uniform"``: the same share of every layer's states. Either way every layer
+    allows. ``"uniform"``: the same share of every layer's states. ``"global"``: the largest
+    values of all layers together. ``"adaptive"``: those with the largest
+    :math:`\sigma_i^2 / \sum_{j \le i} \sigma_j^2` within their layers. In every case each layer
     keeps at least one state, the budget is never exceeded, and no state is left unused that
-    would fit. A layer gets no more states than it has Hankel singular values above round-off.
+    would fit. A layer gets no more states than it has values above round-off.
 
     Parameters
     ----------
-    hsv : Hankel singular values by layer, largest first: (n,), or (h, n) for a layer that
-        is a batch of h systems, all of which get the same order.
+    hsv : Hankel singular values, or scores of modes, by layer, largest first: (n,), or
+        (h, n) for a layer that is a batch of h systems, all of which get the same order.
     keep : share of the states to keep, in (0, 1].
-    method : ``"energy"`` or ``"uniform"``.
+    method : ``"energy"``, ``"uniform"``, ``"adaptive"`` or ``"global"``.
 
     Returns
     -------
@@ -50,8 +67,9 @@ def allocate_ranks(hsv: Mapping[str, np.ndarray], keep: float, *, method: str = 
     Notes
     -----
     Raising g adds states one by one, always to the layer that has the smallest share so
-    far; that order is followed with a heap until the budget is spent. Source of the energy
-    rule: Schwerdtner et al. (arXiv 2510.22951), whose budget is met on average only.
+    far; that order is followed with a heap until the budget is spent. Sources: the energy
+    rule, Schwerdtner et al. (arXiv 2510.22951), whose budget is met on average only; the
+    adaptive one, for scores of modes, Gwak et al., LAST (NeurIPS 2024).
 
     Examples
     --------

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mor.arrays import Array, complex_from, namespace, to_complex, to_numpy
+from mor.arrays import Array, complex_from, diagonal_matrix, namespace, to_complex, to_numpy
 from mor.systems.modal import Modal
 
 #: tanh of this is 1 in double precision: the parameter of an angle of 0 or pi.
@@ -33,21 +33,23 @@ PARAMETERS = {
 }
 
 
+def rotation_poles(angles: Array, retentions: Array) -> Array:
+    """``rho e^{-ia}`` of the blocks with these parameters."""
+    xp = namespace(angles)
+    radius, angle = (xp.tanh(retentions) + 1) / 2, math.pi * (xp.tanh(angles) + 1) / 2
+    return complex_from(radius * xp.cos(angle), -radius * xp.sin(angle))
+
+
 def modal_from_rotation(parameters: Mapping[str, Array]) -> Modal:
     """The layer with these parameters (see `PARAMETERS`) as a discrete :class:`Modal`.
 
     ``sys_feed`` is the diagonal of D.
     """
-    angles, retentions = parameters["rotation.angles"], parameters["rotation.retentions"]
-    xp = namespace(angles)
-    radius, angle = (xp.tanh(retentions) + 1) / 2, math.pi * (xp.tanh(angles) + 1) / 2
-    poles = complex_from(radius * xp.cos(angle), -radius * xp.sin(angle))
+    poles = rotation_poles(parameters["rotation.angles"], parameters["rotation.retentions"])
     sys_in, sys_out = parameters["sys_in"], parameters["sys_out"]
     B = complex_from(sys_in[..., 0, :], sys_in[..., 1, :])
     C = complex_from(sys_out[..., 0], -sys_out[..., 1])
-    feed = parameters["sys_feed"]
-    eye = xp.eye(feed.shape[-1], dtype=feed.dtype, device=getattr(feed, "device", None))
-    return Modal(poles, B, C, feed[..., None, :] * eye, dt=1.0)
+    return Modal(poles, B, C, diagonal_matrix(parameters["sys_feed"]), dt=1.0)
 
 
 def rotation_from_modal(system: Modal) -> dict[str, np.ndarray]:

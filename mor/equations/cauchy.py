@@ -104,7 +104,7 @@ def _geometric_sum(z: Array, terms: int) -> Array:
     return total
 
 
-def exponential_integral(s: Array, tau: float) -> Array:
+def exponential_integral(s: Array, tau: float | Array) -> Array:
     """``(exp(s tau) - 1) / s`` without cancellation, ``tau`` at ``s = 0``."""
     xp = namespace(s)
     if is_complex(s):
@@ -115,7 +115,7 @@ def exponential_integral(s: Array, tau: float) -> Array:
         numerator = xp.expm1(s * tau)
     zero = s == 0
     quotient = numerator / xp.where(zero, xp.ones_like(s), s)
-    return xp.where(zero, xp.full_like(s, tau), quotient)
+    return xp.where(zero, tau + xp.zeros_like(s), quotient)
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,11 @@ class Balancing:
         hsv = _fit(self.values, self.system.order)
         return hsv.reshape(*self.batch_shape, hsv.shape[-1])
 
+    @property
+    def merits(self) -> np.ndarray:
+        """What states are worth (..., order), largest first: Hankel singular values."""
+        return self.hsv
+
     def truncate(self, order: int | None = None, *, tol: float | None = None) -> Reduction:
         """The reduction to `order`, or to the smallest order whose bound is at most `tol`."""
         _check_request(self.system, order, tol)

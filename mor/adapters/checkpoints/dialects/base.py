@@ -18,6 +18,7 @@ from mor.adapters.checkpoints.files.dtypes import (
     precision,
     widen,
 )
+from mor.arrays import Array, is_numpy, widest
 from mor.errors import CheckpointError, NotFiniteError
 from mor.systems.modal import Modal
 
@@ -42,13 +43,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Stored:
-    """The tensors of one layer, by field name, as the file holds them."""
+    """The tensors of one layer, by field name, as a file or a model in memory holds them."""
 
-    arrays: Tensors
+    arrays: Mapping[str, Array]
 
-    def wide(self, name: str) -> np.ndarray:
-        """The numbers in double precision."""
-        return widen(self.arrays[name])
+    def wide(self, name: str) -> Array:
+        """The numbers in double precision, differentiable where the tensors are."""
+        x = self.arrays[name]
+        return widen(x) if is_numpy(x) else widest(x)
 
     def rounded(self, name: str, values: np.ndarray) -> np.ndarray:
         """What `values` become when the file holds them, in double precision."""
@@ -111,14 +113,18 @@ class Dialect(ABC):
         stored = Stored({field.name: tensors[prefix + field.name] for field in self.fields})
         for field in self.fields:
             _check_finite(prefix + field.name, stored.wide(field.name))
-        with np.errstate(over="ignore", invalid="ignore"):
-            poles, B, C, D = self.to_arrays(stored)
         try:
-            return _with_real_poles(Modal(poles, B, C, D, dt=1.0), stored.eps)
+            with np.errstate(over="ignore", invalid="ignore"):
+                return _with_real_poles(self.system(stored), stored.eps)
         except NotFiniteError as error:
             raise NotFiniteError(
                 f"the tensors under {prefix!r} are finite, their system is not: {error}"
             ) from error
+
+    def system(self, stored: Stored) -> Modal:
+        """The layer as its tensors say, in their framework and differentiable by them."""
+        poles, B, C, D = self.to_arrays(stored)
+        return Modal(poles, B, C, D, dt=1.0)
 
     def write(self, tensors: Tensors, prefix: str, modal: Modal) -> dict[str, np.ndarray]:
         """New tensors, in the dtypes of the old ones, whose layer is `modal`.
@@ -131,8 +137,11 @@ class Dialect(ABC):
         return {prefix + name: narrow(x, stored.arrays[name].dtype) for name, x in values.items()}
 
     @abstractmethod
-    def to_arrays(self, stored: Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """``(poles, B, C, D)`` of the discrete layer, D as a matrix."""
+    def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
+        """``(poles, B, C, D)`` of the discrete layer, D as a matrix.
+
+        Array API, for a batch of layers with leading axes as well.
+        """
 
     @abstractmethod
     def from_arrays(

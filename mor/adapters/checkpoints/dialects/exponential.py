@@ -6,6 +6,7 @@ import numpy as np
 
 from mor.adapters.checkpoints.dialects.base import Stored, modes
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.arrays import Array, complex_from, namespace
 
 #: exp of this is exactly zero in every precision: the angle of a positive real pole.
 _ZERO_ANGLE = -800.0
@@ -13,10 +14,11 @@ _ZERO_ANGLE = -800.0
 _ZERO_MODULUS = 8.0
 
 
-def poles_and_gains(stored: Stored) -> tuple[np.ndarray, np.ndarray]:
+def poles_and_gains(stored: Stored) -> tuple[Array, Array]:
     """Poles, and ``exp(gamma_log)`` by which the rows of B are multiplied."""
-    nu, theta = np.exp(stored.wide("nu_log")), np.exp(stored.wide("theta_log"))
-    return np.exp(-nu + 1j * theta), np.exp(stored.wide("gamma_log"))
+    nu, theta, gamma = (stored.wide(name) for name in ("nu_log", "theta_log", "gamma_log"))
+    exp = namespace(nu).exp
+    return exp(complex_from(-exp(nu), exp(theta))), exp(gamma)
 
 
 def upper_half_plane(

@@ -12,6 +12,7 @@ from mor.adapters.checkpoints.dialects.exponential import (
     upper_half_plane,
 )
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.arrays import Array, complex_from, diagonal_matrix
 from mor.systems.modal import Modal
 
 
@@ -31,11 +32,11 @@ class LRU(Dialect):
         Field("D", ("H",)),
     )
 
-    def to_arrays(self, stored: Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         poles, gains = poles_and_gains(stored)
-        B = stored.wide("B_re") + 1j * stored.wide("B_im")
-        C = stored.wide("C_re") + 1j * stored.wide("C_im")
-        return poles, gains[:, None] * B, C, np.diag(stored.wide("D"))
+        B = complex_from(stored.wide("B_re"), stored.wide("B_im"))
+        C = complex_from(stored.wide("C_re"), stored.wide("C_im"))
+        return poles, gains[..., :, None] * B, C, diagonal_matrix(stored.wide("D"))
 
     def from_arrays(
         self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored

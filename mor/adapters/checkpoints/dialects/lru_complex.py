@@ -12,6 +12,7 @@ from mor.adapters.checkpoints.dialects.exponential import (
     upper_half_plane,
 )
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.arrays import Array
 from mor.systems.modal import Modal
 
 
@@ -29,9 +30,9 @@ class LRUComplex(Dialect):
         Field("D", ("p", "m")),
     )
 
-    def to_arrays(self, stored: Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         poles, gains = poles_and_gains(stored)
-        return poles, gains[:, None] * stored.wide("B"), stored.wide("C"), stored.wide("D")
+        return poles, gains[..., :, None] * stored.wide("B"), stored.wide("C"), stored.wide("D")
 
     def from_arrays(
         self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored

@@ -6,6 +6,7 @@ import numpy as np
 
 from mor.adapters.checkpoints.dialects.base import Dialect, Field, Stored, modes
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.arrays import Array
 from mor.deep.rotation import PARAMETERS, modal_from_rotation, rotation_from_modal
 from mor.systems.modal import Modal
 
@@ -22,7 +23,7 @@ class Rotation(Dialect):
         for name, shape in PARAMETERS.items()
     )
 
-    def to_arrays(self, stored: Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         modal = modal_from_rotation({name: stored.wide(name) for name in PARAMETERS})
         return modal.poles, modal.B, modal.C, modal.D
 

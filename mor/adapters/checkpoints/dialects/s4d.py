@@ -7,6 +7,7 @@ import numpy as np
 from mor.adapters.checkpoints.dialects.base import Dialect, Field, Stored
 from mor.adapters.checkpoints.dialects.zoh import continuous_poles, discretized, negative_pole_caveat
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.arrays import Array, complex_from, namespace
 from mor.systems.modal import Modal
 
 
@@ -25,12 +26,13 @@ class S4D(Dialect):
         Field("D", ("H",)),
     )
 
-    def to_arrays(self, stored: Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        A = -np.exp(stored.wide("kernel.log_A_real")) + 1j * stored.wide("kernel.A_imag")
-        poles, gain = discretized(A, np.exp(stored.wide("kernel.log_dt"))[:, None])
-        C = stored.wide("kernel.C")
-        C = 2 * (C[..., 0] + 1j * C[..., 1]) * gain
-        return poles, np.ones((*poles.shape, 1)), C[:, None, :], stored.wide("D")[:, None, None]
+    def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
+        C, D = stored.wide("kernel.C"), stored.wide("D")
+        xp = namespace(C)
+        A = complex_from(-xp.exp(stored.wide("kernel.log_A_real")), stored.wide("kernel.A_imag"))
+        poles, gain = discretized(A, xp.exp(stored.wide("kernel.log_dt"))[..., None])
+        C = 2 * complex_from(C[..., 0], C[..., 1]) * gain
+        return poles, xp.ones_like(poles)[..., None], C[..., None, :], D[..., None, None]
 
     def from_arrays(
         self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored

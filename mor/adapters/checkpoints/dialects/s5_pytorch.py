@@ -7,6 +7,7 @@ import numpy as np
 from mor.adapters.checkpoints.dialects.base import Dialect, Field, Stored, Tensors
 from mor.adapters.checkpoints.dialects.zoh import continuous_poles, discretized, negative_pole_caveat
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.arrays import Array, complex_from, diagonal_matrix, namespace
 from mor.systems.modal import Modal
 
 
@@ -37,11 +38,11 @@ class S5PyTorch(Dialect):
             )
         return super().mismatch(tensors, prefix)
 
-    def to_arrays(self, stored: Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        poles, gain = discretized(stored.wide("Lambda"), np.exp(stored.wide("log_step")))
-        B = stored.wide("B")
-        B = (B[..., 0] + 1j * B[..., 1]) * gain[:, None]
-        return poles, B, stored.wide("C"), np.diag(stored.wide("D"))
+    def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
+        B, log_step = stored.wide("B"), stored.wide("log_step")
+        poles, gain = discretized(stored.wide("Lambda"), namespace(B).exp(log_step))
+        B = complex_from(B[..., 0], B[..., 1]) * gain[..., :, None]
+        return poles, B, stored.wide("C"), diagonal_matrix(stored.wide("D"))
 
     def from_arrays(
         self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored

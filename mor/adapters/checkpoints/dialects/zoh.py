@@ -6,15 +6,14 @@ import numpy as np
 
 from mor.adapters.checkpoints.dialects.base import modes
 from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.arrays import Array, namespace
+from mor.equations.cauchy import exponential_integral
 from mor.errors import CheckpointError
 
 
-def discretized(A: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def discretized(A: Array, step: Array) -> tuple[Array, Array]:
     """``exp(A step)`` and ``(exp(A step) - 1)/A``, also for A near or at zero."""
-    z = A * step
-    small = np.abs(z) < np.finfo(float).tiny
-    gain = np.where(small, 1.0, np.expm1(z) / np.where(small, 1.0, z)) * step
-    return np.exp(z), gain
+    return namespace(A).exp(A * step), exponential_integral(A, step)
 
 
 def continuous_poles(poles: ComplexArray, step: np.ndarray, dialect: str) -> np.ndarray:

@@ -1,0 +1,14 @@
+"""Layers to train under PyTorch, and what makes them compress."""
+
+from mor.adapters.torch.layers import StateSpaceBlock, StateSpaceLayer, StateSpaceNetwork
+from mor.adapters.torch.regularizer import HankelRegularizer
+from mor.adapters.torch.truncation import InTrainingTruncation, truncate
+
+__all__ = [
+    "HankelRegularizer",
+    "InTrainingTruncation",
+    "StateSpaceBlock",
+    "StateSpaceLayer",
+    "StateSpaceNetwork",
+    "truncate",
+]

@@ -1,0 +1,195 @@
+"""Modal truncation: keep whole modes, by what each contributes on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from mor.analysis.hankel import hankel_singular_values
+from mor.arrays import to_numpy
+from mor.errors import DimensionError, ReductionError
+from mor.reduction.result import Reduction
+from mor.systems.base import System
+from mor.systems.convert import as_system
+from mor.systems.modal import Modal
+
+#: What a mode is worth with the gain ``g = |b| |c|`` and the margin d of its pole to the stability
+#: boundary, ``1 - |pole|`` or ``-Re pole``; e is ``1 - |pole|^2`` or ``-2 Re pole``.
+_SCORES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+    "hinf": lambda g, d, e: g / d,
+    "h2": lambda g, d, e: g / np.sqrt(e),
+}
+
+
+def modal_truncation(sys: Any, order: int | None = None, *, score: str = "hinf") -> Reduction:
+    r"""Keep the modes with the highest scores and drop the others.
+
+    With rows :math:`b_i` of B and columns :math:`c_i` of C in modal coordinates, the score of
+    mode i is
+
+    .. math:: \frac{\|b_i\| \|c_i\|}{1 - |\lambda_i|} \text{ ("hinf")}, \qquad
+              \frac{\|b_i\| \|c_i\|}{\sqrt{1 - |\lambda_i|^2}} \text{ ("h2")}
+
+    and in continuous time the same over :math:`-\mathrm{Re}\,\lambda_i` and
+    :math:`\sqrt{-2 \mathrm{Re}\,\lambda_i}`: its largest gain, and the energy of its impulse
+    response. Poles that are kept stay where they are.
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes that can be diagonalised. Each system of a batch
+        of Modals keeps the same number of modes.
+    order : number of real states to keep; a conjugate pair counts 2 and is never split, so
+        that the result may have one less. None keeps all modes with a score above zero.
+    score : ``"hinf"`` or ``"h2"``.
+
+    Returns
+    -------
+    Reduction
+        The error bound is the sum of the "hinf" scores dropped, a limit on the H-infinity
+        norm of the error whatever the score. ``hsv`` are those of the full system, which
+        this method does not use.
+
+    Raises
+    ------
+    UnstableSystemError, ReductionError
+
+    Notes
+    -----
+    Cost: nothing for a Modal, one eigenvalue decomposition for others. Balanced truncation
+    is better at the same order unless the modes are nearly independent.
+
+    Sources: Davison (1966); as pruning of network layers Gwak et al., LAST (NeurIPS 2024,
+    "hinf") and AIRE-Prune (2026, "h2").
+
+    Examples
+    --------
+    >>> import mor
+    >>> rom = mor.modal_truncation(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]), order=1)
+    >>> rom.system.poles, round(rom.error_bound, 4)
+    (array([-1.+0.j]), 0.02)
+    """
+    return rank_modes(sys, score=score).truncate(order)
+
+
+@dataclass(frozen=True, eq=False)
+class ModeRanking:
+    """A system and the scores of its modes: each order is one choice among them.
+
+    Attributes
+    ----------
+    system : the full system in modal form, on NumPy.
+    scores : array (..., k), what the modes are chosen by.
+    gains : array (..., k), the "hinf" scores.
+    score : the name of the score.
+    """
+
+    system: Modal
+    scores: np.ndarray
+    gains: np.ndarray
+    score: str
+
+    @cached_property
+    def hsv(self) -> np.ndarray:
+        """Hankel singular values (..., order), largest first."""
+        return hankel_singular_values(self.system)[..., : self.system.order]
+
+    @property
+    def merits(self) -> np.ndarray:
+        """What states are worth (..., order), largest first: both of a pair the score of their mode."""
+        sizes = np.broadcast_to(self._sizes, self.scores.shape)
+        order = self.system.order
+        rows = [
+            np.sort(np.repeat(score, size))[::-1]
+            for score, size in zip(_rows(self.scores), _rows(sizes), strict=True)
+        ]
+        padded = [np.pad(row, (0, order - len(row))) for row in rows]
+        return np.reshape(padded, (*self.scores.shape[:-1], order))
+
+    @property
+    def _sizes(self) -> np.ndarray:
+        """Real states by mode (..., k)."""
+        if not np.iscomplexobj(self.system.poles):
+            return np.ones(self.scores.shape, dtype=int)
+        return np.where(self.system.real_modes, 1, 2)
+
+    def truncate(self, order: int | None = None) -> Reduction:
+        """The reduction to at most `order` states in whole modes."""
+        full = self.system.order
+        if order is not None and not (isinstance(order, Integral) and 0 <= order <= full):
+            raise ReductionError(f"order={order!r} is not a whole number between 0 and {full}.")
+        chosen = [
+            _best(score, size, order)
+            for score, size in zip(_rows(self.scores), _rows(self._sizes), strict=True)
+        ]
+        dropped = np.array([np.sum(np.delete(g, c)) for g, c in zip(_rows(self.gains), chosen, strict=True)])
+        reduced = self._keep(chosen)
+        return Reduction(
+            system=reduced,
+            order=reduced.order,
+            full_order=full,
+            hsv=self.hsv,
+            error_bound=float(np.max(dropped, initial=0.0)),
+            bound_kind="hinf",
+            method=f"modal truncation ({self.score})",
+        )
+
+    def _keep(self, chosen: list[np.ndarray]) -> Modal:
+        """The modes chosen of each system; fewer than in others are filled up with nothing."""
+        batch, count = self.system.batch_shape, max(len(c) for c in chosen)
+        index = np.array([np.pad(c, (0, count - len(c))) for c in chosen], dtype=int)
+        index = index.reshape(*batch, count)
+        there = np.array([np.arange(count) < len(c) for c in chosen]).reshape(*batch, count)
+        s = self.system
+        return Modal(
+            np.take_along_axis(s.poles, index, -1),
+            np.take_along_axis(s.B, index[..., None], -2) * there[..., None],
+            np.take_along_axis(s.C, index[..., None, :], -1) * there[..., None, :],
+            s.D,
+            dt=s.dt,
+        )
+
+
+def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
+    """The modes of a system and their scores, for a whole family of orders."""
+    if score not in _SCORES:
+        raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
+    system = as_system(sys)
+    system.require_stable("modal truncation")
+    modal = _on_numpy(system)
+    gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
+    if modal.dt:
+        margin = 1 - np.abs(modal.poles)
+        energy = margin * (1 + np.abs(modal.poles))
+    else:
+        margin = -np.real(modal.poles)
+        energy = 2 * margin
+    return ModeRanking(modal, _SCORES[score](gain, margin, energy), gain / margin, score)
+
+
+def _on_numpy(system: System) -> Modal:
+    if not isinstance(system, Modal):
+        if system.batch_shape:
+            raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
+        return Modal.from_lti(system.to_lti())
+    constant = system.detached()
+    poles, B, C, D = (to_numpy(x) for x in (constant.poles, constant.B, constant.C, constant.D))
+    return Modal(poles, B, C, D, dt=system.dt)
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    """One row a system of the batch."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def _best(scores: np.ndarray, sizes: np.ndarray, order: int | None) -> np.ndarray:
+    """Modes to keep, in their old order: the best, until the next does not fit."""
+    ranking = np.argsort(-scores, kind="stable")
+    if order is None:
+        return np.sort(ranking[scores[ranking] > 0])
+    fitting = np.cumsum(sizes[ranking]) <= order
+    return np.sort(ranking[: int(np.argmin(np.append(fitting, False)))])
