@@ -1,12 +1,12 @@
 """Sum of Hankel singular values with its gradient, against the published algorithm.
 
-The published way, written in torch: a 4 x 4 Kronecker system for each pair of 2 x 2 blocks,
-``sqrt(max(1e-10, Re eigvals(P Q)))``, and backpropagation through all of it.
+The published way, written in torch: see ``published.py``.
 """
 
 import common
 import numpy as np
 import torch
+from published import published_sum
 
 import mor
 from mor.analysis.hankel import nuclear_norm_gradient
@@ -33,20 +33,7 @@ for tensor in parameters.values():
 
 
 def published() -> torch.Tensor:
-    radius = (torch.tanh(parameters["rotation.retentions"]) + 1) / 2
-    angle = torch.pi * (torch.tanh(parameters["rotation.angles"]) + 1) / 2
-    c, s = radius * torch.cos(angle), radius * torch.sin(angle)
-    A = (1 - 1e-7) * torch.stack([torch.stack([c, s], -1), torch.stack([-s, c], -1)], -2)
-    B, C = parameters["sys_in"], parameters["sys_out"].permute(1, 2, 0)
-    P, Q = pairwise(A, B), pairwise(A.mT, C)
-    return torch.sqrt(torch.clamp(torch.linalg.eigvals(P @ Q).real, min=1e-10)).sum()
-
-
-def pairwise(A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
-    kron = torch.einsum("iab,jcd->ijacbd", A, A).reshape(q, q, 4, 4)
-    rhs = torch.einsum("iam,jcm->ijac", B, B).reshape(q, q, 4)
-    X = torch.linalg.solve(torch.eye(4) - kron, rhs).reshape(q, q, 2, 2)
-    return X.permute(0, 2, 1, 3).reshape(2 * q, 2 * q)
+    return published_sum(parameters)
 
 
 def ours() -> torch.Tensor:

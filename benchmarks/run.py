@@ -16,7 +16,16 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-SCRIPTS = ("hsv_modal", "nuclear_norm", "hsv_batch", "compress_lru")
+SCRIPTS = (
+    "hsv_modal",
+    "nuclear_norm",
+    "hsv_batch",
+    "compress_lru",
+    "training_step smnist",
+    "training_step scifar",
+    "inference smnist",
+    "inference scifar",
+)
 LIMIT_SECONDS = 600
 
 HEAD = """# Benchmarks
@@ -55,7 +64,8 @@ def main() -> None:
 
 
 def _run(script: str) -> dict[str, Any]:
-    command = [sys.executable, str(HERE / f"{script}.py")]
+    name, *arguments = script.split()
+    command = [sys.executable, str(HERE / f"{name}.py"), *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_SECONDS)
     return json.loads(done.stdout.splitlines()[-1])
 
