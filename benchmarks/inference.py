@@ -45,7 +45,7 @@ on_numpy = common.race({name: lambda n=network: n(u.numpy()) for name, network i
 medians = {name: statistics.median(values) for name, values in on_numpy.items()}
 gap = np.abs(networks["full"](u.numpy()) - full(u).detach().numpy()).max()
 common.report(
-    f"Forward pass, {layers} layers of {states} states and {channels} channels, {length} steps, batch of {batch}",
+    f"Forward pass, {layers} layers of {states} states, {channels} channels; {batch} sequences of {length}",
     times,
     {f"NumPy, {name}, ratio": value / medians["full"] for name, value in medians.items()}
     | {"NumPy full over PyTorch full": medians["full"] / statistics.median(times["full"])}

@@ -62,7 +62,7 @@ steps = common.race(
 parts = common.race({"ours": lambda: alone(regularizer), "published": lambda: alone(published)}, repeats)
 medians = {key: sorted(values)[len(values) // 2] for key, values in parts.items()}
 common.report(
-    f"Training step, {layers} layers of {states} states and {channels} channels, {length} steps, batch of {BATCH}",
+    f"Training step, {layers} layers of {states} states, {channels} channels; {BATCH} sequences of {length}",
     steps,
     {
         "regulariser alone, forward and backward, s": medians["ours"],

@@ -19,8 +19,9 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(mor.__path__, "mor.") if 
 def test_examples_of_a_page(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S)):
-        if "import torch" in code:
-            pytest.importorskip("torch")
+        for framework in ("torch", "jax"):
+            if f"import {framework}" in code:
+                pytest.importorskip(framework)
         exec(compile(code, f"{page.name}, example {number}", "exec"), {})
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-
 from mor.adapters.live import LiveLayers
 from mor.arrays import Array
+from mor.errors import MissingDependencyError
+
+try:
+    import jax
+except ImportError as error:
+    raise MissingDependencyError("mor.adapters.jax needs JAX: pip install 'mor[jax]'.") from error
 
 
 def hankel_regularizer(parameters: Any, *, order: int = 0, dialect: str | None = None) -> Array:

@@ -142,7 +142,7 @@ class StateSpaceNetwork(nn.Module):
     >>> model(torch.zeros(5, 784, 1)).shape
     torch.Size([5, 10])
     >>> model.network()
-    <Network of 2 layers with 16, 16 modes, 2906 parameters>
+    <Network of 2 layers with 16, 16 modes, 2954 parameters>
     """
 
     def __init__(
