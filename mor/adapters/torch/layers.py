@@ -22,7 +22,8 @@ class StateSpaceLayer(nn.Module):
     .. math:: x_t = A x_{t-1} + B u_t, \qquad y_t = C x_t + D u_t, \qquad x_{-1} = 0,
 
     with A block diagonal of scaled rotations and D diagonal (:mod:`mor.deep.rotation`):
-    stable by construction, in real arithmetic. Parameters are those of the dialect
+    stable by construction. Parameters and signals are real; the two states of a block are
+    held as one complex number, whose product with the pole is the rotation. Parameters are those of the dialect
     ``rotation``, so `mor compress` reads a model that holds such layers.
 
     Parameters
@@ -73,9 +74,12 @@ class StateSpaceLayer(nn.Module):
         """The same with time first, (T, batch, channels), as the recurrence runs."""
         # Both parts of a state stand side by side in sys_in and sys_out, as in a complex number.
         B, C = self.sys_in.flatten(0, 1), self.sys_out.flatten(1)
-        v = torch.view_as_complex(functional.linear(u, B).unflatten(-1, (-1, 2)))
+        driven = functional.linear(u, B)
+        # States are kept in single precision at least: there are no narrower complex numbers.
+        wide = driven.to(torch.promote_types(driven.dtype, torch.float32))
+        v = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))
         x = torch.view_as_real(linear_recurrence(self.rotation.poles().to(v.dtype), v)).flatten(-2)
-        return torch.addcmul(functional.linear(x, C), self.sys_feed, u)
+        return torch.addcmul(functional.linear(x.to(driven.dtype), C), self.sys_feed, u)
 
 
 class _Rotation(nn.Module):

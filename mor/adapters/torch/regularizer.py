@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -97,7 +97,9 @@ class HankelRegularizer:
 
     def _terms(self) -> Iterator[Tensor]:
         if self._layers:
-            yield self._layers.nuclear_norm(named_tensors(self.model), beyond=self.order).float()
+            tensors = named_tensors(self.model)
+            total = self._layers.nuclear_norm(tensors, beyond=self.order)
+            yield total.to(_precision(tensors[name] for name in self._layers.names(self._layers.prefixes[0])))
         for name in self._modules:
             try:
                 system: Any = self.model.get_submodule(name).system()  # pyright: ignore[reportCallIssue]
@@ -116,6 +118,12 @@ class HankelRegularizer:
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name."""
     return {**dict(model.named_buffers()), **dict(model.named_parameters())}
+
+
+def _precision(tensors: Iterable[Tensor]) -> torch.dtype:
+    """Double if one of them has it, else single: half would round the sum away."""
+    doubles = (torch.float64, torch.complex128)
+    return torch.float64 if any(x.dtype in doubles for x in tensors) else torch.float32
 
 
 def find_layers(model: nn.Module, dialect: str | None) -> tuple[LiveLayers | None, list[str]]:
