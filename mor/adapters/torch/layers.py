@@ -23,8 +23,9 @@ class StateSpaceLayer(nn.Module):
 
     with A block diagonal of scaled rotations and D diagonal (:mod:`mor.deep.rotation`):
     stable by construction. Parameters and signals are real; the two states of a block are
-    held as one complex number, whose product with the pole is the rotation. Parameters are those of the dialect
-    ``rotation``, so `mor compress` reads a model that holds such layers.
+    held as one complex number, whose product with the pole is the rotation. Parameters
+    are those of the dialect ``rotation``, so `mor compress` reads a model that holds such
+    layers.
 
     Parameters
     ----------
