@@ -63,7 +63,7 @@ def test_what_goes_wrong_names_its_layer(checkpoint):
 
     with pytest.raises(UnstableSystemError, match="layer bad: pole 0"):
         compress(Model(), keep=0.5)
-    with pytest.raises(ReductionError, match="'magic' is not known"):
+    with pytest.raises(ReductionError, match="'magic' is not one of"):
         compress(checkpoint, keep=0.5, method="magic")
     with pytest.raises(ReductionError, match="no state-space layers"):
         compress(type("Empty", (), {"layers": {}})(), keep=0.5)

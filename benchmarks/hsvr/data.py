@@ -50,7 +50,10 @@ def _digits() -> tuple[Images, Images]:
 def _mnist(path: Path) -> tuple[Images, Images]:
     """From an .npz with x_train, y_train, x_test, y_test, as Keras publishes it."""
     with np.load(path) as file:
-        parts = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+        missing = {"x_train", "y_train", "x_test", "y_test"} - set(file)
+        if missing:
+            raise MorError(f"{path} has no {', '.join(sorted(missing))}; is it MNIST?")
+        parts = dict(file)
     scaled = {name: (parts[name] / 255).astype(np.float32) for name in ("x_train", "x_test")}
     return Images(scaled["x_train"], parts["y_train"]), Images(scaled["x_test"], parts["y_test"])
 

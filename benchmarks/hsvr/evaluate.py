@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from data import Images, load
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from mor.deep import Network, compress
@@ -25,8 +25,11 @@ from mor.errors import MorError
 
 def read(path: Path) -> tuple[Network, str]:
     """A trained network, and the name of the data that it was trained on."""
-    with safe_open(path, framework="numpy") as file:
-        made = json.loads((file.metadata() or {}).get("made", "{}"))
+    try:
+        with safe_open(path, framework="numpy") as file:
+            made = json.loads((file.metadata() or {}).get("made", "{}"))
+    except SafetensorError as error:
+        raise MorError(f"{path} is not a safetensors file: {error}") from error
     return Network(load_file(path)), made.get("config", {}).get("data", "mnist")
 
 

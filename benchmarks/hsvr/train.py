@@ -43,7 +43,7 @@ from mor.errors import MorError, NotFiniteError
 HERE = Path(__file__).parent
 CLASSES = 10
 
-#: Steps between two looks at the loss: each look waits for an accelerator.
+#: Steps between two looks at the loss and the parameters.
 WATCH = 50
 
 
@@ -66,6 +66,11 @@ class Config:
     decay: float  # of all but the systems
     shift: int  # pixels that images are moved by, at most, in both directions
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "ramp"):
+            if getattr(self, name) < 1:
+                raise MorError(f"{name}={getattr(self, name)!r} must be at least 1.")
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ class Run:
     adam: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     regularizer: HankelRegularizer | None
+    n_images: int
     history: list[dict[str, float]]
 
     @classmethod
@@ -110,7 +116,11 @@ class Run:
         regularizer = None
         if config.weight:
             regularizer = HankelRegularizer(model, config.weight, warm_up=config.warm_up)
-        return cls(config, model, adam, schedule, regularizer, [])
+        return cls(config, model, adam, schedule, regularizer, n_images, [])
+
+    @property
+    def _made_of(self) -> dict[str, Any]:
+        return {**asdict(self.config), "images": self.n_images}
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "adam": self.adam, "schedule": self.schedule}
@@ -119,9 +129,7 @@ class Run:
     def save(self, path: Path) -> None:
         """Everything that the next epoch depends on; the old file stays until the new is whole."""
         states = {name: part.state_dict() for name, part in self._parts().items()}
-        torch.save(
-            {"config": asdict(self.config), "history": self.history, **states}, path.with_suffix(".new")
-        )
+        torch.save({"made_of": self._made_of, "history": self.history, **states}, path.with_suffix(".new"))
         os.replace(path.with_suffix(".new"), path)
 
     def resume(self, path: Path) -> None:
@@ -133,12 +141,8 @@ class Run:
             If that was a run with another configuration; its file stays.
         """
         saved = torch.load(path, weights_only=True)
-        mine = asdict(self.config)
-        other = [
-            f"{k}={saved['config'].get(k)!r}, now {x!r}"
-            for k, x in mine.items()
-            if saved["config"].get(k) != x
-        ]
+        then = saved["made_of"]
+        other = [f"{k}={then.get(k)!r}, now {x!r}" for k, x in self._made_of.items() if then.get(k) != x]
         if other:
             raise MorError(
                 f"{path.name} is the state of a run with another configuration ({'; '.join(other)}). "
@@ -162,14 +166,16 @@ class Run:
             if self.regularizer:
                 term = self.regularizer()
                 loss, total = loss + term, term.detach()
+            # Each look waits for an accelerator.
+            if step % WATCH == 0:
+                self.check_finite(len(self.history) * steps + step, float(loss.detach()))
             self.adam.zero_grad()
             loss.backward()
             self.adam.step()
             self.schedule.step()
             loss_sum += loss.detach() * len(labels)
             right += (logits.argmax(-1) == labels).sum()
-            if step % WATCH == 0 or step == steps - 1:
-                self.watch(len(self.history) * steps + step, float(loss.detach()))
+        self.check_finite((len(self.history) + 1) * steps, float(loss_sum))
         return {
             "loss": float(loss_sum) / len(images),
             "training_accuracy": float(right) / len(images),
@@ -177,11 +183,11 @@ class Run:
             "seconds": round(time.perf_counter() - start, 1),
         }
 
-    def watch(self, step: int, loss: float) -> None:
-        """Raise if training has run into NaN, naming the parameter."""
-        if math.isfinite(loss):
-            return
+    def check_finite(self, step: int, loss: float) -> None:
+        """Raise if training has run into NaN, naming the parameters."""
         bad = [name for name, x in self.model.named_parameters() if not bool(torch.isfinite(x).all())]
+        if math.isfinite(loss) and not bad:
+            return
         raise NotFiniteError(
             f"step {step}: the loss is {loss}; not finite: {', '.join(bad) or 'no parameter yet'}. "
             "The state of the last whole epoch is kept."
@@ -284,7 +290,7 @@ def main() -> None:
         config = Config(**values | ({"weight": 0.0} if options.plain else {}))
         images, _ = load(config.data, options.data)
         files = fit(options.config, config, images, options.out, torch.device(options.device))
-    except (MorError, TypeError, tomllib.TOMLDecodeError) as error:
+    except (MorError, OSError, TypeError, tomllib.TOMLDecodeError) as error:
         sys.exit(f"error: {error}")
     print(files.tensors)
 

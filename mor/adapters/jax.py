@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mor.adapters.live import LiveLayers
 from mor.arrays import Array
 from mor.errors import MissingDependencyError
 
 try:
     import jax
+    import jax.numpy as jnp
 except ImportError as error:
     raise MissingDependencyError("mor.adapters.jax needs JAX: pip install 'mor[jax]'.") from error
 
@@ -57,8 +60,12 @@ def hankel_regularizer(parameters: Any, *, order: int = 0, dialect: str | None =
     (2, 2, 3)
     """
     leaves = jax.tree_util.tree_flatten_with_path(parameters)[0]
-    arrays = {_name(path): x for path, x in leaves if hasattr(x, "dtype")}
+    arrays = {_name(path): jnp.asarray(x) for path, x in leaves if _is_numeric(x)}
     return LiveLayers.find(arrays, dialect).nuclear_norm(arrays, beyond=order)
+
+
+def _is_numeric(x: Any) -> bool:
+    return isinstance(x, jax.Array | np.ndarray) and jnp.issubdtype(x.dtype, np.number)
 
 
 def _name(path: tuple[Any, ...]) -> str:

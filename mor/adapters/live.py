@@ -15,7 +15,7 @@ import numpy as np
 from mor.adapters.checkpoints.dialects.base import Dialect, Stored
 from mor.adapters.checkpoints.dialects.detect import detect
 from mor.analysis.hankel import hankel_nuclear_norm
-from mor.arrays import Array, device_kwargs, is_complex, is_concrete, namespace
+from mor.arrays import Array, device_kwargs, is_complex, is_concrete, namespace, to_numpy
 from mor.errors import (
     CheckpointError,
     DeviceError,
@@ -24,15 +24,20 @@ from mor.errors import (
     NotFiniteError,
     NotLinearTimeInvariantError,
 )
+from mor.systems.base import check_finite
 from mor.systems.modal import Modal
 
 
 @dataclass(frozen=True)
 class LiveLayers:
-    """Where the layers of a model are: their dialect, and the prefixes of their tensors."""
+    """Where the layers of a model are: their dialect, and the prefixes of their tensors.
+
+    Layers that are one and the same stand there once; `twins` are all others by the first.
+    """
 
     dialect: Dialect
     prefixes: tuple[str, ...]
+    twins: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def find(cls, tensors: Mapping[str, Array], dialect: str | None = None) -> LiveLayers:
@@ -45,13 +50,18 @@ class LiveLayers:
         NotLinearTimeInvariantError
             If what is there is selective.
         """
-        stand_ins = {name: _stand_in(x) for name, x in tensors.items()}
         try:
-            return cls(*_frozen(detect(stand_ins, dialect)))
+            found, prefixes = detect(stand_ins(tensors), dialect)
         except NotLinearTimeInvariantError:
             raise
         except CheckpointError as error:
             raise NotASystemError(f"the model has no state-space layer to work on: {error}") from error
+        same: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        for prefix in prefixes:
+            same[tuple(id(tensors[prefix + field.name]) for field in found.fields)].append(prefix)
+        return cls(
+            found, tuple(group[0] for group in same.values()), {g[0]: tuple(g[1:]) for g in same.values()}
+        )
 
     def names(self, prefix: str) -> list[str]:
         """The tensors of one layer."""
@@ -101,6 +111,7 @@ class LiveLayers:
     def _batch_norm(self, tensors: Mapping[str, Array], batch: list[str], beyond: int) -> Array:
         fields = (field.name for field in self.dialect.fields)
         stacked = {name: _stack([tensors[prefix + name] for prefix in batch]) for name in fields}
+        check_finite(**stacked)
         norms = hankel_nuclear_norm(self.dialect.system(Stored(stacked)), beyond=beyond)
         return namespace(norms).sum(norms)
 
@@ -115,8 +126,9 @@ class LiveLayers:
                 raise type(error)(f"layer {_layer(prefix)}: {error}") from error
 
 
-def _frozen(found: tuple[Dialect, list[str]]) -> tuple[Dialect, tuple[str, ...]]:
-    return found[0], tuple(found[1])
+def stand_ins(tensors: Mapping[str, Array]) -> dict[str, np.ndarray]:
+    """Arrays of the shapes and kinds of `tensors`, without their numbers."""
+    return {name: _stand_in(x) for name, x in tensors.items()}
 
 
 def _stand_in(x: Array) -> np.ndarray:
@@ -142,8 +154,6 @@ def _layer(prefix: str) -> str:
 
 def _check_finite(name: str, x: Array) -> None:
     if is_concrete(x):
-        finite = namespace(x).isfinite(x)
-        bad = int(namespace(x).sum(namespace(x).astype(~finite, namespace(x).int64)))
-        if bad:
-            size = int(np.prod(x.shape, dtype=int))
-            raise NotFiniteError(f"{name} has {bad} of {size} entries that are NaN or infinite.")
+        bad = to_numpy(~namespace(x).isfinite(x))
+        if bad.any():
+            raise NotFiniteError(f"{name} has {bad.sum()} of {bad.size} entries that are NaN or infinite.")

@@ -108,7 +108,8 @@ def compress(
     rank = partial(balance, horizon=horizon) if method == "bt" else _METHODS[method]
     rankings = run("Balancing" if method == "bt" else "Ranking", layers, rank, layers.values())
     merits = {name: ranking.merits for name, ranking in zip(layers, rankings, strict=True)}
-    orders = allocate_ranks(merits, keep, method=ranks)
+    steps = {name: ranking.steps for name, ranking in zip(layers, rankings, strict=True)}
+    orders = allocate_ranks(merits, keep, method=ranks, steps=steps)
     work = list(zip(rankings, orders.values(), strict=True))
     results = run("Truncating", layers, _truncate, work)
     reductions = dict(zip(layers, results, strict=True))

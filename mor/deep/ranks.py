@@ -26,10 +26,8 @@ def _next(values: np.ndarray) -> np.ndarray:
 
 
 def _adapted(values: np.ndarray) -> np.ndarray:
-    """Each square over the sum of all that are at least as large, in this layer."""
-    sums = np.cumsum(values**2)
-    last_of_equals = np.searchsorted(-values, -values, side="right") - 1
-    return values**2 / np.maximum(sums[last_of_equals], np.finfo(float).tiny)
+    """Each square over the sum of it and of those before it, in this layer."""
+    return values**2 / np.maximum(np.cumsum(values**2), np.finfo(float).tiny)
 
 
 def rank_methods() -> tuple[str, ...]:
@@ -37,7 +35,13 @@ def rank_methods() -> tuple[str, ...]:
     return tuple(_MEASURES)
 
 
-def allocate_ranks(hsv: Mapping[str, np.ndarray], keep: float, *, method: str = "energy") -> dict[str, int]:
+def allocate_ranks(
+    hsv: Mapping[str, np.ndarray],
+    keep: float,
+    *,
+    method: str = "energy",
+    steps: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, int]:
     r"""Orders :math:`r_l` of all layers under the budget :math:`\sum_l r_l \le keep \sum_l n_l`.
 
     ``"energy"``: one level g for all layers, :math:`r_l` the smallest r with
@@ -54,6 +58,8 @@ def allocate_ranks(hsv: Mapping[str, np.ndarray], keep: float, *, method: str = 
         (h, n) for a layer that is a batch of h systems, all of which get the same order.
     keep : share of the states to keep, in (0, 1].
     method : ``"energy"``, ``"uniform"``, ``"adaptive"`` or ``"global"``.
+    steps : states that each value stands for, by layer (n,): 2 for the score of a conjugate
+        pair. One each if left out.
 
     Returns
     -------
@@ -83,27 +89,45 @@ def allocate_ranks(hsv: Mapping[str, np.ndarray], keep: float, *, method: str = 
     for name, x in values.items():
         if not np.all(np.isfinite(x)):
             raise NotFiniteError(f"layer {name}: Hankel singular values are not finite.")
-    copies = {name: x.shape[0] for name, x in values.items() if x.shape[1]}
-    total = sum(x.size for x in values.values())
-    budget = int(np.floor(keep * total + 1e-9 * total))
-    if budget < sum(copies.values()):
+    layers = [
+        _Layer(name, x, np.ones(x.shape[1], dtype=int) if steps is None else np.asarray(steps[name]), method)
+        for name, x in values.items()
+        if x.shape[1]
+    ]
+    total = sum(layer.states for layer in layers)
+    left = int(np.floor(keep * total + 1e-9 * total))
+    least = sum(layer.cost(0) for layer in layers)
+    if left < least:
         raise ReductionError(
-            f"keep={keep:g} of {total} states is {budget}, less than one state for each of "
-            f"{sum(copies.values())} systems; the least is keep={_round_up(sum(copies.values()) / total)}."
+            f"keep={keep:g} of {total} states is {left}, less than the {least} that every layer needs for "
+            f"something of its own; the least is keep={_round_up(least / total)}."
         )
-    shares = {name: _MEASURES[method](np.sum(values[name], axis=0)) for name in copies}
-    limits = {name: _useful(values[name]) for name in copies}
-    ranks = dict.fromkeys(values, 0) | dict.fromkeys(shares, 1)
-    left = budget - sum(copies[name] for name in shares)
-    queue = [(float(share[0]), i, name) for i, (name, share) in enumerate(shares.items())]
+    taken = {layer.name: 1 for layer in layers}
+    left -= least
+    queue = [(float(layer.served[0]), i) for i, layer in enumerate(layers)]
     heapq.heapify(queue)
     while queue:
-        _, i, name = heapq.heappop(queue)
-        if ranks[name] < limits[name] and copies[name] <= left:
-            ranks[name] += 1
-            left -= copies[name]
-            heapq.heappush(queue, (float(shares[name][ranks[name] - 1]), i, name))
-    return ranks
+        _, i = heapq.heappop(queue)
+        layer, count = layers[i], taken[layers[i].name]
+        if count < layer.useful and layer.cost(count) <= left:
+            taken[layer.name] += 1
+            left -= layer.cost(count)
+            heapq.heappush(queue, (float(layer.served[count]), i))
+    return dict.fromkeys(values, 0) | {x.name: int(np.sum(x.steps[: taken[x.name]])) for x in layers}
+
+
+class _Layer:
+    """What the states of a layer are worth and cost: values (copies, n), largest first."""
+
+    def __init__(self, name: str, values: np.ndarray, steps: np.ndarray, method: str) -> None:
+        self.name, self.steps, self.copies = name, steps, values.shape[0]
+        self.states = self.copies * int(np.sum(steps))
+        self.served = _MEASURES[method](np.sum(values, axis=0))
+        self.useful = _useful(values)
+
+    def cost(self, i: int) -> int:
+        """States that value i adds, over all copies."""
+        return self.copies * int(self.steps[i])
 
 
 def _round_up(share: float) -> float:
@@ -112,7 +136,7 @@ def _round_up(share: float) -> float:
 
 
 def _useful(hsv: np.ndarray) -> int:
-    """Most states of any system of a layer (copies, n) that stand above round-off; at least 1."""
+    """Most values of any system of a layer (copies, n) that stand above round-off; at least 1."""
     largest = np.max(hsv, axis=1, keepdims=True, initial=0.0)
     counts = np.sum(hsv > hsv.shape[1] * np.finfo(float).eps * largest, axis=1)
     return max(1, int(np.max(counts, initial=0)))

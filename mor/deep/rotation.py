@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mor.arrays import Array, complex_from, diagonal_matrix, namespace, to_complex, to_numpy
+from mor.arrays import Array, complex_from, diagonal_matrix, eps, namespace, to_complex, to_numpy
 from mor.systems.modal import Modal
 
 #: tanh of this is 1 in double precision: the parameter of an angle of 0 or pi.
@@ -34,10 +34,17 @@ PARAMETERS = {
 
 
 def rotation_poles(angles: Array, retentions: Array) -> Array:
-    """``rho e^{-ia}`` of the blocks with these parameters."""
+    """``rho e^{-ia}`` of the blocks with these parameters.
+
+    Where tanh saturates, round-off has no say: a modulus stays below 1, and an angle of pi
+    makes a real pole.
+    """
     xp = namespace(angles)
-    radius, angle = (xp.tanh(retentions) + 1) / 2, math.pi * (xp.tanh(angles) + 1) / 2
-    return complex_from(radius * xp.cos(angle), -radius * xp.sin(angle))
+    radius, turn = (xp.tanh(retentions) + 1) / 2, (xp.tanh(angles) + 1) / 2
+    limit = 1 - 4 * eps(radius)
+    radius = xp.where(radius < limit, radius, limit * xp.ones_like(radius))
+    sine = xp.where(turn < 1, xp.sin(math.pi * turn), xp.zeros_like(turn))
+    return complex_from(radius * xp.cos(math.pi * turn), -radius * sine)
 
 
 def modal_from_rotation(parameters: Mapping[str, Array]) -> Modal:

@@ -110,8 +110,12 @@ class Balancing:
 
     @property
     def merits(self) -> np.ndarray:
-        """What states are worth (..., order), largest first: Hankel singular values."""
+        """Hankel singular values, of which each adds one state."""
         return self.hsv
+
+    @property
+    def steps(self) -> np.ndarray:
+        return np.ones(self.hsv.shape[-1], dtype=int)
 
     def truncate(self, order: int | None = None, *, tol: float | None = None) -> Reduction:
         """The reduction to `order`, or to the smallest order whose bound is at most `tol`."""
@@ -179,7 +183,7 @@ class Balancing:
         if notes := [part.diagnostics["note"] for part in parts if "note" in part.diagnostics]:
             diagnostics["note"] = f"{len(notes)} of {len(parts)} systems: {notes[0]}"
         return Reduction(
-            system=_stack(cast(list[Modal], [part.system for part in parts]), self.batch_shape),
+            system=stack(cast(list[Modal], [part.system for part in parts]), self.batch_shape),
             order=max(part.order for part in parts),
             full_order=hsv.shape[-1],
             hsv=hsv,
@@ -212,7 +216,7 @@ def balance(sys: Any, *, horizon: float | None = None) -> Balancing:
         system.require_stable("balanced truncation")
     constant, batch_shape = system.detached(), system.batch_shape
     if isinstance(constant, Modal) and batch_shape:
-        constant = _flatten_batch(constant)
+        constant = flatten_batch(constant)
     Zc, Zo = (to_numpy(z) for z in constant.factors(horizon=horizon))
     check_overflow(horizon, Zc, Zo)
     U, values, Vt = np.linalg.svd(Zo.mT @ Zc, full_matrices=False)
@@ -265,7 +269,8 @@ def _choose_order(hsv: np.ndarray, minimal: int, order: int | None, tol: float |
     return min(int(np.argmax(bounds <= tol)), minimal)
 
 
-def _flatten_batch(system: Modal) -> Modal:
+def flatten_batch(system: Modal) -> Modal:
+    """A batch with one leading axis, on NumPy."""
     k, m, p = system.n_modes, system.n_inputs, system.n_outputs
     poles, B, C, D = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
     return Modal(
@@ -273,7 +278,7 @@ def _flatten_batch(system: Modal) -> Modal:
     )
 
 
-def _stack(systems: list[Modal], batch_shape: tuple[int, ...]) -> Modal:
+def stack(systems: list[Modal], batch_shape: tuple[int, ...]) -> Modal:
     """One batch of systems of unequal numbers of modes, filled up with modes of no effect."""
     k = max(system.n_modes for system in systems)
     filled = [system.padded(k) for system in systems]

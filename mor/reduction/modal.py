@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.errors import DimensionError, ReductionError
+from mor.reduction.balanced import flatten_batch, stack
 from mor.reduction.result import Reduction
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -100,15 +102,14 @@ class ModeRanking:
 
     @property
     def merits(self) -> np.ndarray:
-        """What states are worth (..., order), largest first: both of a pair the score of their mode."""
-        sizes = np.broadcast_to(self._sizes, self.scores.shape)
-        order = self.system.order
-        rows = [
-            np.sort(np.repeat(score, size))[::-1]
-            for score, size in zip(_rows(self.scores), _rows(sizes), strict=True)
-        ]
-        padded = [np.pad(row, (0, order - len(row))) for row in rows]
-        return np.reshape(padded, (*self.scores.shape[:-1], order))
+        """Scores (..., k), largest first."""
+        return -np.sort(-self.scores, axis=-1)
+
+    @property
+    def steps(self) -> np.ndarray:
+        """States (k,) that each mode adds, the best one first; of a batch the most."""
+        sizes = np.take_along_axis(self._sizes, np.argsort(-self.scores, axis=-1, kind="stable"), -1)
+        return np.max(self._rows(sizes), axis=0, initial=0)
 
     @property
     def _sizes(self) -> np.ndarray:
@@ -120,17 +121,14 @@ class ModeRanking:
     def truncate(self, order: int | None = None) -> Reduction:
         """The reduction to at most `order` states in whole modes."""
         full = self.system.order
-        if order is not None and not (isinstance(order, Integral) and 0 <= order <= full):
+        if order is not None and not (isinstance(order, Real) and order in range(full + 1)):
             raise ReductionError(f"order={order!r} is not a whole number between 0 and {full}.")
-        chosen = [
-            _best(score, size, order)
-            for score, size in zip(_rows(self.scores), _rows(self._sizes), strict=True)
-        ]
-        dropped = np.array([np.sum(np.delete(g, c)) for g, c in zip(_rows(self.gains), chosen, strict=True)])
-        reduced = self._keep(chosen)
+        scores, sizes, gains = (self._rows(x) for x in (self.scores, self._sizes, self.gains))
+        chosen = [_best(*mode, order) for mode in zip(scores, sizes, strict=True)]
+        dropped = [np.sum(np.delete(gain, c)) for gain, c in zip(gains, chosen, strict=True)]
         return Reduction(
-            system=reduced,
-            order=reduced.order,
+            system=self._keep(chosen),
+            order=max(int(np.sum(size[c])) for size, c in zip(sizes, chosen, strict=True)),
             full_order=full,
             hsv=self.hsv,
             error_bound=float(np.max(dropped, initial=0.0)),
@@ -138,25 +136,21 @@ class ModeRanking:
             method=f"modal truncation ({self.score})",
         )
 
+    def _rows(self, x: np.ndarray) -> np.ndarray:
+        """One row a system of the batch."""
+        return x.reshape(-1 if x.size else max(1, math.prod(x.shape[:-1])), x.shape[-1])
+
     def _keep(self, chosen: list[np.ndarray]) -> Modal:
         """The modes chosen of each system; fewer than in others are filled up with nothing."""
-        batch, count = self.system.batch_shape, max(len(c) for c in chosen)
-        index = np.array([np.pad(c, (0, count - len(c))) for c in chosen], dtype=int)
-        index = index.reshape(*batch, count)
-        there = np.array([np.arange(count) < len(c) for c in chosen]).reshape(*batch, count)
-        s = self.system
-        return Modal(
-            np.take_along_axis(s.poles, index, -1),
-            np.take_along_axis(s.B, index[..., None], -2) * there[..., None],
-            np.take_along_axis(s.C, index[..., None, :], -1) * there[..., None, :],
-            s.D,
-            dt=s.dt,
-        )
+        if not self.system.batch_shape:
+            return _modes(self.system, chosen[0])
+        flat = flatten_batch(self.system)
+        return stack([_modes(flat[i], c) for i, c in enumerate(chosen)], self.system.batch_shape)
 
 
 def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
     """The modes of a system and their scores, for a whole family of orders."""
-    if score not in _SCORES:
+    if not (isinstance(score, str) and score in _SCORES):
         raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
     system = as_system(sys)
     system.require_stable("modal truncation")
@@ -181,9 +175,8 @@ def _on_numpy(system: System) -> Modal:
     return Modal(poles, B, C, D, dt=system.dt)
 
 
-def _rows(x: np.ndarray) -> np.ndarray:
-    """One row a system of the batch."""
-    return x.reshape(-1, x.shape[-1])
+def _modes(system: Modal, index: np.ndarray) -> Modal:
+    return Modal(system.poles[index], system.B[index], system.C[:, index], system.D, dt=system.dt)
 
 
 def _best(scores: np.ndarray, sizes: np.ndarray, order: int | None) -> np.ndarray:

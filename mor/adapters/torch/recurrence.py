@@ -102,6 +102,8 @@ def _chunks(poles: torch.Tensor, v: torch.Tensor, backward: bool = False) -> tor
     if backward:
         return _chunks(poles, v.flip(0)).flip(0)
     length, batch, k = v.shape
+    if not v.numel():
+        return torch.empty_like(v)
     steps = min(length, _CHUNK)
     chunks = -(-length // steps)
     filled = torch.nn.functional.pad(v, (0, 0, 0, 0, 0, chunks * steps - length))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
+from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mor.adapters.live import LiveLayers
+from mor.adapters.checkpoints.dialects.detect import is_any_layer
+from mor.adapters.live import LiveLayers, stand_ins
 from mor.analysis.hankel import hankel_nuclear_norm
 from mor.errors import MorError, NotASystemError, ReductionError
 from mor.systems.convert import as_system
@@ -74,9 +77,11 @@ class HankelRegularizer:
         order: int = 0,
         dialect: str | None = None,
     ) -> None:
-        for name, value in (("weight", weight), ("warm_up", warm_up), ("order", order)):
-            if not value >= 0:
-                raise ReductionError(f"{name}={value!r} must not be negative.")
+        if not (isinstance(weight, Real) and 0 <= weight < math.inf):
+            raise ReductionError(f"weight={weight!r} is not a finite number >= 0.")
+        for name, value in (("warm_up", warm_up), ("order", order)):
+            if not (isinstance(value, Integral) and value >= 0):
+                raise ReductionError(f"{name}={value!r} is not a whole number >= 0.")
         self.model, self.weight, self.warm_up, self.order = model, float(weight), warm_up, order
         self.step = 0
         self._layers, self._modules = find_layers(model, dialect)
@@ -103,7 +108,7 @@ class HankelRegularizer:
         for name in self._modules:
             try:
                 system: Any = self.model.get_submodule(name).system()  # pyright: ignore[reportCallIssue]
-                yield hankel_nuclear_norm(as_system(system), beyond=self.order).sum()
+                yield torch.as_tensor(hankel_nuclear_norm(as_system(system), beyond=self.order)).sum()
             except MorError as error:
                 raise type(error)(f"layer {name or 'of the model'}: {error}") from error
 
@@ -116,8 +121,9 @@ class HankelRegularizer:
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name."""
-    return {**dict(model.named_buffers()), **dict(model.named_parameters())}
+    """Parameters and buffers by name, those with several names by each."""
+    buffers = model.named_buffers(remove_duplicate=False)
+    return {**dict(buffers), **dict(model.named_parameters(remove_duplicate=False))}
 
 
 def _precision(tensors: Iterable[Tensor]) -> torch.dtype:
@@ -128,17 +134,29 @@ def _precision(tensors: Iterable[Tensor]) -> torch.dtype:
 
 def find_layers(model: nn.Module, dialect: str | None) -> tuple[LiveLayers | None, list[str]]:
     """The layers that a dialect knows, and the names of other modules with a system."""
+    tensors = named_tensors(model)
     try:
-        layers = LiveLayers.find(named_tensors(model), dialect)
+        layers = LiveLayers.find(tensors, dialect)
     except NotASystemError:
         modules = _modules_with_system(model, ())
-        if not modules:
+        if not modules or dialect is not None or is_any_layer(stand_ins(tensors)):
             raise
         return None, modules
-    return layers, _modules_with_system(model, layers.prefixes)
+    twins = [prefix for group in layers.twins.values() for prefix in group]
+    return layers, _modules_with_system(model, (*layers.prefixes, *twins))
 
 
 def _modules_with_system(model: nn.Module, known: tuple[str, ...]) -> list[str]:
+    """Modules that have a system of their own: not that of a layer inside or around them."""
     named = [name for name, module in model.named_modules() if callable(getattr(module, "system", None))]
-    inside = tuple(prefix.rstrip(".") for prefix in known)
-    return [name for name in named if not any(name == p or name.startswith(p + ".") for p in inside)]
+    places = [prefix.rstrip(".") for prefix in known]
+    outside = [name for name in named if not any(_nested(name, place) for place in places)]
+    return [name for name in outside if not any(x != name and _inside(x, name) for x in outside)]
+
+
+def _inside(name: str, outer: str) -> bool:
+    return name == outer or not outer or name.startswith(outer + ".")
+
+
+def _nested(one: str, other: str) -> bool:
+    return _inside(one, other) or _inside(other, one)

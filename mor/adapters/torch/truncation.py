@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 
 from mor.adapters.checkpoints.dialects.base import Dialect
 from mor.adapters.checkpoints.export import check_replacement, export, modal_of
+from mor.adapters.checkpoints.files.torch_file import as_numpy, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
 from mor.adapters.live import LiveLayers
 from mor.adapters.torch.regularizer import named_tensors
-from mor.arrays import to_numpy
-from mor.deep.ranks import allocate_ranks
+from mor.deep.ranks import allocate_ranks, check_keep
 from mor.errors import MorError, ReductionError
 from mor.reduction.balanced import Balancing, balance
 from mor.reduction.result import Reduction
@@ -59,6 +60,9 @@ def truncate(
 
     Notes
     -----
+    A layer whose truncation would have more modes, because pairs became real poles that need a mode
+    each, stays as it is. Layers that are one and the same stay so.
+
     The optimizer forgets the moments of a layer that was replaced: its states have other
     coordinates now, in which second moments have no counterpart. Adam starts them anew, with
     its bias correction. Everything else it knows stays.
@@ -86,12 +90,16 @@ def truncate(
     reductions: dict[str, Reduction] = {}
     new: dict[str, np.ndarray] = {}
     for prefix, balancing in balancings.items():
-        if orders[prefix] < balancing.system.order:
-            reduction = balancing.truncate(orders[prefix])
-            modal = modal_of(names[prefix], reduction)
-            check_replacement(names[prefix], layers.dialect.read(tensors, prefix), modal)
-            new |= export(layers.dialect, tensors, prefix, names[prefix], modal).tensors
-            reductions[names[prefix]] = reduction
+        reduction = balancing.truncate(min(orders[prefix], balancing.system.order))
+        modal, old = modal_of(names[prefix], reduction), layers.dialect.read(tensors, prefix)
+        if orders[prefix] >= balancing.system.order or modal.n_modes > old.n_modes:
+            continue
+        check_replacement(names[prefix], old, modal)
+        made = export(layers.dialect, tensors, prefix, names[prefix], modal).tensors
+        for twin in (prefix, *layers.twins[prefix]):
+            new |= {twin + name.removeprefix(prefix): x for name, x in made.items()}
+        reductions[names[prefix]] = reduction
+    _check_replaceable(model, new)
     _replace(model, optimizer, new)
     return reductions
 
@@ -143,8 +151,13 @@ class InTrainingTruncation:
         order: int | None = None,
         dialect: str | None = None,
     ) -> None:
-        if bool(at) == (every is not None) or (every is not None and every < 1):
-            raise ReductionError(f"at={at!r}, every={every!r}: give the steps, or a number of steps >= 1.")
+        chosen = list(at) if every is None else [every]
+        if (
+            (at and every is not None)
+            or not chosen
+            or not all(isinstance(x, Integral) and x >= 1 for x in chosen)
+        ):
+            raise ReductionError(f"at={at!r}, every={every!r}: give steps, or a number of steps, from 1.")
         _check_choice(keep, energy, order)
         LiveLayers.find(named_tensors(model), dialect)
         self.model, self.optimizer, self.at, self.every = model, optimizer, frozenset(at), every
@@ -176,15 +189,16 @@ class InTrainingTruncation:
 def _check_choice(keep: float | None, energy: float | None, order: int | None) -> None:
     if sum(x is not None for x in (keep, energy, order)) != 1:
         raise ReductionError(f"keep={keep!r}, energy={energy!r}, order={order!r}: give one of them.")
-    if energy is not None and not 0 < energy <= 1:
+    if keep is not None:
+        check_keep(keep)
+    if energy is not None and not (isinstance(energy, Real) and 0 < energy <= 1):
         raise ReductionError(f"energy={energy!r} must be a share in (0, 1].")
-    if order is not None and order < 1:
-        raise ReductionError(f"order={order!r} must be at least 1.")
+    if order is not None and not (isinstance(order, Integral) and order >= 1):
+        raise ReductionError(f"order={order!r} is not a whole number >= 1.")
 
 
 def _on_numpy(model: nn.Module) -> dict[str, np.ndarray]:
-    tensors = {name: x.detach() for name, x in named_tensors(model).items()}
-    return {name: to_numpy(x.float() if x.dtype == torch.bfloat16 else x) for name, x in tensors.items()}
+    return {name: as_numpy(torch, x.detach().cpu()) for name, x in named_tensors(model).items()}
 
 
 def _balance(dialect: Dialect, tensors: Mapping[str, np.ndarray], prefix: str) -> Balancing:
@@ -212,15 +226,28 @@ def _smallest_order(hsv: np.ndarray, energy: float) -> int:
     return min(int(np.max(short, initial=0)) + 1, hsv.shape[-1])
 
 
+def _check_replaceable(model: nn.Module, new: Mapping[str, np.ndarray]) -> None:
+    """Raise, before anything is changed, if a tensor cannot be given another shape."""
+    saved, tensors = model.state_dict(keep_vars=True), named_tensors(model)
+    if lost := [name for name in new if name not in saved]:
+        raise ReductionError(f"{', '.join(lost)}: a buffer that is not persistent cannot be replaced.")
+    changed = {id(tensors[name]) for name in new}
+    if shared := [name for name, x in tensors.items() if id(x) in changed and name not in new]:
+        raise ReductionError(
+            f"{', '.join(shared)} share their tensors with a layer that would become smaller, but are not "
+            "the same layer."
+        )
+
+
 def _replace(
     model: nn.Module, optimizer: torch.optim.Optimizer | None, new: Mapping[str, np.ndarray]
 ) -> None:
     """Put tensors of new shapes into the model, and into the optimizer in place of the old."""
-    old = dict(model.named_parameters())
-    load_resized(model, {name: torch.from_numpy(x.copy()) for name, x in new.items()}, strict=False)
+    old = dict(model.named_parameters(remove_duplicate=False))
+    load_resized(model, {name: from_numpy(torch, x) for name, x in new.items()}, strict=False)
     if optimizer is None:
         return
-    current = dict(model.named_parameters())
+    current = dict(model.named_parameters(remove_duplicate=False))
     successors: dict[Tensor, Tensor] = {old[name]: current[name] for name in new if name in old}
     for group in optimizer.param_groups:
         group["params"] = [successors.get(p, p) for p in group["params"]]

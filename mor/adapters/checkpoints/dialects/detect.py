@@ -38,6 +38,11 @@ def get_dialect(name: str) -> Dialect:
     return _DIALECTS[name]
 
 
+def is_any_layer(tensors: Tensors) -> bool:
+    """Whether any dialect finds all names of a layer, right or spoilt."""
+    return any(dialect.locate(tensors) for dialect in _DIALECTS.values())
+
+
 def detect(tensors: Tensors, name: str | None) -> tuple[Dialect, list[str]]:
     """The dialect (the one named, if one is) and the prefixes of its layers, in natural order.
 

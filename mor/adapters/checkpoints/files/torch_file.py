@@ -65,7 +65,7 @@ def read_torch(path: Path) -> TensorFile:
     tensors, left_out = {}, []
     held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
     for key, value in held.items():
-        array = _to_numpy(torch, value)
+        array = as_numpy(torch, value)
         if array is None:
             left_out.append(key)
         else:
@@ -144,7 +144,7 @@ def _at(wrapper: Any, place: Iterable[str]) -> Any:
     return wrapper
 
 
-def _to_numpy(torch: Any, tensor: Any) -> np.ndarray | None:
+def as_numpy(torch: Any, tensor: Any) -> np.ndarray | None:
     """A read-only array on the tensor's memory, or None if NumPy has no form for it."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
         return None
