@@ -1,6 +1,7 @@
 """Compression of networks and checkpoints from Python."""
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -26,7 +27,12 @@ def test_orders_and_bounds_are_those_of_the_parts(checkpoint):
     assert after <= 0.25 * before
 
 
-@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def processes(workers):
+    # Not forked: other tests may have started threads in this process.
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, processes])
 def test_an_executor_changes_nothing(checkpoint, pool):
     alone = compress(checkpoint, keep=0.25)
     with pool(2) as executor:

@@ -281,7 +281,7 @@ def accuracy(network, digits):
     return 100 * np.mean(np.argmax(network(u), axis=-1) == labels)
 
 
-@pytest.mark.parametrize(("name", "stated"), [("regularised", 99.0), ("plain", 99.6)])
+@pytest.mark.parametrize(("name", "stated"), [("regularised", 99.2), ("plain", 99.0)])
 def test_packaged_networks_classify_as_stated(name, stated, digits):
     # One image of the 500 is 0.2 points: room for one that round-off decides.
     assert accuracy(packaged(name), digits) == pytest.approx(stated, abs=0.25)
@@ -297,7 +297,7 @@ def test_regularised_network_keeps_its_accuracy_with_a_fifth_of_its_states(ranks
         assert after <= 0.2 * before
         losses[name] = accuracy(network, digits) - accuracy(compression.model, digits)
     assert losses["regularised"] <= 1
-    # Measured 8.8 (energy) and 17.8 (uniform) points.
+    # Measured 8.8 (energy) and 15.8 (uniform) points.
     assert losses["plain"] >= plain_loses
 
 
