@@ -198,7 +198,9 @@ def _check_choice(keep: float | None, energy: float | None, order: int | None) -
 
 
 def _on_numpy(model: nn.Module) -> dict[str, np.ndarray]:
-    return {name: as_numpy(torch, x.detach().cpu()) for name, x in named_tensors(model).items()}
+    arrays = {name: as_numpy(torch, x.detach().cpu()) for name, x in named_tensors(model).items()}
+    # What NumPy has no form for (sparse, quantised) is no part of a layer.
+    return {name: x for name, x in arrays.items() if x is not None}
 
 
 def _balance(dialect: Dialect, tensors: Mapping[str, np.ndarray], prefix: str) -> Balancing:
