@@ -10,6 +10,7 @@ import mor
 from mor.equations import cauchy
 from mor.equations.blocks import pairwise_solve
 from mor.equations.cauchy_factor import factor
+from mor.equations.definite import definite_factor
 from mor.equations.modal import _doubled
 from mor.testing import block_systems, lti_systems, modal_systems
 
@@ -160,3 +161,14 @@ def test_inputs_are_not_mutated():
     mor.hankel_nuclear_norm(sys)
     for x, copy in zip((poles, B, C), copies, strict=True):
         np.testing.assert_array_equal(x, copy)
+
+
+def test_factor_of_states_that_never_move():
+    """Zero rows cost nothing: the factor of the others, with zero rows."""
+    P = np.diag([4.0, 0.0, 9.0])
+    P[0, 2] = P[2, 0] = 1.0
+    L = definite_factor(P)
+    assert L is not None
+    np.testing.assert_allclose(L @ L.T, P, rtol=0, atol=1e-15)
+    assert not L[1].any()
+    assert not L[:, 1].any()

@@ -151,7 +151,7 @@ def test_a_finished_run_is_not_trained_again(train, config, images, trained, mon
 def test_a_failure_while_saving_leaves_the_old_state(train, config, images, tmp_path, monkeypatch):
     files = train.fit("tiny", replace(config, epochs=1), images, tmp_path, CPU)
     before = digest(files.state)
-    run = train.Run.start(replace(config, epochs=1), len(images), CPU)
+    run = train.Run.start(replace(config, epochs=1), images, CPU)
     run.resume(files.state)
 
     def fail(states, path):
@@ -472,7 +472,7 @@ def test_evaluation_of_a_trained_network(evaluate, scripts, trained, images):
 
 
 def test_network_of_the_file_is_the_trained_model(train, evaluate, config, images, trained):
-    run = train.Run.start(config, len(images), CPU)
+    run = train.Run.start(config, images, CPU)
     run.resume(trained.state)
     network, _ = evaluate.read(trained.tensors)
     with torch.no_grad():

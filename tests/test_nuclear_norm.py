@@ -111,6 +111,19 @@ def test_gradient_is_finite_and_right_along_the_manifold_of_non_minimal_systems(
         assert abs(pairing(gradient[field], direction) - expected) <= 1e-6 * scale
 
 
+def test_a_batch_where_one_system_is_degenerate_is_the_systems_one_by_one():
+    systems = [random_modal(i, 20, 20, 20) for i in range(5)]
+    systems[3] = degenerate(systems[3], "twin poles")
+    fields = {name: np.stack([getattr(sys, name) for sys in systems]) for name in ("poles", "B", "C")}
+    value, gradient = nuclear_norm_gradient(mor.Modal(**fields, dt=1.0))
+    for i, sys in enumerate(systems):
+        alone, slope = nuclear_norm_gradient(sys)
+        np.testing.assert_allclose(value[i], alone, rtol=1e-10)
+        for name in fields:
+            scale = np.abs(slope[name]).max()
+            np.testing.assert_allclose(gradient[name][i], slope[name], rtol=0, atol=1e-6 * scale)
+
+
 torch = pytest.importorskip("torch")
 
 

@@ -409,7 +409,7 @@ def test_weight_multiplies_the_sum(layer):
 def test_weight_grows_over_the_warm_up(layer):
     regularizer = HankelRegularizer(layer, 2.0, warm_up=4)
     total = float(regularizer.sum().detach())
-    assert regularizer.step == 0
+    assert regularizer.steps == 0
     shares = [float(regularizer().detach()) / (2 * total) for _ in range(6)]
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.75, 1, 1, 1], rtol=1e-6)
 
@@ -442,7 +442,7 @@ def test_state_is_the_number_of_steps(layer):
         regularizer()
     resumed = HankelRegularizer(layer, 1.0, warm_up=10)
     resumed.load_state_dict(regularizer.state_dict())
-    assert resumed.step == 3
+    assert resumed.steps == 3
     assert torch.equal(resumed(), regularizer())
 
 
@@ -894,7 +894,7 @@ class TestJax:
     def test_leaves_that_are_no_arrays_are_ignored(self, cheap):
         tree = rotation_tree(0)
         expected = float(hankel_regularizer(tree))
-        beside = {"step": 3, "rate": 1e-3, "name": "x", "flag": True, "function": len, "none": None}
+        beside = {"steps": 3, "rate": 1e-3, "name": "x", "flag": True, "function": len, "none": None}
         assert float(hankel_regularizer({"layer": tree, **beside})) == expected
         arrays = {"count": jnp.asarray(2), "mask": jnp.ones(3, bool), "scalar": np.float32(2.0)}
         assert float(hankel_regularizer({"layer": tree, **arrays})) == expected
@@ -940,6 +940,16 @@ class TestJax:
             hankel_regularizer(tree)
         found = jax.make_jaxpr(lambda p: hankel_regularizer(p, dialect="lru"))(tree)
         assert found.out_avals[0].shape == ()
+
+    def test_one_array_in_two_places_counts_twice(self, cheap):
+        layer = rotation_tree(0)
+        tree, once = {"layers": [layer, layer]}, hankel_regularizer(layer)
+        values = (
+            hankel_regularizer(tree),
+            jax.jit(hankel_regularizer)(tree),
+            jax.value_and_grad(hankel_regularizer)(tree)[0],
+        )
+        np.testing.assert_allclose(values, 2 * once, rtol=1e-12)
 
     def test_what_is_wrong_is_named(self):
         bad = rotation_tree(1)

@@ -526,3 +526,17 @@ def test_autocast():
         loss = model(u).float().square().mean()
     loss.backward()
     assert all(x.grad is not None and bool(x.grad.isfinite().all()) for x in model.parameters())
+
+
+def test_functional_transforms_differentiate_the_layer():
+    layer = StateSpaceLayer(2, 6, generator=torch.Generator().manual_seed(0))
+    u = torch.randn(2, 9, 2)
+    parameters = dict(layer.named_parameters())
+
+    def loss(parameters):
+        return torch.func.functional_call(layer, parameters, (u,)).square().sum()
+
+    gradient = torch.func.grad(loss)(parameters)
+    loss(parameters).backward()
+    for name, x in layer.named_parameters():
+        torch.testing.assert_close(gradient[name], x.grad)

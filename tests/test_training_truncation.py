@@ -567,18 +567,60 @@ def test_truncation_at_chosen_steps():
     assert truncation.history == [(2, {"layers.0": 6, "layers.1": 6})]
     # At step 5 there is nothing left to remove.
     assert changes(truncation, 5) == []
-    assert truncation.taken == 7
+    assert truncation.steps == 7
     assert len(truncation.history) == 1
 
 
 def test_truncation_every_so_many_steps():
     model = Stack()
     adam = torch.optim.Adam(model.parameters())
-    truncation = InTrainingTruncation(model, adam, every=3, keep=0.8)
+    truncation = InTrainingTruncation(model, adam, every=3, energy=0.9)
     assert changes(truncation, 9) == [3, 6, 9]
     assert [step for step, _ in truncation.history] == [3, 6, 9]
     orders = [sum(orders.values()) for _, orders in truncation.history]
     assert orders == sorted(orders, reverse=True)
+
+
+def test_a_share_to_keep_is_one_of_the_states_at_the_start():
+    model = Stack()
+    truncation = InTrainingTruncation(model, torch.optim.Adam(model.parameters()), every=3, keep=0.8)
+    assert changes(truncation, 9) == [3]
+
+
+def test_parameters_of_another_optimizer_are_not_lost():
+    model = Stack()
+    before = snapshot(model)
+    rest = torch.optim.Adam([x for name, x in model.named_parameters() if "sys_in" not in name])
+    with pytest.raises(ReductionError, match=r"layers\.0\.sys_in.* are in none of the optimizers"):
+        truncate(model, rest, order=4)
+    assert_same(before, snapshot(model))
+    other = torch.optim.SGD([x for name, x in model.named_parameters() if "sys_in" in name])
+    assert truncate(model, (rest, other), order=4)
+    held = {id(p) for adam in (rest, other) for group in adam.param_groups for p in group["params"]}
+    assert held == {id(x) for x in model.parameters()}
+
+
+def test_lbfgs_is_refused():
+    model = Stack()
+    with pytest.raises(ReductionError, match="LBFGS"):
+        truncate(model, torch.optim.LBFGS(model.parameters()), order=4)
+
+
+def test_wrappers_for_data_parallelism_are_refused():
+    class DistributedDataParallel(torch.nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+    with pytest.raises(ReductionError, match="DistributedDataParallel keeps hold"):
+        truncate(DistributedDataParallel(Stack()), order=4)
+
+
+def test_a_layer_never_gets_more_modes():
+    layers = [StateSpaceLayer(3, 8, generator=seeded(seed)) for seed in range(10)]
+    for layer in layers:
+        truncate(layer, order=7)
+        assert layer.sys_in.shape[0] <= 4
 
 
 def test_truncation_within_training_is_truncation_between_steps():
@@ -612,12 +654,12 @@ def test_energy_that_allows_nothing_leaves_every_bit():
 def test_state_of_the_truncation():
     model = StateSpaceLayer(3, 12, generator=seeded())
     sgd = torch.optim.SGD(model.parameters(), lr=1e-3)
-    truncation = InTrainingTruncation(model, sgd, at=(1, 4), keep=0.5)
+    truncation = InTrainingTruncation(model, sgd, at=(1, 4), energy=0.8)
     for _ in range(3):
         truncation.step()
-    resumed = InTrainingTruncation(model, sgd, at=(1, 4), keep=0.5)
+    resumed = InTrainingTruncation(model, sgd, at=(1, 4), energy=0.8)
     resumed.load_state_dict(copy.deepcopy(truncation.state_dict()))
-    assert (resumed.taken, resumed.history) == (3, [(1, {"": 6})])
+    assert (resumed.steps, resumed.history) == (3, truncation.history)
     assert list(resumed.step()) == [""]
     assert [step for step, _ in resumed.history] == [1, 4]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,14 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __getitem__(self, chosen: slice) -> Images:
+        return Images(self.images[chosen], self.labels[chosen])
+
+    @property
+    def digest(self) -> str:
+        """What tells these images and labels from others."""
+        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()[:16]
 
     @property
     def sequences(self) -> np.ndarray:

@@ -21,23 +21,27 @@ import argparse
 import json
 import math
 import os
+import pickle
 import platform
 import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from data import Images, load
+from evaluate import accuracy, without
 from safetensors.numpy import save_file
 from torch.nn.functional import cross_entropy, pad
 
 import mor
 from mor.adapters.torch import HankelRegularizer, StateSpaceNetwork
+from mor.deep import Network
 from mor.errors import MorError, NotFiniteError
 
 HERE = Path(__file__).parent
@@ -97,11 +101,12 @@ class Run:
     adam: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     regularizer: HankelRegularizer | None
-    n_images: int
+    digest: str
+    device: torch.device
     history: list[dict[str, float]]
 
     @classmethod
-    def start(cls, config: Config, n_images: int, device: torch.device) -> Run:
+    def start(cls, config: Config, images: Images, device: torch.device) -> Run:
         generator = torch.Generator().manual_seed(config.seed)
         model = StateSpaceNetwork(
             1,
@@ -112,15 +117,22 @@ class Run:
             dropout=config.dropout,
             generator=generator,
         ).to(device)
-        adam, schedule = optimizer(model, config, config.epochs * math.ceil(n_images / config.batch))
+        adam, schedule = optimizer(model, config, config.epochs * math.ceil(len(images) / config.batch))
         regularizer = None
         if config.weight:
             regularizer = HankelRegularizer(model, config.weight, warm_up=config.warm_up)
-        return cls(config, model, adam, schedule, regularizer, n_images, [])
+        return cls(config, model, adam, schedule, regularizer, images.digest, device, [])
 
     @property
     def _made_of(self) -> dict[str, Any]:
-        return {**asdict(self.config), "images": self.n_images}
+        threads = torch.get_num_threads()
+        made = {
+            "images": self.digest,
+            "device": self.device.type,
+            "threads": threads,
+            "torch": str(torch.__version__),
+        }
+        return asdict(self.config) | made
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "adam": self.adam, "schedule": self.schedule}
@@ -140,7 +152,10 @@ class Run:
         MorError
             If that was a run with another configuration; its file stays.
         """
-        saved = torch.load(path, weights_only=True)
+        try:
+            saved = torch.load(path, weights_only=True, map_location="cpu")
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise MorError(f"{path} cannot be read ({error}); delete it to start anew.") from error
         then = saved["made_of"]
         other = [f"{k}={then.get(k)!r}, now {x!r}" for k, x in self._made_of.items() if then.get(k) != x]
         if other:
@@ -184,13 +199,13 @@ class Run:
         }
 
     def check_finite(self, step: int, loss: float) -> None:
-        """Raise if training has run into NaN, naming the parameters."""
-        bad = [name for name, x in self.model.named_parameters() if not bool(torch.isfinite(x).all())]
+        """Raise if training has run into NaN, naming the parameters and running means."""
+        bad = [name for name, x in self.model.state_dict().items() if not bool(torch.isfinite(x).all())]
         if math.isfinite(loss) and not bad:
             return
         raise NotFiniteError(
-            f"step {step}: the loss is {loss}; not finite: {', '.join(bad) or 'no parameter yet'}. "
-            "The state of the last whole epoch is kept."
+            f"step {step}: the loss is {loss}; not finite: {', '.join(bad) or 'no parameter yet'} (looked at "
+            f"every {WATCH} steps). The state of the last whole epoch is kept."
         )
 
 
@@ -230,11 +245,18 @@ def shifted(images: torch.Tensor, limit: int) -> torch.Tensor:
     return pad(images, (limit,) * 4)[each, rows[:, :, None], columns[:, None, :]]
 
 
-def fit(name: str, config: Config, images: Images, out: Path, device: torch.device) -> Files:
+def fit(
+    name: str,
+    config: Config,
+    images: Images,
+    out: Path,
+    device: torch.device,
+    held_out: Images | None = None,
+) -> Files:
     """Train, or go on training, and write the network and its history."""
     out.mkdir(parents=True, exist_ok=True)
     files = Files.of(out, name, config)
-    run = Run.start(config, len(images), device)
+    run = Run.start(config, images, device)
     if files.state.exists():
         run.resume(files.state)
     while len(run.history) < config.epochs:
@@ -243,10 +265,28 @@ def fit(name: str, config: Config, images: Images, out: Path, device: torch.devi
         print(f"{files.tensors.stem} epoch {len(run.history)}: {run.history[-1]}", flush=True)
     # One entry only: safetensors writes several in any order, and the file would differ each time.
     made = {"network": "mor.deep.Network", "config": asdict(config)}
-    save_file(dict(run.model.network().tensors), files.tensors, {"made": json.dumps(made)})
-    told = {"config": asdict(config), "epochs": run.history, "machine": machine(device)}
-    files.history.write_text(json.dumps(told, indent=1) + "\n")
+    network = run.model.network()
+    told: dict[str, Any] = {"config": asdict(config), "epochs": run.history, "machine": machine(device)}
+    if held_out is not None:
+        told["held_out"] = {"images": len(held_out), "accuracy": after_truncation(network, held_out)}
+    with replaced(files.tensors) as path:
+        save_file(dict(network.tensors), path, {"made": json.dumps(made)})
+    with replaced(files.history) as path:
+        path.write_text(json.dumps(told, indent=1) + "\n")
     return files
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` when all is written."""
+    new = path.with_suffix(".new")
+    yield new
+    os.replace(new, path)
+
+
+def after_truncation(network: Network, images: Images) -> dict[str, float]:
+    """Accuracy in full and with a fifth of the states."""
+    return {f"{ratio:g}": accuracy(without(network, ratio), images) for ratio in (0.0, 0.8)}
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -254,7 +294,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
         "mor": mor.__version__,
     }
@@ -268,12 +308,29 @@ def read_config(name: str) -> dict[str, Any]:
     return tomllib.loads(path.read_text())
 
 
+def read_values(given: list[str]) -> dict[str, Any]:
+    """Values of a trial, as a configuration file would have them."""
+    try:
+        values = tomllib.loads("\n".join(given))
+    except tomllib.TOMLDecodeError as error:
+        raise MorError(f"--set takes NAME=VALUE: {error}") from error
+    kinds = {field.name: field.type for field in fields(Config)}
+    for name, value in values.items():
+        wanted = {"int": int, "float": (int, float), "str": str}.get(str(kinds.get(name)))
+        if wanted is None or not isinstance(value, wanted):
+            raise MorError(f"--set {name}={value!r}: there is no such value; there are {', '.join(kinds)}.")
+    return values
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("config", help="name of a file in configs/")
     parser.add_argument("--plain", action="store_true", help="no Hankel singular values in the loss")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "runs", help="folder for what the run leaves")
+    parser.add_argument(
+        "--hold-out", type=int, default=0, help="last images of the training set to choose values by"
+    )
     parser.add_argument("--data", type=Path, help="mnist.npz; by default looked for in MOR_DATA")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
@@ -285,12 +342,14 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        values = read_config(options.config) | {"seed": options.seed}
-        values |= tomllib.loads("\n".join(options.set))
+        values = read_config(options.config) | {"seed": options.seed} | read_values(options.set)
         config = Config(**values | ({"weight": 0.0} if options.plain else {}))
         images, _ = load(config.data, options.data)
-        files = fit(options.config, config, images, options.out, torch.device(options.device))
-    except (MorError, OSError, TypeError, tomllib.TOMLDecodeError) as error:
+        held_out = None
+        if options.hold_out:
+            images, held_out = images[: -options.hold_out], images[-options.hold_out :]
+        files = fit(options.config, config, images, options.out, torch.device(options.device), held_out)
+    except (MorError, OSError) as error:
         sys.exit(f"error: {error}")
     print(files.tensors)
 

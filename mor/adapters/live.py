@@ -40,8 +40,12 @@ class LiveLayers:
     twins: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def find(cls, tensors: Mapping[str, Array], dialect: str | None = None) -> LiveLayers:
+    def find(
+        cls, tensors: Mapping[str, Array], dialect: str | None = None, *, shared: bool = False
+    ) -> LiveLayers:
         """The layers among the named tensors of a model; values are not looked at.
+
+        If tensors may be `shared`, layers of the same ones are twins.
 
         Raises
         ------
@@ -56,9 +60,10 @@ class LiveLayers:
             raise
         except CheckpointError as error:
             raise NotASystemError(f"the model has no state-space layer to work on: {error}") from error
-        same: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        same: dict[object, list[str]] = defaultdict(list)
         for prefix in prefixes:
-            same[tuple(id(tensors[prefix + field.name]) for field in found.fields)].append(prefix)
+            identity = tuple(id(tensors[prefix + field.name]) for field in found.fields)
+            same[identity if shared else prefix].append(prefix)
         return cls(
             found, tuple(group[0] for group in same.values()), {g[0]: tuple(g[1:]) for g in same.values()}
         )
@@ -70,6 +75,16 @@ class LiveLayers:
     def system(self, tensors: Mapping[str, Array], prefix: str) -> Modal:
         """One layer as a system, differentiable by its tensors."""
         return self.dialect.system(Stored({f.name: tensors[prefix + f.name] for f in self.dialect.fields}))
+
+    def systems(self, tensors: Mapping[str, np.ndarray]) -> dict[str, Modal]:
+        """Each layer as a checkpoint would be read, by prefix."""
+        found = {}
+        for prefix in self.prefixes:
+            try:
+                found[prefix] = self.dialect.read(tensors, prefix)
+            except MorError as error:
+                raise type(error)(f"layer {_layer(prefix)}: {error}") from error
+        return found
 
     def nuclear_norm(self, tensors: Mapping[str, Array], *, beyond: int = 0) -> Array:
         """Sum over all layers of :func:`mor.hankel_nuclear_norm`, as a number.

@@ -32,6 +32,9 @@ from mor.systems.convert import as_system
 #: Spread of Hankel singular values up to which their squares serve as well.
 _CLOSE = 1e-3
 
+#: Parts of a batch that are looked at apart where not all of it can go the quick way.
+_PARTS = 8
+
 #: Smallest pivot, as a power of round-off, for a gradient: its errors stay near 1e-5.
 _GRADIENT_PIVOT = 2 / 3
 
@@ -261,8 +264,25 @@ def _value_and_gradient(system: System, beyond: int) -> tuple[Array, Callable[[]
     """The sum, and what computes its gradient by field name."""
     P, Q, pull = system.gramians_with_pullback()
     weights = _quick_weights(P, Q, beyond) if is_concrete(P, Q) else None
+    if weights is None and is_concrete(P, Q):
+        parts = system.split(_PARTS)
+        if len(parts) > 1:
+            return _joined([_value_and_gradient(part, beyond) for part in parts])
     value, weight_P, weight_Q = weights or _weights_of_factors(*system.factors(), beyond)
     return value, lambda: pull(weight_P(), weight_Q())
+
+
+def _joined(
+    parts: list[tuple[Array, Callable[[], dict[str, Array]]]],
+) -> tuple[Array, Callable[[], dict[str, Array]]]:
+    """Values and gradients of the parts of a batch as those of the batch."""
+    xp = namespace(parts[0][0])
+
+    def gradient() -> dict[str, Array]:
+        slopes = [slope() for _, slope in parts]
+        return {name: xp.concat([slope[name] for slope in slopes], axis=0) for name in slopes[0]}
+
+    return xp.concat([value for value, _ in parts], axis=0), gradient
 
 
 #: The sum S and, when asked for, ``W W^T / 2`` and ``T T^T / 2``.

@@ -10,13 +10,13 @@ import numpy as np
 
 from mor.errors import NotFiniteError, ReductionError
 
-#: Ways to allocate ranks. Of a layer's values, largest first, entry r - 1 says how well the layer
-#: is served with r states; the layer that is served worst gets the next state.
-_MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "energy": lambda values: np.cumsum(values) / max(float(np.sum(values)), np.finfo(float).tiny),
-    "uniform": lambda values: np.arange(1, len(values) + 1) / len(values),
-    "adaptive": lambda values: -_next(_adapted(values)),
-    "global": lambda values: -_next(values),
+#: Ways to allocate ranks. Of a layer's values, largest first, and the states that each stands for,
+#: entry i says how well the layer is served up to there; the one served worst grows next.
+_MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "energy": lambda values, steps: np.cumsum(values) / max(float(np.sum(values)), np.finfo(float).tiny),
+    "uniform": lambda values, steps: np.cumsum(steps) / np.sum(steps),
+    "adaptive": lambda values, steps: -_next(_adapted(values)),
+    "global": lambda values, steps: -_next(values),
 }
 
 
@@ -88,7 +88,7 @@ def allocate_ranks(
     values = {name: np.atleast_2d(np.asarray(x, dtype=float)) for name, x in hsv.items()}
     for name, x in values.items():
         if not np.all(np.isfinite(x)):
-            raise NotFiniteError(f"layer {name}: Hankel singular values are not finite.")
+            raise NotFiniteError(f"layer {name}: what its states are worth is not finite.")
     layers = [
         _Layer(name, x, np.ones(x.shape[1], dtype=int) if steps is None else np.asarray(steps[name]), method)
         for name, x in values.items()
@@ -122,7 +122,7 @@ class _Layer:
     def __init__(self, name: str, values: np.ndarray, steps: np.ndarray, method: str) -> None:
         self.name, self.steps, self.copies = name, steps, values.shape[0]
         self.states = self.copies * int(np.sum(steps))
-        self.served = _MEASURES[method](np.sum(values, axis=0))
+        self.served = _MEASURES[method](np.sum(values, axis=0), steps)
         self.useful = _useful(values)
 
     def cost(self, i: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.arrays import Array, detach, eps, namespace
+from mor.arrays import Array, detach, diagonal_matrix, eps, namespace
 
 
 def definite_factor(P: Array, *, smallest_pivot: float = 0.5) -> Array | None:
@@ -18,18 +18,21 @@ def definite_factor(P: Array, *, smallest_pivot: float = 0.5) -> Array | None:
     Safe means that no pivot falls below ``eps**smallest_pivot`` of its diagonal entry.
     With q for that power, a Hankel singular value then has a relative error of about
     ``eps^(1-q)`` at worst, and one of ``eps^(1-q/2)`` of the largest, provided that the
-    modes do not cancel: for q = 1/2 in double precision 1e-8 and 2e-12. Concrete arrays
-    only.
+    modes do not cancel: for q = 1/2 in double precision 1e-8 and 2e-12. States that never
+    move (zero rows, such as the second one of a real mode) have zero rows in the factor.
+    Concrete arrays only.
     """
     xp = namespace(P)
     diagonal = xp.linalg.diagonal(P)
-    if P.shape[-1] == 0 or not bool(xp.all(diagonal > 0)):
+    if P.shape[-1] == 0 or not bool(xp.all(diagonal >= 0)):
         return None
-    L = _cholesky(P)
+    still = xp.astype(diagonal == 0, P.dtype)
+    L = _cholesky(P + diagonal_matrix(still))
     if L is None:
         return None
     pivots = xp.linalg.diagonal(L) ** 2
-    return L if bool(xp.all(pivots > eps(P) ** smallest_pivot * diagonal)) else None
+    safe = bool(xp.all(pivots > eps(P) ** smallest_pivot * diagonal))
+    return L * (1 - still)[..., None, :] if safe else None
 
 
 def _cholesky(P: Array) -> Array | None:

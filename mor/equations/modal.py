@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
 from mor.arrays import (
     Array,
-    device_kwargs,
     eps,
     is_complex,
     is_concrete,
     namespace,
-    to_numpy,
 )
 from mor.equations import cauchy
 from mor.equations.cauchy_factor import factor as pivoted_factor
@@ -82,28 +78,8 @@ def modal_factor(poles: Array, B: Array, *, dt: float, horizon: float | None = N
 
 
 def _formed(poles: Array, B: Array, dt: float, horizon: float | None) -> Array | None:
-    P = cauchy.gramian(poles, B, dt=dt, kernels=cauchy.kernels(poles, dt=dt, horizon=horizon)).matrix
-    still = _one_state_modes(poles, B)
-    if B.ndim > 2 or not still.any():
-        return definite_factor(P)
-    # States that never move have zero rows, which a Cholesky factor cannot; it gets the rest.
-    xp = namespace(P)
-    moves = np.concatenate([np.ones(len(still), dtype=bool), ~still])
-    kept = xp.asarray(np.flatnonzero(moves), **device_kwargs(P))
-    L = definite_factor(xp.take(xp.take(P, kept, axis=0), kept, axis=1))
-    if L is None:
-        return None
-    back = xp.asarray(np.where(moves, np.cumsum(moves) - 1, 0), **device_kwargs(P))
-    mask = xp.asarray(moves.astype(float), dtype=L.dtype, **device_kwargs(P))
-    return xp.take(L, back, axis=0) * mask[:, None]
-
-
-def _one_state_modes(poles: Array, B: Array) -> np.ndarray:
-    """Modes of complex data whose imaginary state stays zero: real pole, real row of B."""
-    if not is_complex(B):
-        return np.zeros(B.shape[:-1], dtype=bool)
-    poles, B = to_numpy(poles), to_numpy(B)
-    return (poles.imag == 0) & np.all(B.imag == 0, axis=-1)
+    kernels = cauchy.kernels(poles, dt=dt, horizon=horizon)
+    return definite_factor(cauchy.gramian(poles, B, dt=dt, kernels=kernels).matrix)
 
 
 def _independent_inputs(poles: Array, B: Array, dt: float) -> Array:

@@ -38,8 +38,9 @@ def modal_truncation(sys: Any, order: int | None = None, *, score: str = "hinf")
               \frac{\|b_i\| \|c_i\|}{\sqrt{1 - |\lambda_i|^2}} \text{ ("h2")}
 
     and in continuous time the same over :math:`-\mathrm{Re}\,\lambda_i` and
-    :math:`\sqrt{-2 \mathrm{Re}\,\lambda_i}`: its largest gain, and the energy of its impulse
-    response. Poles that are kept stay where they are.
+    :math:`\sqrt{-2 \mathrm{Re}\,\lambda_i}`: bounds on its largest gain and on the norm of its
+    impulse response, attained by real modes and, within a factor of 2, by pairs. Poles that
+    are kept stay where they are.
 
     Parameters
     ----------
@@ -62,8 +63,9 @@ def modal_truncation(sys: Any, order: int | None = None, *, score: str = "hinf")
 
     Notes
     -----
-    Cost: nothing for a Modal, one eigenvalue decomposition for others. Balanced truncation
-    is better at the same order unless the modes are nearly independent.
+    Choosing costs nothing for a Modal and one eigenvalue decomposition for others; most of the
+    time goes into the Hankel singular values of the result. Balanced truncation is better at
+    the same order unless the modes are nearly independent.
 
     Sources: Davison (1966); as pruning of network layers Gwak et al., LAST (NeurIPS 2024,
     "hinf") and AIRE-Prune (2026, "h2").

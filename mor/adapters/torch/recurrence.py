@@ -64,11 +64,13 @@ def choose_method(length: int, width: int, device: torch.device) -> str:
 
 class _Recurrence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, poles: torch.Tensor, v: torch.Tensor, run: Any) -> torch.Tensor:
-        x = run(poles, v)
-        ctx.save_for_backward(poles, x)
-        ctx.run = run
-        return x
+    def forward(poles: torch.Tensor, v: torch.Tensor, run: Any) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return run(poles, v)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        poles, _, ctx.run = inputs
+        ctx.save_for_backward(poles, output)
 
     @staticmethod
     @once_differentiable

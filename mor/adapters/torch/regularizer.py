@@ -22,7 +22,8 @@ class HankelRegularizer:
 
     .. math:: R_t = w \min(1, t / t_0) \sum_{layers} \sum_{i > r} \sigma_i
 
-    Add what a call returns to the loss, once a step::
+    Add what a call returns to the loss, once a step (with gradient accumulation to one of the
+    parts: each call counts for the warm-up)::
 
         regularizer = HankelRegularizer(model, weight=1e-3)
         for u, labels in batches:
@@ -53,8 +54,9 @@ class HankelRegularizer:
     Notes
     -----
     Computed in double precision whatever the parameters' type, layers of equal sizes as one
-    batch. A layer on several devices is refused; layers on different devices are not. Calls
-    raise NotFiniteError or UnstableSystemError with the step, the layer and the parameter.
+    batch; modules with a method ``system()`` one by one. A layer on several devices is
+    refused; layers on different devices are not. Calls raise NotFiniteError or
+    UnstableSystemError with the step, the layer and the parameter.
 
     Source: Schwerdtner et al., Hankel singular value regularization (arXiv 2510.22951).
 
@@ -83,13 +85,13 @@ class HankelRegularizer:
             if not (isinstance(value, Integral) and value >= 0):
                 raise ReductionError(f"{name}={value!r} is not a whole number >= 0.")
         self.model, self.weight, self.warm_up, self.order = model, float(weight), warm_up, order
-        self.step = 0
+        self.steps = 0
         self._layers, self._modules = find_layers(model, dialect)
 
     def __call__(self) -> Tensor:
         """The term of the next step, a number that can be differentiated."""
-        self.step += 1
-        grown = min(1.0, self.step / self.warm_up) if self.warm_up else 1.0
+        self.steps += 1
+        grown = min(1.0, self.steps / self.warm_up) if self.warm_up else 1.0
         return self.weight * grown * self.sum()
 
     def sum(self) -> Tensor:
@@ -97,7 +99,7 @@ class HankelRegularizer:
         try:
             terms = list(self._terms())
         except MorError as error:
-            raise type(error)(f"step {self.step}: {error}") from error
+            raise type(error)(f"step {self.steps}: {error}") from error
         return torch.stack([term.to(terms[0]) for term in terms]).sum()
 
     def _terms(self) -> Iterator[Tensor]:
@@ -112,12 +114,17 @@ class HankelRegularizer:
             except MorError as error:
                 raise type(error)(f"layer {name or 'of the model'}: {error}") from error
 
+    def __repr__(self) -> str:
+        known = [prefix.rstrip(".") for prefix in self._layers.prefixes] if self._layers else []
+        names = ", ".join(name or "the model" for name in known + self._modules)
+        return f"<HankelRegularizer of {names}; weight {self.weight:g}, {self.steps} steps>"
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs: the number of steps taken."""
-        return {"step": self.step}
+        return {"steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step = int(state["step"])
+        self.steps = int(state["steps"])
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -136,7 +143,7 @@ def find_layers(model: nn.Module, dialect: str | None) -> tuple[LiveLayers | Non
     """The layers that a dialect knows, and the names of other modules with a system."""
     tensors = named_tensors(model)
     try:
-        layers = LiveLayers.find(tensors, dialect)
+        layers = LiveLayers.find(tensors, dialect, shared=True)
     except NotASystemError:
         modules = _modules_with_system(model, ())
         if not modules or dialect is not None or is_any_layer(stand_ins(tensors)):

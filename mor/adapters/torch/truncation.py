@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mor.adapters.checkpoints.dialects.base import Dialect
 from mor.adapters.checkpoints.export import check_replacement, export, modal_of
 from mor.adapters.checkpoints.files.torch_file import as_numpy, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
@@ -20,11 +20,18 @@ from mor.deep.ranks import allocate_ranks, check_keep
 from mor.errors import MorError, ReductionError
 from mor.reduction.balanced import Balancing, balance
 from mor.reduction.result import Reduction
+from mor.systems.modal import Modal
+
+#: The optimizers of a model.
+Optimizers = torch.optim.Optimizer | Iterable[torch.optim.Optimizer] | None
+
+#: Wrappers that would go on with the parameters they have seen.
+_PARALLEL = ("DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule")
 
 
 def truncate(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizer: Optimizers = None,
     *,
     keep: float | None = None,
     energy: float | None = None,
@@ -40,7 +47,7 @@ def truncate(
     ----------
     model : ``torch.nn.Module`` whose layers speak one dialect and whose forward pass takes
         its sizes from its parameters.
-    optimizer : the one that trains it.
+    optimizer : the one that trains it, or several; None if it is not trained any more.
     keep : share of all states to keep, allocated as by :func:`mor.deep.compress`; or
     energy : each layer keeps the smallest r with
         :math:`\sum_{i \le r} \sigma_i \ge energy \sum_i \sigma_i`; or
@@ -54,21 +61,24 @@ def truncate(
     Raises
     ------
     ReductionError
-        Unless exactly one of keep, energy and order is given and in its range.
+        Unless exactly one of keep, energy and order is given and in its range; if a parameter
+        to be replaced is in none of the optimizers; for models wrapped for data parallelism.
     NotASystemError, NotLinearTimeInvariantError, UnstableSystemError, NotFiniteError
         Naming the layer. The model and the optimizer are then as they were.
 
     Notes
     -----
-    A layer whose truncation would have more modes, because pairs became real poles that need a mode
-    each, stays as it is. Layers that are one and the same stay so.
+    A layer never gets more modes than it had: where pairs became real poles, which need a mode
+    each, it keeps fewer states than asked for. Layers that are one and the same stay so.
 
     The optimizer forgets the moments of a layer that was replaced: its states have other
     coordinates now, in which second moments have no counterpart. Adam starts them anew, with
-    its bias correction. Everything else it knows stays.
+    its bias correction. Everything else it knows stays. Averaged copies of the model
+    (``AveragedModel``), hooks on its parameters and attributes set on them are not carried
+    over; a compiled model is compiled again.
 
-    A real pole becomes an angle at the end of its range, whose gradient is zero, where the
-    dialect has angles.
+    A mode with a real pole has a second state that stands still: with the rotation and LRU
+    dialects its angle, and its half of B and C, have no gradient any more.
 
     Source: Chahine et al., CompreSSM (ICLR 2026), for truncation by energy during training.
 
@@ -83,24 +93,25 @@ def truncate(
     8
     """
     _check_choice(keep, energy, order)
-    layers, tensors = LiveLayers.find(named_tensors(model), dialect), _on_numpy(model)
-    names = {prefix: prefix.rstrip(".") for prefix in layers.prefixes}
-    balancings = {prefix: _balance(layers.dialect, tensors, prefix) for prefix in layers.prefixes}
-    orders = _orders({prefix: b.hsv for prefix, b in balancings.items()}, keep, energy, order)
+    optimizers = _as_list(optimizer)
+    _check_wrappers(model)
+    layers, tensors = _layers(model, dialect)
+    balancings = {prefix: _balance(prefix, system) for prefix, system in layers.systems(tensors).items()}
+    hsv = {prefix: balancing.hsv for prefix, balancing in balancings.items()}
     reductions: dict[str, Reduction] = {}
     new: dict[str, np.ndarray] = {}
-    for prefix, balancing in balancings.items():
-        reduction = balancing.truncate(min(orders[prefix], balancing.system.order))
-        modal, old = modal_of(names[prefix], reduction), layers.dialect.read(tensors, prefix)
-        if orders[prefix] >= balancing.system.order or modal.n_modes > old.n_modes:
-            continue
-        check_replacement(names[prefix], old, modal)
-        made = export(layers.dialect, tensors, prefix, names[prefix], modal).tensors
-        for twin in (prefix, *layers.twins[prefix]):
-            new |= {twin + name.removeprefix(prefix): x for name, x in made.items()}
-        reductions[names[prefix]] = reduction
-    _check_replaceable(model, new)
-    _replace(model, optimizer, new)
+    for prefix, r in _orders(hsv, keep, energy, order).items():
+        if r < balancings[prefix].system.order:
+            name, old = prefix.rstrip("."), layers.dialect.read(tensors, prefix)
+            reduction = _no_larger(balancings[prefix], r, old.n_modes)
+            modal = modal_of(name, reduction)
+            check_replacement(name, old, modal)
+            made = export(layers.dialect, tensors, prefix, name, modal).tensors
+            for twin in (prefix, *layers.twins[prefix]):
+                new |= {twin + key.removeprefix(prefix): x for key, x in made.items()}
+            reductions[name] = reduction
+    _check_replaceable(model, optimizers, new)
+    _replace(model, optimizers, new)
     return reductions
 
 
@@ -117,11 +128,12 @@ class InTrainingTruncation:
 
     Parameters
     ----------
-    model, optimizer : as for :func:`truncate`.
+    model, optimizer : as for :func:`truncate`, both needed.
     at : steps after which layers are truncated; or
     every : number of steps between truncations.
-    keep, energy, order, dialect : as for :func:`truncate`. With `energy`, layers whose
-        Hankel singular values do not decay enough stay as they are.
+    keep, energy, order, dialect : as for :func:`truncate`, but `keep` is a share of the states
+        that there were at the start. With `energy`, layers whose Hankel singular values do
+        not decay enough stay as they are.
 
     Attributes
     ----------
@@ -142,7 +154,7 @@ class InTrainingTruncation:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizers,
         *,
         at: Collection[int] = (),
         every: int | None = None,
@@ -159,31 +171,38 @@ class InTrainingTruncation:
         ):
             raise ReductionError(f"at={at!r}, every={every!r}: give steps, or a number of steps, from 1.")
         _check_choice(keep, energy, order)
-        LiveLayers.find(named_tensors(model), dialect)
+        _check_wrappers(model)
+        self.states = _count_states(model, dialect)
         self.model, self.optimizer, self.at, self.every = model, optimizer, frozenset(at), every
         self.choice: dict[str, Any] = {"keep": keep, "energy": energy, "order": order, "dialect": dialect}
-        self.taken = 0
+        self.steps = 0
         self.history: list[tuple[int, dict[str, int]]] = []
 
     def step(self) -> dict[str, Reduction]:
-        """Count a step, and truncate if it is one of those chosen."""
-        self.taken += 1
-        due = self.taken % self.every == 0 if self.every else self.taken in self.at
+        """Count a step, and truncate if it is one of those chosen; what became smaller, by name."""
+        self.steps += 1
+        due = self.steps % self.every == 0 if self.every else self.steps in self.at
         if not due:
             return {}
+        choice = dict(self.choice)
         try:
-            reductions = truncate(self.model, self.optimizer, **self.choice)
+            if choice["keep"] is not None:
+                choice["keep"] *= self.states / _count_states(self.model, choice["dialect"])
+                if choice["keep"] >= 1:
+                    return {}
+            reductions = truncate(self.model, self.optimizer, **choice)
         except MorError as error:
-            raise type(error)(f"step {self.taken}: {error}") from error
+            raise type(error)(f"step {self.steps}: {error}") from error
         if reductions:
-            self.history.append((self.taken, {name: r.order for name, r in reductions.items()}))
+            self.history.append((self.steps, {name: r.order for name, r in reductions.items()}))
         return reductions
 
     def state_dict(self) -> dict[str, Any]:
-        return {"taken": self.taken, "history": self.history}
+        return {"steps": self.steps, "states": self.states, "history": list(self.history)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.taken, self.history = int(state["taken"]), list(state["history"])
+        self.steps, self.states = int(state["steps"]), int(state["states"])
+        self.history = list(state["history"])
 
 
 def _check_choice(keep: float | None, energy: float | None, order: int | None) -> None:
@@ -197,17 +216,50 @@ def _check_choice(keep: float | None, energy: float | None, order: int | None) -
         raise ReductionError(f"order={order!r} is not a whole number >= 1.")
 
 
-def _on_numpy(model: nn.Module) -> dict[str, np.ndarray]:
-    arrays = {name: as_numpy(torch, x.detach().cpu()) for name, x in named_tensors(model).items()}
-    # What NumPy has no form for (sparse, quantised) is no part of a layer.
-    return {name: x for name, x in arrays.items() if x is not None}
+def _as_list(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
+    if optimizer is None:
+        return []
+    return [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer)
 
 
-def _balance(dialect: Dialect, tensors: Mapping[str, np.ndarray], prefix: str) -> Balancing:
+def _check_wrappers(model: nn.Module) -> None:
+    for module in model.modules():
+        if type(module).__name__ in _PARALLEL:
+            raise ReductionError(
+                f"{type(module).__name__} keeps hold of the parameters that it was made with: truncate the "
+                "module inside it on every process, and wrap it again."
+            )
+
+
+def _layers(model: nn.Module, dialect: str | None) -> tuple[LiveLayers, dict[str, np.ndarray]]:
+    """The layers, and their tensors on NumPy."""
+    tensors = named_tensors(model)
+    layers = LiveLayers.find(tensors, dialect, shared=True)
+    names = [name for prefix in layers.prefixes for name in layers.names(prefix)]
+    arrays = {name: as_numpy(torch, tensors[name].detach().cpu()) for name in names}
+    return layers, {name: x for name, x in arrays.items() if x is not None}
+
+
+def _count_states(model: nn.Module, dialect: str | None) -> int:
+    layers, tensors = _layers(model, dialect)
+    systems = layers.systems(tensors).values()
+    return sum(system.order * math.prod(system.batch_shape) for system in systems)
+
+
+def _balance(prefix: str, system: Modal) -> Balancing:
     try:
-        return balance(dialect.read(tensors, prefix))
+        return balance(system)
     except MorError as error:
         raise type(error)(f"layer {prefix.rstrip('.') or 'of the model'}: {error}") from error
+
+
+def _no_larger(balancing: Balancing, order: int, modes: int) -> Reduction:
+    """The reduction to `order`, or to the next below it that fits into so many modes."""
+    reduction = balancing.truncate(order)
+    while modal_of("", reduction).n_modes > modes:
+        order -= 1
+        reduction = balancing.truncate(order)
+    return reduction
 
 
 def _orders(
@@ -216,9 +268,9 @@ def _orders(
     """States that each layer, or each system of a batch, is to keep."""
     if keep is not None:
         return allocate_ranks(hsv, keep)
-    if order is not None:
-        return {prefix: min(order, values.shape[-1]) for prefix, values in hsv.items()}
-    return {prefix: _smallest_order(values, float(energy or 1.0)) for prefix, values in hsv.items()}
+    if energy is not None:
+        return {prefix: _smallest_order(values, energy) for prefix, values in hsv.items()}
+    return {prefix: min(order or 1, values.shape[-1]) for prefix, values in hsv.items()}
 
 
 def _smallest_order(hsv: np.ndarray, energy: float) -> int:
@@ -228,7 +280,9 @@ def _smallest_order(hsv: np.ndarray, energy: float) -> int:
     return min(int(np.max(short, initial=0)) + 1, hsv.shape[-1])
 
 
-def _check_replaceable(model: nn.Module, new: Mapping[str, np.ndarray]) -> None:
+def _check_replaceable(
+    model: nn.Module, optimizers: Iterable[torch.optim.Optimizer], new: Mapping[str, np.ndarray]
+) -> None:
     """Raise, before anything is changed, if a tensor cannot be given another shape."""
     saved, tensors = model.state_dict(keep_vars=True), named_tensors(model)
     if lost := [name for name in new if name not in saved]:
@@ -239,21 +293,29 @@ def _check_replaceable(model: nn.Module, new: Mapping[str, np.ndarray]) -> None:
             f"{', '.join(shared)} share their tensors with a layer that would become smaller, but are not "
             "the same layer."
         )
+    for optimizer in optimizers:
+        if isinstance(optimizer, torch.optim.LBFGS):
+            raise ReductionError("LBFGS keeps a list of its own of the parameters; make it anew instead.")
+    held = {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
+    if held and (lost := [n for n in new if tensors[n].requires_grad and id(tensors[n]) not in held]):
+        raise ReductionError(
+            f"{', '.join(lost)} would be replaced, but are in none of the optimizers given, so that what "
+            "replaces them would not be trained. Give all optimizers of the model."
+        )
 
 
 def _replace(
-    model: nn.Module, optimizer: torch.optim.Optimizer | None, new: Mapping[str, np.ndarray]
+    model: nn.Module, optimizers: Iterable[torch.optim.Optimizer], new: Mapping[str, np.ndarray]
 ) -> None:
-    """Put tensors of new shapes into the model, and into the optimizer in place of the old."""
+    """Put tensors of new shapes into the model, and into the optimizers in place of the old."""
     old = dict(model.named_parameters(remove_duplicate=False))
     load_resized(model, {name: from_numpy(torch, x) for name, x in new.items()}, strict=False)
-    if optimizer is None:
-        return
     current = dict(model.named_parameters(remove_duplicate=False))
     successors: dict[Tensor, Tensor] = {old[name]: current[name] for name in new if name in old}
-    for group in optimizer.param_groups:
-        group["params"] = [successors.get(p, p) for p in group["params"]]
-    for parameter in successors:
-        optimizer.state.pop(parameter, None)
-    for parameter in successors.values():
-        parameter.grad = None
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["params"] = [successors.get(p, p) for p in group["params"]]
+        for parameter in successors:
+            optimizer.state.pop(parameter, None)
+        for parameter in successors.values():
+            parameter.grad = None
