@@ -35,7 +35,8 @@ class StateSpaceLayer(nn.Module):
 
     Notes
     -----
-    Initial values: retentions N(1, 1/16), angles N(0, 1), B and C LeCun normal, D N(0, 1).
+    Initial values: retentions N(1, 1/16), angles N(0, 1), B and C LeCun normal; D N(0, 1) is a
+    choice of this library.
 
     Source: Schwerdtner et al., Hankel singular value regularization (arXiv 2510.22951).
 
@@ -108,7 +109,8 @@ class StateSpaceBlock(nn.Module):
     dropout : share of entries that are dropped in training.
 
     Source: Schwerdtner et al. (arXiv 2510.22951), whose batch normalisation over batch and
-    time has a momentum of 0.9 (0.1 in PyTorch's count).
+    time has a momentum of 0.9 (0.1 in PyTorch's count). The tanh form of gelu is a choice of
+    this library.
     """
 
     def __init__(
