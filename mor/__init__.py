@@ -2,6 +2,7 @@
 
 from mor.adapters.checkpoints import read_checkpoint
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
+from mor.analysis.hinf import Peak, hinf_norm, peak_gain
 from mor.analysis.norms import h2_error, h2_norm
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
@@ -19,6 +20,7 @@ __all__ = [
     "BlockDiagonal",
     "Modal",
     "MorError",
+    "Peak",
     "Reduction",
     "as_system",
     "balanced_truncation",
@@ -27,6 +29,8 @@ __all__ = [
     "h2_norm",
     "hankel_nuclear_norm",
     "hankel_singular_values",
+    "hinf_norm",
     "modal_truncation",
+    "peak_gain",
     "read_checkpoint",
 ]

@@ -131,8 +131,11 @@ class System(ABC):
         """Whether every pole lies strictly inside the stability region."""
         return bool(namespace(self.poles).all(boundary_distance(self.poles, self.dt) > 0))
 
-    def require_stable(self, purpose: str) -> None:
-        """Raise unless finite and strictly stable; traced values pass unchecked."""
+    def require_stable(self, purpose: str, *, otherwise: str | None = None) -> None:
+        """Raise unless finite and strictly stable; traced values pass unchecked.
+
+        `otherwise` says what an unstable system does have, in place of a finite horizon.
+        """
         if not is_concrete(self.poles):
             return
         margin = to_numpy(boundary_distance(self.poles, self.dt))
@@ -143,9 +146,9 @@ class System(ABC):
         if np.all(margin > 0):
             return
         worst = np.unravel_index(np.argmin(margin), margin.shape)
-        raise UnstableSystemError(self._unstable_message(poles[worst], worst, purpose))
+        raise UnstableSystemError(self._unstable_message(poles[worst], worst, purpose, otherwise))
 
-    def _unstable_message(self, pole: complex, index: Any, purpose: str) -> str:
+    def _unstable_message(self, pole: complex, index: Any, purpose: str, otherwise: str | None) -> str:
         place = ", ".join(str(int(i)) for i in index)
         if self.dt:
             what = f"pole {place} is {pole:.6g}, of modulus {abs(pole):.9g} >= 1"
@@ -153,6 +156,8 @@ class System(ABC):
         else:
             what = f"pole {place} is {pole:.6g}, of real part {pole.real:.3g} >= 0"
             other = "If this is a discrete-time system, give its step as dt="
+        if otherwise is not None:
+            return f"{what}: {purpose} needs a strictly stable system. {other}. {otherwise}"
         return (
             f"{what}: {purpose} on an infinite horizon needs a strictly stable system. "
             f"{other}; horizon= gives the finite-horizon quantity, which any system has."

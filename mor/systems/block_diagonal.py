@@ -168,6 +168,13 @@ class BlockDiagonal(System):
         small, _ = self.to_lti().project(to_numpy(left), to_numpy(right))
         return in_modes(small)
 
+    def __getitem__(self, index: Any) -> BlockDiagonal:
+        """One system, or a slice, of a batch."""
+        if not self.batch_shape:
+            raise DimensionError("a single system has no batch to index.")
+        fields = {name: getattr(self, name)[index] for name in ("blocks", "B", "C", "D")}
+        return replace(self, **fields)
+
     def detached(self) -> Self:
         fields = {name: widest(detach(getattr(self, name))) for name in ("blocks", "B", "C", "D")}
         return replace(self, **fields)
