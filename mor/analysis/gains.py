@@ -49,7 +49,8 @@ class SystemGains:
     @cached_property
     def _schur(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         dense: LTI = self.system  # pyright: ignore[reportAssignmentType]
-        T, U = scipy.linalg.schur(dense.A, output="complex")
+        factors: Any = scipy.linalg.schur(dense.A, output="complex")
+        T, U = factors
         return T, U.conj().T @ dense.B, dense.C @ U
 
     @property
@@ -87,21 +88,25 @@ class SystemGains:
             partner = B.conj() / (s - poles.conj())[:, None] if is_complex(B) else 0.0
             return np.abs(B / (s - poles)[:, None]) + np.abs(partner)
         T, B, _ = self._schur
-        shifted = s * np.eye(len(T)) - T
-        solution, info = scipy.linalg.lapack.ztrtrs(shifted, B)
+        solve: Any = scipy.linalg.get_lapack_funcs("trtrs", (T, B))
+        solution, info = solve(s * np.eye(len(T)) - T, B)
         return np.full_like(B, np.inf) if info else solution
 
     def noise(self, omega: float) -> float:
         """What round-off may add to the gain at `omega`."""
-        D = np.linalg.norm(to_numpy(self.system.D))
         states = 0.0
         if self.system.order and np.isfinite(omega):
             C = self._schur[2] if self.modal is None else to_numpy(self.modal.C)
-            states = np.linalg.norm(C) * np.linalg.norm(self._states(self._points(omega)))
-        return float(np.finfo(float).eps * (D + states))
+            states = _size(C) * _size(self._states(self._points(omega)))
+        return float(np.finfo(float).eps * (_size(to_numpy(self.system.D)) + states))
 
 
-def first_frequencies(poles: np.ndarray, dt: float, samples: int) -> np.ndarray:
+def _size(X: np.ndarray) -> float:
+    """A limit of the Frobenius norm that cannot overflow before X does."""
+    return float(np.max(np.abs(X), initial=0.0)) * X.size**0.5
+
+
+def first_frequencies(poles: Any, dt: float, samples: int) -> np.ndarray:
     """A grid, and the frequencies of the poles nearest to the boundary, sorted."""
     poles = np.asarray(poles, dtype=complex).ravel()
     if dt:

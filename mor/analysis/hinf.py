@@ -18,8 +18,8 @@ from mor.systems.convert import as_system
 #: Levels after which the search gives up; one to three are usual.
 _LEVELS = 16
 
-#: By how much a level is raised that cannot be told from the norm.
-_RAISE = 30.0
+#: By how much at least and at most a level's gap is raised that cannot be told from the norm.
+_RAISE = 10.0, 1e6
 
 
 class Peak(NamedTuple):
@@ -81,8 +81,8 @@ def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
     peak = peak_gain(system, tol=tol)
     if np.any(peak.upper > peak.gain * (1 + 4 * tol)):
         warnings.warn(
-            f"the norm is known to lie between {np.max(peak.gain):.9g} and {np.max(peak.upper):.9g}; round-off "
-            "hides the rest (mor.peak_gain gives the limits).",
+            f"the norm is known to lie between {np.max(peak.gain):.9g} and {np.max(peak.upper):.9g}; "
+            "round-off hides the rest (mor.peak_gain gives the limits).",
             AccuracyWarning,
             stacklevel=2,
         )
@@ -153,7 +153,9 @@ def _require_no_pole_on_the_boundary(system: System) -> None:
     on = to_numpy(boundary_distance(system.poles, system.dt)) == 0
     if np.any(on):
         pole = to_numpy(system.poles)[on].ravel()[0]
-        raise UnstableSystemError(f"the pole {pole:.6g} lies on the stability boundary: the gain there is infinite.")
+        raise UnstableSystemError(
+            f"the pole {pole:.6g} lies on the stability boundary: the gain there is infinite."
+        )
 
 
 def _peak(system: System, tol: float) -> Peak:
@@ -172,9 +174,10 @@ def _peak(system: System, tol: float) -> Peak:
             best, where = gain, place
         if gain > gamma:
             continue
-        if pencil.is_clear():
+        clearance = pencil.clearance()
+        if clearance > 1:
             return Peak(best, where, gamma)
-        gap *= _RAISE
+        gap *= float(np.clip(3 / max(clearance, 1e-9), *_RAISE))
     return Peak(best, where, np.inf)
 
 
@@ -202,7 +205,7 @@ class _Levels:
     def __init__(self, system: System, poles: np.ndarray, omega: np.ndarray, sampled: np.ndarray) -> None:
         dense = system.to_lti().explicit
         self.dt, self.point = system.dt, 1 + 0j
-        matrices: Any = dense.A, dense.B, dense.C, dense.D
+        matrices: tuple[Any, Any, Any, Any] = dense.A, dense.B, dense.C, dense.D
         if self.dt and len(dense.A):
             self.point = _mapped_point(poles, omega * self.dt, sampled)
             matrices = to_the_line(*matrices, self.point)
@@ -224,7 +227,7 @@ def _mapped_point(poles: np.ndarray, angles: np.ndarray, sampled: np.ndarray) ->
 
     +-1 are preferred, as they keep real data real.
     """
-    points = np.where(angles == 0, 1, np.exp(1j * angles))
+    points: Any = np.where(angles == 0, 1, np.exp(1j * angles))
     points = np.where(angles == np.max(angles), -1, points)
     away = np.min(np.abs(points[:, None] - poles), axis=1)
     quiet = 1 - (sampled / np.max(sampled)) ** 2 + 1e-3

@@ -45,41 +45,42 @@ _LOOKS = (4, 16)
 class LevelPencil:
     """``M - s N`` with ``N = diag(I, 0)``, of which `states` rows are not zero.
 
-    Its eigenvalues are symmetric about the imaginary axis.
+    Its eigenvalues are symmetric about the imaginary axis. They are in the unit of frequency `unit`,
+    which brings all rows to one scale.
     """
 
     M: np.ndarray
     states: int
+    unit: float
 
     @cached_property
     def norm(self) -> float:
         return float(np.linalg.norm(self.M))
 
     @cached_property
-    def eigenvalues(self) -> np.ndarray:
+    def eigenvalues(self) -> Any:
         """All finite ones."""
         if self.states == len(self.M):
             return scipy.linalg.eigvals(self.M, check_finite=False)
-        N = np.zeros(len(self.M))
-        N[: self.states] = 1
-        over, under = scipy.linalg.eigvals(self.M, np.diag(N), homogeneous_eigvals=True)
+        N = np.diag(np.arange(len(self.M)) < self.states).astype(float)
+        over, under = _homogeneous(self.M, N)
         # Larger ones are at infinity to round-off.
-        finite = np.abs(over) < np.abs(under) * self.norm / np.finfo(float).eps**0.5
+        finite = np.abs(over) < np.abs(under) * self.norm / np.finfo(float).eps ** 0.5
         return over[finite] / under[finite]
 
     def crossings(self) -> np.ndarray:
-        """Frequencies at which the level may be crossed, sorted; rather too many than too few."""
+        """Frequencies at which the level may be crossed, sorted: rather too many than too few."""
         values = self.eigenvalues
         near = np.abs(values.real) <= _NEAR * np.maximum(np.abs(values), self.norm)
-        return np.unique(values.imag[near])
+        return np.unique(values.imag[near]) * self.unit
 
-    def is_clear(self) -> bool:
-        r"""Whether, for all that round-off may have done, no eigenvalue lies on the axis.
+    def clearance(self) -> float:
+        r"""Above 1 if no eigenvalue lies on the axis, for all that round-off may have done.
 
         A computed spectrum is that of ``M + F``, ``|F|`` within some round-off of ``|M|``; with
         such an F the point :math:`i\omega` is an eigenvalue only if
-        :math:`\sigma_{\min}(M - i\omega N) \le |F|`. That is looked at beside the eigenvalues
-        closest to the axis.
+        :math:`\sigma_{\min}(M - i\omega N) \le |F|`. The result is the least such distance over that limit,
+        beside the eigenvalues closest to the axis.
         """
         values = self.eigenvalues
         distance = np.abs(values.real)
@@ -87,21 +88,23 @@ class LevelPencil:
         near = int(np.sum(distance <= _NEAR * np.maximum(np.abs(values), self.norm)))
         closest = np.argsort(distance)[: min(max(near, least), most)]
         limit = _BACKWARD * np.finfo(float).eps * self.norm
-        return all(self._distance(w) > limit for w in np.unique(np.abs(values.imag[closest])))
+        distances = [self._distance(w) for w in np.unique(np.abs(values.imag[closest]))]
+        return min(distances, default=np.inf) / max(limit, np.finfo(float).tiny)
 
     def _distance(self, omega: float) -> float:
         """Smallest singular value of ``M - i omega N``, by inverse iteration."""
         shifted = self.M.astype(complex)
         index = np.arange(self.states)
         shifted[index, index] -= 1j * omega
-        factors: Any = scipy.linalg.lu_factor(shifted, check_finite=False)
-        if np.min(np.abs(np.diag(factors[0])), initial=np.inf) == 0:
-            return 0.0
-        x = np.ones(len(self.M)) / max(1, len(self.M)) ** 0.5
+        factor, solve = scipy.linalg.get_lapack_funcs(("getrf", "getrs"), (shifted,))
+        lu, pivots, info = factor(shifted)
+        if info or not len(self.M):
+            return 0.0 if info else np.inf
+        x: Any = np.full(len(self.M), len(self.M) ** -0.5, dtype=complex)
         growth = 1.0
         for _ in range(3):
-            y = scipy.linalg.lu_solve(factors, x, trans=2, check_finite=False)
-            x = scipy.linalg.lu_solve(factors, y / np.linalg.norm(y), check_finite=False)
+            y = solve(lu, pivots, x, trans=2)[0]
+            x = solve(lu, pivots, y / np.linalg.norm(y))[0]
             growth = float(np.linalg.norm(x))
             x = x / growth
         return 1 / growth
@@ -120,28 +123,36 @@ def level_pencil(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, gam
     Cost of its eigenvalues about ``25 (2n)^3`` flops, ``66 (2n + 2k)^3`` where k singular
     values of D are close to the level.
     """
-    B, C = _levelled(B, C, gamma)
+    unit = float(np.max(np.abs(A), initial=0.0)) or 1.0
+    A, (B, C) = A / unit, _levelled(B, C, gamma * unit)
     U, s, Vh = _singular_vectors(D / gamma)
     B, C = B @ Vh.conj().T, U.conj().T @ C
     kept = s**2 > _CLOSE
     inside = np.where(kept, 0.0, 1 / np.where(kept, 1.0, (1 - s) * (1 + s)))
     F = A + (B[:, : len(s)] * (s * inside)) @ C[: len(s)]
     hamiltonian = np.block([[F, _square(B, inside)], [-_square(C.conj().T, inside), -F.conj().T]])
-    M, _ = scipy.linalg.matrix_balance(hamiltonian, permute=False, separate=True)
     if not kept.any():
-        return LevelPencil(M, len(M))
+        balanced: Any = scipy.linalg.matrix_balance(hamiltonian, permute=False)[0]
+        return LevelPencil(balanced, len(balanced), unit)
     b, c, S = B[:, : len(s)][:, kept], C[: len(s)][kept], np.diag(s[kept])
     zero, one = np.zeros_like(b), np.eye(len(S))
     into = np.block([[b, zero], [zero, -c.conj().T]])
     out = np.block([[c, zero.T], [zero.T, b.conj().T]])
-    return LevelPencil(np.block([[hamiltonian, into], [out, np.block([[S, -one], [-one, S]])]]), 2 * len(A))
+    rest = np.block([[S, -one], [-one, S]])
+    return LevelPencil(np.block([[hamiltonian, into], [out, rest]]), 2 * len(A), unit)
+
+
+def _homogeneous(M: np.ndarray, N: np.ndarray) -> Any:
+    """Eigenvalues of ``M - s N`` as numerators and denominators."""
+    return scipy.linalg.eigvals(M, N, homogeneous_eigvals=True)
 
 
 def _levelled(B: np.ndarray, C: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
-    """B and C over the root of the level, their norms made equal by a scale of the state."""
-    b, c = np.linalg.norm(B), np.linalg.norm(C)
-    ratio = (c / b) ** 0.5 if b > 0 and c > 0 else 1.0
-    return B * (ratio / gamma**0.5), C / (ratio * gamma**0.5)
+    """B and C over the root of the level, their sizes made equal by a scale of the state."""
+    b, c = (float(np.max(np.abs(X), initial=0.0)) ** 0.5 for X in (B, C))
+    if b == 0 or c == 0:
+        return np.zeros_like(B), np.zeros_like(C)
+    return B / b * (c / gamma**0.5), C / c * (b / gamma**0.5)
 
 
 def _singular_vectors(D: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
