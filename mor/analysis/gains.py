@@ -21,6 +21,9 @@ Gains = Callable[[np.ndarray], np.ndarray]
 #: Frequencies whose responses are in memory at once.
 _CHUNK = 16
 
+#: Steps of a local search, and the share of its interval that it resolves: a peak to its square.
+_STEPS, _FINE = 20, 1e-6
+
 
 def largest_singular_value(response: np.ndarray) -> np.ndarray:
     """Of each matrix of a stack, from the eigenvalues of its square."""
@@ -122,19 +125,34 @@ def first_frequencies(poles: Any, dt: float, samples: int) -> np.ndarray:
     return np.unique(np.concatenate([grid, own[nearest]]))
 
 
-def search(gains: Gains, omega: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """``(gain, omega, gains at omega)``: the largest found, refined about the three largest samples."""
+def widths(poles: Any, dt: float, omega: np.ndarray) -> np.ndarray:
+    """Distance to the nearest pole: a gain changes little over much less."""
+    poles = np.asarray(poles, dtype=complex).ravel()
+    if not len(poles):
+        return np.full(len(omega), np.inf)
+    if dt:
+        return np.min(np.abs(np.exp(1j * omega * dt)[:, None] - poles), axis=1) / dt
+    return np.min(np.abs(omega[:, None] - poles / 1j), axis=1)
+
+
+def search(gains: Gains, omega: np.ndarray, reach: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """``(gain, omega, gains at omega)``: the largest found.
+
+    The three largest samples are refined, between their neighbours and within their `reach`.
+    """
     sampled = gains(omega)
     best, where = float(np.max(sampled)), float(omega[np.argmax(sampled)])
     for i in np.argsort(sampled)[::-1][:3]:
         low, high = omega[max(i - 1, 0)], omega[min(i + 1, len(omega) - 1)]
+        if np.isfinite(omega[i]):
+            low, high = max(low, omega[i] - reach[i]), min(high, omega[i] + reach[i])
         gain, place = climb(gains, float(low), float(high))
         if gain > best:
             best, where = gain, place
     return best, where, sampled
 
 
-def climb(gains: Gains, low: float, high: float, *, steps: int = 16) -> tuple[float, float]:
+def climb(gains: Gains, low: float, high: float) -> tuple[float, float]:
     """A local maximum of the gain between two frequencies."""
     if not (low < high < np.inf):
         return 0.0, low
@@ -142,7 +160,7 @@ def climb(gains: Gains, low: float, high: float, *, steps: int = 16) -> tuple[fl
         lambda w: -gains(np.array([w]))[0],
         bounds=(low, high),
         method="bounded",
-        options={"maxiter": steps, "xatol": 1e-9 * high},
+        options={"maxiter": _STEPS, "xatol": _FINE * (high - low)},
     )
     return -float(found.fun), float(found.x)
 
@@ -156,6 +174,8 @@ def sampled_peak(system: System, *, samples: int = 64) -> tuple[float, float]:
         found = [largest_singular_value(to_numpy(constant.frequency_response(part))) for part in parts]
         return np.concatenate([x.reshape(-1, x.shape[-1]).max(axis=0) for x in found])
 
-    omega = first_frequencies(to_numpy(constant.poles), constant.dt, samples)
-    best, where, _ = search(gains, omega[np.isfinite(omega)])
+    poles = to_numpy(constant.poles)
+    omega = first_frequencies(poles, constant.dt, samples)
+    omega = omega[np.isfinite(omega)]
+    best, where, _ = search(gains, omega, widths(poles, constant.dt, omega))
     return best, where

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mor.analysis.gains import SystemGains, climb, first_frequencies, search
+from mor.analysis.gains import SystemGains, climb, first_frequencies, search, widths
 from mor.arrays import Array, astype_like, device_kwargs, namespace, to_numpy
 from mor.equations.cauchy import boundary_distance
 from mor.equations.hamiltonian import LevelPencil, from_the_line, level_pencil, to_the_line
@@ -161,7 +161,7 @@ def _require_no_pole_on_the_boundary(system: System) -> None:
 def _peak(system: System, tol: float) -> Peak:
     gains = SystemGains(system)
     omega = first_frequencies(gains.poles, system.dt, _samples(system))
-    best, where, sampled = search(gains, omega)
+    best, where, sampled = search(gains, omega, widths(gains.poles, system.dt, omega))
     if best == 0:
         return Peak(0.0, where, 0.0)
     level_of = _Levels(system, gains.poles, omega, sampled)
