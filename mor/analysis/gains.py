@@ -58,9 +58,10 @@ class SystemGains:
 
     @property
     def poles(self) -> np.ndarray:
+        """In the upper half plane, for each its conjugate too."""
         if self.modal is not None or not self.system.order:
-            return to_numpy(self.system.poles).astype(complex)
-        return np.diag(self._schur[0])
+            return upper_half(to_numpy(self.system.poles))
+        return upper_half(np.diag(self._schur[0]))
 
     def __call__(self, omega: np.ndarray) -> np.ndarray:
         parts = np.array_split(omega, max(1, -(-len(omega) // _CHUNK)))
@@ -109,9 +110,14 @@ def _size(X: np.ndarray) -> float:
     return float(np.max(np.abs(X), initial=0.0)) * X.size**0.5
 
 
+def upper_half(poles: Any) -> Any:
+    """Poles with those below the real axis conjugated, which a real system has as well."""
+    poles = np.asarray(poles, dtype=complex).ravel()
+    return np.where(poles.imag < 0, poles.conj(), poles)
+
+
 def first_frequencies(poles: Any, dt: float, samples: int) -> np.ndarray:
     """A grid, and the frequencies of the poles nearest to the boundary, sorted."""
-    poles = np.asarray(poles, dtype=complex).ravel()
     if dt:
         end = np.pi / dt
         grid, margin = np.linspace(0, end, samples), np.abs(1 - np.abs(poles))
@@ -126,8 +132,7 @@ def first_frequencies(poles: Any, dt: float, samples: int) -> np.ndarray:
 
 
 def widths(poles: Any, dt: float, omega: np.ndarray) -> np.ndarray:
-    """Distance to the nearest pole: a gain changes little over much less."""
-    poles = np.asarray(poles, dtype=complex).ravel()
+    """Distance to the nearest of these :func:`upper_half` poles: a gain changes little over much less."""
     if not len(poles):
         return np.full(len(omega), np.inf)
     if dt:
@@ -174,7 +179,7 @@ def sampled_peak(system: System, *, samples: int = 64) -> tuple[float, float]:
         found = [largest_singular_value(to_numpy(constant.frequency_response(part))) for part in parts]
         return np.concatenate([x.reshape(-1, x.shape[-1]).max(axis=0) for x in found])
 
-    poles = to_numpy(constant.poles)
+    poles = upper_half(to_numpy(constant.poles))
     omega = first_frequencies(poles, constant.dt, samples)
     omega = omega[np.isfinite(omega)]
     best, where, _ = search(gains, omega, widths(poles, constant.dt, omega))

@@ -27,6 +27,7 @@ Source: Gawronski and Juang (1990); the logarithms as in Petersson and Löfberg 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def _scalar_operator(poles: Array, low: float, high: float, dt: float) -> Array:
 
     def log(w: float) -> Array:
         if np.isinf(w):
-            return xp.zeros_like(poles) + 0.5j * np.pi * np.sign(w)
+            return xp.zeros_like(poles) + math.copysign(np.pi / 2, w) * 1j
         return xp.log(1 - complex(np.exp(-1j * w * dt)) * poles if dt else 1j * w - poles)
 
     total = (log(high) - log(low) + log(-low) - log(-high)) / (2j * np.pi)
