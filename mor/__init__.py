@@ -2,7 +2,9 @@
 
 from mor.adapters.checkpoints import read_checkpoint
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
-from mor.analysis.norms import h2_error, h2_norm
+from mor.analysis.hinf import Peak, hinf_norm, peak_gain
+from mor.analysis.norms import h2_error, h2_inner, h2_norm, hankel_norm
+from mor.analysis.response import freqresp, impulse, simulate, step
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
 from mor.reduction.modal import modal_truncation
@@ -19,14 +21,23 @@ __all__ = [
     "BlockDiagonal",
     "Modal",
     "MorError",
+    "Peak",
     "Reduction",
     "as_system",
     "balanced_truncation",
+    "freqresp",
     "gramians",
     "h2_error",
+    "h2_inner",
     "h2_norm",
+    "hankel_norm",
     "hankel_nuclear_norm",
     "hankel_singular_values",
+    "hinf_norm",
+    "impulse",
     "modal_truncation",
+    "peak_gain",
     "read_checkpoint",
+    "simulate",
+    "step",
 ]

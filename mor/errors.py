@@ -78,3 +78,7 @@ class MissingDependencyError(MorError, ImportError):
     """An optional package that this operation needs is not installed."""
 
     exit_code = 8
+
+
+class AccuracyWarning(UserWarning):
+    """A result that is right, but known less exactly than was asked for."""

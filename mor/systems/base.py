@@ -17,7 +17,10 @@ from mor.arrays import (
     real,
     to_numpy,
 )
+from mor.equations.band import Band, band_gramian
 from mor.equations.cauchy import boundary_distance
+from mor.equations.doubling import Evolution
+from mor.equations.holds import Hold
 from mor.errors import DimensionError, NotFiniteError, TimeStepError, UnstableSystemError
 
 #: From weights on P and Q to the gradient with respect to a system's fields.
@@ -82,6 +85,12 @@ class System(ABC):
     def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
         """``(P, Q)`` as real matrices in the coordinates of :meth:`factors`."""
 
+    def band_gramians(self, band: Band) -> tuple[Array, Array]:
+        """``(P, Q)`` limited to a band of frequencies (:mod:`mor.equations.band`)."""
+        dense = self.to_lti().explicit
+        P = band_gramian(dense.A, dense.B, band, self.dt)
+        return P, band_gramian(dense.A.T, dense.C.T, band, self.dt)
+
     @abstractmethod
     def project(self, left: Array, right: Array) -> tuple[System, float]:
         """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates, and the
@@ -100,6 +109,34 @@ class System(ABC):
     @abstractmethod
     def output_factor_matrix(self) -> Array:
         """C in the real coordinates of :meth:`factors`."""
+
+    @property
+    @abstractmethod
+    def input_factor_matrix(self) -> Array:
+        """B in those coordinates."""
+
+    @property
+    @abstractmethod
+    def evolution(self) -> Evolution:
+        """``x -> A x`` in those coordinates."""
+
+    @abstractmethod
+    def discretize(self, step: float, *, hold: Hold = "zero") -> System:
+        """The discrete system whose output samples are those of this one, `step` apart, for an
+        input that is held between samples, or joined by straight lines (``hold="first"``)."""
+
+    @abstractmethod
+    def ramp_matrix(self, step: float) -> Array:
+        """``Gamma_1`` of :mod:`mor.equations.holds` in those coordinates, (..., n, m)."""
+
+    def inner(self, other: System, *, horizon: float | None = None) -> Array:
+        """``<G, H>`` of the impulse responses without D: ``tr(C_a X C_b^T)``, X the block of the
+        joint Gramian that belongs to the states of both."""
+        joint = self + other
+        Z, C = joint.controllability_factor(horizon=horizon), joint.output_factor_matrix
+        n = self.order
+        mine, theirs = C[..., :, :n] @ Z[..., :n, :], C[..., :, n:] @ Z[..., n:, :]
+        return namespace(C).sum(mine * theirs, axis=(-2, -1))
 
     @abstractmethod
     def evaluate(self, s: complex | Array) -> Array:
@@ -131,8 +168,11 @@ class System(ABC):
         """Whether every pole lies strictly inside the stability region."""
         return bool(namespace(self.poles).all(boundary_distance(self.poles, self.dt) > 0))
 
-    def require_stable(self, purpose: str) -> None:
-        """Raise unless finite and strictly stable; traced values pass unchecked."""
+    def require_stable(self, purpose: str, *, otherwise: str | None = None) -> None:
+        """Raise unless finite and strictly stable; traced values pass unchecked.
+
+        `otherwise` says what an unstable system does have, in place of a finite horizon.
+        """
         if not is_concrete(self.poles):
             return
         margin = to_numpy(boundary_distance(self.poles, self.dt))
@@ -143,9 +183,9 @@ class System(ABC):
         if np.all(margin > 0):
             return
         worst = np.unravel_index(np.argmin(margin), margin.shape)
-        raise UnstableSystemError(self._unstable_message(poles[worst], worst, purpose))
+        raise UnstableSystemError(self._unstable_message(poles[worst], worst, purpose, otherwise))
 
-    def _unstable_message(self, pole: complex, index: Any, purpose: str) -> str:
+    def _unstable_message(self, pole: complex, index: Any, purpose: str, otherwise: str | None) -> str:
         place = ", ".join(str(int(i)) for i in index)
         if self.dt:
             what = f"pole {place} is {pole:.6g}, of modulus {abs(pole):.9g} >= 1"
@@ -153,6 +193,8 @@ class System(ABC):
         else:
             what = f"pole {place} is {pole:.6g}, of real part {pole.real:.3g} >= 0"
             other = "If this is a discrete-time system, give its step as dt="
+        if otherwise is not None:
+            return f"{what}: {purpose} needs a strictly stable system. {other}. {otherwise}"
         return (
             f"{what}: {purpose} on an infinite horizon needs a strictly stable system. "
             f"{other}; horizon= gives the finite-horizon quantity, which any system has."
@@ -170,6 +212,14 @@ def check_dt(dt: Any) -> float:
     if not np.isfinite(value) or value < 0:
         raise TimeStepError(f"dt must be 0 (continuous) or a positive finite step (discrete), not {dt!r}.")
     return value
+
+
+def check_continuous_step(dt: float, step: float) -> None:
+    """Raise unless a system of time step `dt` can be discretised with `step`."""
+    if dt:
+        raise TimeStepError(f"The system is discrete already (dt={dt:g}).")
+    if check_dt(step) == 0:
+        raise TimeStepError("the step of a discretisation must be positive.")
 
 
 def check_horizon(horizon: float | None, dt: float) -> float | None:

@@ -9,11 +9,13 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
-from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.equations.doubling import Evolution, lyapunov_horizon_factor, stein_factor
+from mor.equations.holds import Hold, matrix_holds
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.base import (
     Pullback,
     System,
+    check_continuous_step,
     check_dt,
     check_finite,
     check_horizon,
@@ -120,6 +122,27 @@ class LTI(System):
     @property
     def output_factor_matrix(self) -> np.ndarray:
         return self.C
+
+    @property
+    def input_factor_matrix(self) -> np.ndarray:
+        return self.explicit.B
+
+    @property
+    def evolution(self) -> Evolution:
+        return _DenseEvolution(self.explicit.A)
+
+    def discretize(self, step: float, *, hold: Hold = "zero") -> LTI:
+        """Exact for an input held between samples (``hold="zero"``) or joined by lines ("first").
+
+        By one exponential of a matrix of order n + m (n + 2m); MATLAB's ``c2d``.
+        """
+        check_continuous_step(self.dt, step)
+        sys = self.explicit
+        A, first, late = matrix_holds(sys.A, sys.B, step, hold)
+        return LTI(A, first + A @ late, sys.C, sys.D + sys.C @ late, dt=step)
+
+    def ramp_matrix(self, step: float) -> np.ndarray:
+        return matrix_holds(self.explicit.A, self.explicit.B, step, "first")[2]
 
     def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LTI, float]:
         sys = self.explicit
