@@ -3,6 +3,8 @@
 from mor.adapters.checkpoints import read_checkpoint
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
 from mor.analysis.norms import h2_error, h2_norm
+from mor.equations.lyapunov import lyapunov_factor, solve_lyapunov
+from mor.equations.sylvester import solve_sylvester
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
 from mor.reduction.result import Reduction
@@ -26,5 +28,8 @@ __all__ = [
     "h2_norm",
     "hankel_nuclear_norm",
     "hankel_singular_values",
+    "lyapunov_factor",
     "read_checkpoint",
+    "solve_lyapunov",
+    "solve_sylvester",
 ]
