@@ -65,8 +65,10 @@ def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
     B = B.astype(np.result_type(B, pencil.T))
     n, m = B.shape
     U = np.zeros((n, n), dtype=B.dtype)
-    if not m:
+    scale = float(np.max(np.abs(B), initial=0.0))
+    if scale == 0:
         return U[:, :0]
+    B /= scale
     for j in range(pencil.count - 1, -1, -1):
         here, above = pencil.rows((j, j + 1)), pencil.rows((0, j))
         if m > here.stop - here.start:
@@ -83,7 +85,7 @@ def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
         leading, corner = _blocks(pencil.T, pencil.S, above, here)
         U[above, here], rest = _couple(leading, corner, part, inputs, dt, solve)
         B[above] = rest if basis is None else B[above] + (rest - inputs) @ basis.conj().T
-    return U
+    return U * scale
 
 
 def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> Part:
@@ -157,17 +159,25 @@ def _smallest(T: np.ndarray, S: np.ndarray | None, b: np.ndarray, dt: float) -> 
 
 
 def _single(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    pole, length = T[0, 0], float(np.linalg.norm(b))
-    modulus = abs(pole)
-    root = math.sqrt((1 - modulus) * (1 + modulus) if dt else -2 * pole.real)
-    return np.array([[length / root]]), T, root * _direction(b, length)
+    pole, (size, b) = T[0, 0], _scaled(b)
+    length = float(np.linalg.norm(b))
+    root = math.sqrt(_distance(pole.real, abs(pole), dt))
+    return np.array([[size * length / root]]), T, b * (root / length)
 
 
-def _direction(b: np.ndarray, length: float) -> np.ndarray:
-    """``b / length``. Rows of zeros may take any direction: their part of U is zero."""
-    if length > 0:
-        return b / length
-    return np.eye(1, b.shape[1], dtype=b.dtype)
+def _scaled(b: np.ndarray) -> tuple[float, np.ndarray]:
+    """``(size, b / size)``: squares of tiny rows would underflow, and directions be wrong.
+
+    Rows of zeros may take any direction, since their part of U is zero.
+    """
+    size = float(np.max(np.abs(b)))
+    return size, b / size if size > 0 else np.eye(*b.shape, dtype=b.dtype)
+
+
+def _distance(a: float, modulus: float, dt: float) -> float:
+    """``1 - modulus^2`` or ``-2 a``; round-off does not carry a stable pole to the boundary."""
+    distance = (1 - modulus) * (1 + modulus) if dt else -2 * a
+    return max(distance, np.finfo(float).eps * modulus, np.finfo(float).tiny)
 
 
 def _double(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -178,23 +188,17 @@ def _double(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.nda
     ``z``, both quotients, and its determinant is a sum of positive terms.
     """
     K, a, w = _normal_coordinates(T)
-    b, turn = _orthogonal_rows(np.linalg.solve(K, b))
-    K = K @ turn.T
+    size, b = _scaled(np.linalg.solve(K, b))
+    b, turn = _orthogonal_rows(b)
     length = float(np.linalg.norm(b[0]))
-    first = _direction(b[:1], length)[0]
-    second = b[1] / length if length > 0 else 0 * b[1]
-    ratio2 = float(second @ second)
-    if dt:
-        modulus = math.hypot(a, w)
-        distance, e = (1 - modulus) * (1 + modulus), 1 - complex(a, -w) ** 2
-    else:
-        distance, e = -2 * a, complex(-2 * a, 2 * w)
-    size2 = abs(e) ** 2
-    x, z = (1 + ratio2) / 2 / distance, (1 - ratio2) / 2 / e
+    first, second = b / length
+    ratio = float(np.linalg.norm(second))
+    e = 1 - complex(a, -w) ** 2 if dt else complex(-2 * a, 2 * w)
+    x, z = (1 + ratio**2) / 2 / _distance(a, math.hypot(a, w), dt), (1 - ratio**2) / 2 / e
     l11 = math.sqrt(x + z.real)
     l21 = z.imag / l11
-    l22 = math.sqrt((2 * x * w) ** 2 + ratio2) / math.sqrt(size2) / l11
-    U = K @ (length * np.array([[l11, 0.0], [l21, l22]]))
+    l22 = math.hypot(2 * x * w, ratio) / abs(e) / l11
+    U = K @ turn.T @ (size * length * np.array([[l11, 0.0], [l21, l22]]))
     M = np.array(
         [
             [a + w * l21 / l11, w * l22 / l11],
@@ -207,20 +211,19 @@ def _double(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.nda
 def _normal_coordinates(T: np.ndarray) -> tuple[np.ndarray, float, float]:
     """K, a, w with ``K^{-1} T K = [[a, w], [-w, a]]`` for a block with complex eigenvalues."""
     (t11, t12), (t21, t22) = T.tolist()
-    angle = 0.5 * math.atan2(t22 - t11, t12 + t21)
+    a, p, q, skew = (t11 + t22) / 2, (t11 - t22) / 2, (t12 + t21) / 2, (t12 - t21) / 2
+    sign = math.copysign(1.0, q)
+    angle = 0.5 * math.atan2(-sign * p, abs(q))
     c, s = math.cos(angle), math.sin(angle)
-    a, p, q = (t11 + t22) / 2, (t11 - t22) / 2, (t12 + t21) / 2
-    skew, spread = (t12 - t21) / 2, math.hypot(p, q)
-    # With equal diagonals the block is a, skew + spread; -(skew - spread), a.
-    upper, lower = spread + skew, spread - skew
-    floor = np.finfo(float).eps * abs(skew)
-    if abs(upper) < abs(lower):
-        upper = math.copysign(max(abs(upper), floor), -lower)
-    else:
-        lower = math.copysign(max(abs(lower), floor), -upper)
+    # The turn makes the diagonals equal; of the other two entries, spread +- skew, one may
+    # cancel, but their product does not where the block came with equal diagonals.
+    spread = sign * math.hypot(p, q)
+    larger = spread + skew if spread * skew > 0 else spread - skew
+    floor = np.finfo(float).eps * abs(larger)
+    smaller = -math.copysign(max(abs((p * p + t12 * t21) / larger), floor * floor), larger)
+    upper, lower = (larger, smaller) if spread * skew > 0 else (smaller, larger)
     stretch = math.sqrt(abs(lower / upper))
-    turn = np.array([[c, -s], [s, c]])
-    return turn * [1.0, stretch], a, upper * stretch
+    return np.array([[c, -s * stretch], [s, c * stretch]]), a, upper * stretch
 
 
 def _orthogonal_rows(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

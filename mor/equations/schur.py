@@ -20,7 +20,7 @@ from mor.equations.hammarling import triangular_factor
 from mor.equations.triangular import Pencil, Tile, solve_hermitian, solve_pair
 from mor.errors import SingularEquationError, UnstableSystemError
 
-#: ``|E| |E^{-1} A| / |A|`` beyond which E is not divided out: what the division may cost.
+#: ``|E| |E^{-1} A| / |A|`` up to which E is divided out: the accuracy that may be lost.
 _LARGEST_GROWTH = 30.0
 
 
@@ -59,7 +59,8 @@ class SchurForm:
 
         E is divided out where that does not hurt: the backward error of ``E^{-1} A``,
         relative to A, is round-off times :math:`\|E\| \|E^{-1}A\| / \|A\|`, which is computed
-        and must not exceed 30. QZ has no such factor.
+        (with the root mean square of E's singular values) and must not exceed 30. QZ has no
+        such factor.
         """
         dtype = np.result_type(A, float) if E is None else np.result_type(A, E, float)
         kind = "complex" if np.issubdtype(dtype, np.complexfloating) else "real"
@@ -73,7 +74,8 @@ class SchurForm:
                 T, S, left, right = scipy.linalg.qz(A, E.astype(dtype), output=kind)
                 return cls(Pencil.of(T, S), left, right, dt)
             A = A_divided
-        T, Z = scipy.linalg.schur(A, output=kind)
+        schur: Any = scipy.linalg.schur
+        T, Z = schur(A, output=kind)
         return cls(Pencil.of(np.ascontiguousarray(T)), Z, Z, dt, divisor)
 
     @cached_property
@@ -117,7 +119,7 @@ class SchurForm:
         require_regular(self, self, self.dt)
         hermitian = np.array_equal(Q, Q.conj().T)
         if np.iscomplexobj(Q) and not np.iscomplexobj(self.pencil.T):
-            X = self._solve(Q.real, hermitian) + 1j * self._solve(Q.imag, False)
+            X = self._solve(np.real(Q), hermitian) + 1j * self._solve(np.imag(Q), False)
         else:
             X = self._solve(Q, hermitian)
         return (X + X.conj().T) / 2 if hermitian else X
@@ -164,7 +166,7 @@ class SchurForm:
         if np.any(self.homogeneous[1] == 0):
             raise SingularEquationError("E is singular: a pole is infinite, and no Gramian exists.")
         poles = self.poles
-        margin = 1 - np.abs(poles) if self.dt else -poles.real
+        margin = 1 - np.abs(poles) if self.dt else -np.real(poles)
         if np.all(margin > 0):
             return
         i = int(np.argmin(margin))
@@ -202,11 +204,11 @@ def eigenvalue_pairs(pencil: Pencil) -> tuple[np.ndarray, np.ndarray]:
 def require_regular(left: SchurForm, right: SchurForm, dt: float) -> None:
     r"""Raise unless ``lambda_i + conj(mu_j)``, or ``lambda_i conj(mu_j) - 1``, stay away from zero.
 
-    An eigenvalue of T is known up to round-off times ``|T|``, its backward error. A sum that
-    is smaller cannot be told from zero: data that differ by round-off make the equation
-    singular. Norms are Frobenius norms.
+    An eigenvalue of T is known up to a few units of round-off times ``|T|``, the backward
+    error of a Schur form. A sum within ten of them cannot be told from zero: data that differ
+    by round-off make the equation singular. Norms are Frobenius norms.
     """
-    eps = np.finfo(float).eps
+    eps = 10 * np.finfo(float).eps
     (a, b), (c, d) = left.homogeneous, (x.conj() for x in right.homogeneous)
     norm_a, norm_b = _norms(left.pencil)
     norm_c, norm_d = _norms(right.pencil)
@@ -237,8 +239,8 @@ def _singular_message(first: complex, second: complex, at: tuple[int, int], dt: 
     )
     return (
         f"the equation has no unique solution: {rule} to round-off, for eigenvalue {at[0]}, {first:.6g}, and "
-        f"{at[1]}, {second:.6g} of the adjoint (off by {value:.1e}). Both must stay apart by more than "
-        "round-off times the norms of the coefficients."
+        f"{at[1]}, {second:.6g} of the adjoint (off by {value:.1e}). It must differ by more than "
+        "ten times round-off times the norms of the coefficients."
     )
 
 

@@ -64,7 +64,7 @@ def solve_sylvester(A: Any, B: Any, Q: Any, *, dt: float = 0.0) -> np.ndarray:
 def _solve(left: SchurForm, right: SchurForm, Q: np.ndarray, dt: float) -> np.ndarray:
     is_complex = [np.iscomplexobj(x) for x in (left.pencil.T, right.pencil.T, Q)]
     if is_complex[2] and not is_complex[0] and not is_complex[1]:
-        return _solve(left, right, Q.real, dt) + 1j * _solve(left, right, Q.imag, dt)
+        return _solve(left, right, np.real(Q), dt) + 1j * _solve(left, right, np.imag(Q), dt)
     if any(is_complex):
         Q = Q.astype(complex)
         left, right = left.in_field_of(Q), right.in_field_of(Q)
