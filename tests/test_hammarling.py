@@ -87,6 +87,34 @@ def test_semidefinite_gramians(dt, is_complex):
         assert mor.lyapunov_factor(A, B[:, :0], dt=dt).shape == (n, 0)
 
 
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 1.0]), st.integers(0, 5))
+def test_hard_matrices(seed, dt, kind):
+    """Jordan blocks, graded and stretched matrices, repeated poles, next to the boundary; graded B."""
+    rng = np.random.default_rng(seed)
+    n = 2 * int(rng.integers(1, 7))
+    A = rng.standard_normal((n, n))
+    grade = 10 ** rng.uniform(-4, 4, n)
+    A = [
+        np.diag(grade[1:], 1),
+        A * grade,
+        A * grade[:, None] / grade,
+        np.triu(10 * A, 1) + np.diag(rng.choice([-1.0, -2.0, 0.3], n)),
+        A - A.T,
+        np.kron(np.eye(n // 2), np.array([[0, 1e6], [-1e-6, 0]])),
+    ][kind]
+    values, margin = np.linalg.eigvals(A), 10 ** rng.uniform(-6, 0)
+    if dt:
+        A = A * (1 - margin) / max(np.max(np.abs(values)), 1e-3)
+    else:
+        A = A - (np.max(values.real) + margin) * np.eye(n)
+    B = rng.standard_normal((n, 2)) * 10 ** rng.uniform(-6, 6, (n, 1)) * (rng.random((n, 1)) < 0.7)
+    try:
+        Z = mor.lyapunov_factor(A, B, dt=dt)
+    except UnstableSystemError:
+        return  # Poles of a large Jordan block scatter by more than the margin.
+    assert residual(A, Z, B, None, dt, False) < RESIDUAL
+
+
 def test_a_pair_of_poles_in_closed_form_to_the_last_digits():
     """Against 60 digits: stretched blocks, poles next to the boundary and to each other, parallel rows."""
     mpmath.mp.dps = 60

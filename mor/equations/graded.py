@@ -29,14 +29,14 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Cost about ``4 n^2 r + 20 n r^2`` flops for what is left, r values. Where they decay
     too slowly for that it is one plain SVD.
     """
-    if not M.size:
+    if not np.any(M):
         return np.linalg.svd(M, full_matrices=False)
     order = np.argsort(-np.linalg.norm(M, axis=1), kind="stable")
     found = _pivoted(M[order])
     if found is None:
         return np.linalg.svd(M, full_matrices=False)
     Q, R, columns = found
-    X, s, Yt = np.linalg.svd(R.T, full_matrices=False)
+    X, s, Yt = scipy.linalg.svd(R.T, full_matrices=False, check_finite=False)
     U, V = np.empty((len(M), len(s))), np.empty((M.shape[1], len(s)))
     U[order], V[columns] = Q @ Yt.T, X
     return U, s, V.T
@@ -60,7 +60,9 @@ def _count(sizes: np.ndarray) -> int:
 
 def _pivoted_in_blocks(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Pivots of a random sketch serve for a block of columns; the rest is matrix products."""
+    # One library for all of it: the threads of NumPy's BLAS and SciPy's slow each other.
     ormqr: Any = scipy.linalg.get_lapack_funcs("ormqr", (A,))
+    gemm: Any = scipy.linalg.get_blas_funcs("gemm", (A,))
     rng = np.random.default_rng(0)
     rows, n = A.shape
     columns, reflectors, done = np.arange(n), [], 0
@@ -73,7 +75,7 @@ def _pivoted_in_blocks(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
         if done and done * np.log(_NEGLIGIBLE) < 0.5 * n * np.log(left / largest):
             return None
         width = min(_BLOCK, *rest.shape)
-        sketch = rng.standard_normal((width + 8, len(rest))) @ rest
+        sketch = gemm(1.0, rng.standard_normal((width + 8, len(rest))), rest)
         pivots = _qr(sketch, mode="r", pivoting=True, check_finite=False)[1]
         A[:, done:], columns[done:] = A[:, done:][:, pivots], columns[done:][pivots]
         (panel, tau), _ = _qr(A[done:, done : done + width], mode="raw", check_finite=False)
