@@ -5,6 +5,8 @@ from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_v
 from mor.analysis.hinf import Peak, hinf_norm, peak_gain
 from mor.analysis.norms import h2_error, h2_inner, h2_norm, hankel_norm
 from mor.analysis.response import freqresp, impulse, simulate, step
+from mor.equations.lyapunov import lyapunov_factor, solve_lyapunov
+from mor.equations.sylvester import solve_sylvester
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
 from mor.reduction.modal import modal_truncation
@@ -35,9 +37,12 @@ __all__ = [
     "hankel_singular_values",
     "hinf_norm",
     "impulse",
+    "lyapunov_factor",
     "modal_truncation",
     "peak_gain",
     "read_checkpoint",
     "simulate",
+    "solve_lyapunov",
+    "solve_sylvester",
     "step",
 ]

@@ -38,6 +38,12 @@ class UnstableSystemError(MorError, ValueError):
     exit_code = 4
 
 
+class SingularEquationError(MorError, ValueError):
+    """A matrix equation without a unique solution, to working precision."""
+
+    exit_code = 4
+
+
 class NotASystemError(MorError, TypeError):
     """An object that cannot be read as a linear time-invariant system."""
 

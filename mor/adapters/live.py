@@ -24,7 +24,7 @@ from mor.errors import (
     NotFiniteError,
     NotLinearTimeInvariantError,
 )
-from mor.systems.base import check_finite
+from mor.checks import check_finite
 from mor.systems.modal import Modal
 
 

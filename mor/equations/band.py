@@ -35,6 +35,7 @@ import scipy.linalg
 
 from mor.arrays import Array, conj, namespace, to_complex
 from mor.equations import cauchy
+from mor.equations.schur import SchurForm
 from mor.errors import TimeStepError
 
 #: ``(omega_1, omega_2)`` in radians per unit of time.
@@ -99,18 +100,7 @@ def band_gramian(A: np.ndarray, B: np.ndarray, band: Band, dt: float = 0.0) -> n
     """
     S = band_operator(A, band, dt)
     half = S @ B @ B.T
-    return _solve_lyapunov(A, half + half.T, dt)
-
-
-def _solve_lyapunov(A: np.ndarray, Q: np.ndarray, dt: float) -> np.ndarray:
-    """X with ``A X + X A^T + Q = 0``, or ``A X A^T - X + Q = 0``; Q symmetric."""
-    if not len(A):
-        return Q
-    if dt:
-        X: Any = scipy.linalg.solve_discrete_lyapunov(A, Q, method="bilinear")
-    else:
-        X = scipy.linalg.solve_continuous_lyapunov(A, -Q)
-    return (X + X.T) / 2
+    return SchurForm.of(A, dt=dt).solve(half + half.T)
 
 
 def band_kernels(poles: Array, band: Band, dt: float) -> cauchy.Kernels:

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import Array, as_arrays, detach, device_kwargs, is_concrete, namespace, to_numpy, widest
+from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
 from mor.equations.blocks import BlockEvolution, pairwise_solve, to_blocks
 from mor.equations.definite import definite_factor
 from mor.equations.doubling import Evolution, lyapunov_horizon_factor, stein_factor
@@ -17,13 +18,8 @@ from mor.errors import DimensionError
 from mor.systems.base import (
     Pullback,
     System,
-    check_continuous_step,
-    check_dt,
     check_feedthrough,
-    check_finite,
-    check_horizon,
     check_same_signals,
-    check_shape,
     set_fields,
 )
 from mor.systems.lti import LTI

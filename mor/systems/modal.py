@@ -26,6 +26,7 @@ from mor.arrays import (
     to_numpy,
     widest,
 )
+from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
 from mor.equations import cauchy
 from mor.equations.band import Band, band_kernels
 from mor.equations.diagonal import diagonalise
@@ -35,13 +36,8 @@ from mor.errors import DimensionError, TimeStepError
 from mor.systems.base import (
     Pullback,
     System,
-    check_continuous_step,
-    check_dt,
     check_feedthrough,
-    check_finite,
-    check_horizon,
     check_same_signals,
-    check_shape,
     set_fields,
 )
 from mor.systems.lti import LTI
