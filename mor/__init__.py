@@ -9,6 +9,8 @@ from mor.equations.lyapunov import lyapunov_factor, solve_lyapunov
 from mor.equations.sylvester import solve_sylvester
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
+from mor.reduction.h2.fixed_point import irka, tsia
+from mor.reduction.h2.optimal import h2_optimal
 from mor.reduction.modal import modal_truncation
 from mor.reduction.result import Reduction
 from mor.systems.block_diagonal import BlockDiagonal
@@ -32,11 +34,13 @@ __all__ = [
     "h2_error",
     "h2_inner",
     "h2_norm",
+    "h2_optimal",
     "hankel_norm",
     "hankel_nuclear_norm",
     "hankel_singular_values",
     "hinf_norm",
     "impulse",
+    "irka",
     "lyapunov_factor",
     "modal_truncation",
     "peak_gain",
@@ -45,4 +49,5 @@ __all__ = [
     "solve_lyapunov",
     "solve_sylvester",
     "step",
+    "tsia",
 ]

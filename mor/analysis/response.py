@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import Array, astype_like, device_kwargs, is_array, namespace, to_numpy
+from mor.checks import check_finite
 from mor.equations.holds import Hold, check_hold
 from mor.errors import DimensionError, TimeStepError
-from mor.checks import check_finite
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 

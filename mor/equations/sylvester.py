@@ -58,18 +58,23 @@ def solve_sylvester(A: Any, B: Any, Q: Any, *, dt: float = 0.0) -> np.ndarray:
     check_shape("Q", Q.shape, (n, m))
     left, right = SchurForm.of(A, dt=dt), SchurForm.of(B.conj().T, dt=dt)
     require_regular(left, right, dt)
-    return finish(_solve(left, right, Q, dt), A, B, Q)
+    return finish(cross_solution(left, right, Q), A, B, Q)
 
 
-def _solve(left: SchurForm, right: SchurForm, Q: np.ndarray, dt: float) -> np.ndarray:
+def cross_solution(left: SchurForm, right: SchurForm, Q: np.ndarray) -> np.ndarray:
+    """X with ``A X E_r^H + E X A_r^H + Q = 0``, or ``A X A_r^H - E X E_r^H + Q = 0``.
+
+    A, E and the time are those of `left`, A_r and E_r those of `right`. Unchecked.
+    """
     is_complex = [np.iscomplexobj(x) for x in (left.pencil.T, right.pencil.T, Q)]
     if is_complex[2] and not is_complex[0] and not is_complex[1]:
-        return _solve(left, right, np.real(Q), dt) + 1j * _solve(left, right, np.imag(Q), dt)
+        return cross_solution(left, right, Q.real) + 1j * cross_solution(left, right, Q.imag)
     if any(is_complex):
         Q = Q.astype(complex)
         left, right = left.in_field_of(Q), right.in_field_of(Q)
-    inner = left.left.conj().T @ Q @ right.left
-    return left.right @ solve_pair(left.pencil, right.pencil, inner, dt) @ right.right.conj().T
+    inner = right.enter(left.enter(Q).conj().T).conj().T
+    inner = solve_pair(left.pencil, right.pencil, inner, left.dt)
+    return right.leave(left.leave(inner).conj().T).conj().T
 
 
 def matrices(**values: Any) -> list[np.ndarray]:
