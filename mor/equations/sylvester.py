@@ -68,7 +68,7 @@ def cross_solution(left: SchurForm, right: SchurForm, Q: np.ndarray) -> np.ndarr
     """
     is_complex = [np.iscomplexobj(x) for x in (left.pencil.T, right.pencil.T, Q)]
     if is_complex[2] and not is_complex[0] and not is_complex[1]:
-        return cross_solution(left, right, Q.real) + 1j * cross_solution(left, right, Q.imag)
+        return cross_solution(left, right, np.real(Q)) + 1j * cross_solution(left, right, np.imag(Q))
     if any(is_complex):
         Q = Q.astype(complex)
         left, right = left.in_field_of(Q), right.in_field_of(Q)
