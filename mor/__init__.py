@@ -2,9 +2,15 @@
 
 from mor.adapters.checkpoints import read_checkpoint
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
-from mor.analysis.norms import h2_error, h2_norm
+from mor.analysis.hinf import Peak, hinf_norm, peak_gain
+from mor.analysis.norms import h2_error, h2_inner, h2_norm, hankel_norm
+from mor.analysis.response import freqresp, impulse, simulate, step
+from mor.equations.lyapunov import lyapunov_factor, solve_lyapunov
+from mor.equations.sylvester import solve_sylvester
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
+from mor.reduction.h2.fixed_point import irka, tsia
+from mor.reduction.h2.optimal import h2_optimal
 from mor.reduction.modal import modal_truncation
 from mor.reduction.result import Reduction
 from mor.systems.block_diagonal import BlockDiagonal
@@ -19,14 +25,29 @@ __all__ = [
     "BlockDiagonal",
     "Modal",
     "MorError",
+    "Peak",
     "Reduction",
     "as_system",
     "balanced_truncation",
+    "freqresp",
     "gramians",
     "h2_error",
+    "h2_inner",
     "h2_norm",
+    "h2_optimal",
+    "hankel_norm",
     "hankel_nuclear_norm",
     "hankel_singular_values",
+    "hinf_norm",
+    "impulse",
+    "irka",
+    "lyapunov_factor",
     "modal_truncation",
+    "peak_gain",
     "read_checkpoint",
+    "simulate",
+    "solve_lyapunov",
+    "solve_sylvester",
+    "step",
+    "tsia",
 ]

@@ -122,6 +122,11 @@ def detach(x: Array) -> Array:
     return x
 
 
+def is_array(x: Any) -> bool:
+    """Whether `x` is an array of one of the frameworks."""
+    return compat.is_array_api_obj(x)
+
+
 def is_numpy(x: Array) -> bool:
     """Whether `x` is NumPy's."""
     return compat.is_numpy_array(x)

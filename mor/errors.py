@@ -38,6 +38,12 @@ class UnstableSystemError(MorError, ValueError):
     exit_code = 4
 
 
+class SingularEquationError(MorError, ValueError):
+    """A matrix equation without a unique solution, to working precision."""
+
+    exit_code = 4
+
+
 class NotASystemError(MorError, TypeError):
     """An object that cannot be read as a linear time-invariant system."""
 
@@ -78,3 +84,7 @@ class MissingDependencyError(MorError, ImportError):
     """An optional package that this operation needs is not installed."""
 
     exit_code = 8
+
+
+class AccuracyWarning(UserWarning):
+    """A result that is right, but known less exactly than was asked for."""

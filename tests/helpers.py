@@ -61,3 +61,37 @@ def frequencies(sys, count=400):
     if sys.dt:
         return np.concatenate([np.linspace(0, np.pi, count), np.abs(np.angle(poles))]) / sys.dt
     return np.concatenate([[0.0], np.geomspace(1e-4, 1e3, count), np.abs(poles.imag)])
+
+
+def random_matrix(rng, is_complex, *shape):
+    """Gaussian entries, with as many imaginary parts if complex."""
+    x = rng.standard_normal(shape)
+    return x + 1j * rng.standard_normal(shape) if is_complex else x
+
+
+def random_stable(rng, n, dt, is_complex=False):
+    """A dense strictly stable matrix."""
+    A = random_matrix(rng, is_complex, n, n)
+    values = np.linalg.eigvals(A)
+    if dt:
+        return A * rng.uniform(0.3, 0.98) / np.max(np.abs(values))
+    return A - (np.max(np.real(values)) + rng.uniform(0.02, 1.0)) * np.eye(n)
+
+
+def random_pencil(rng, n, kind):
+    """E: None, well conditioned, complex, or of condition 1e7."""
+    if kind == "none":
+        return None
+    if kind == "ill":
+        U, _, V = np.linalg.svd(rng.standard_normal((n, n)))
+        return U @ np.diag(np.geomspace(1, 1e-7, n)) @ V
+    return np.eye(n) + 0.2 * random_matrix(rng, kind == "complex", n, n) / np.sqrt(n)
+
+
+def lyapunov_residual(A, X, Q, E, dt):
+    """Residual of the (generalised) equation, relative to ``|A| |E| |X|``."""
+    E = np.eye(len(A)) if E is None else E
+    a, e = (np.linalg.norm(x, 2) for x in (A, E))
+    half = A @ X @ E.conj().T
+    R = A @ X @ A.conj().T - E @ X @ E.conj().T + Q if dt else half + E @ X @ A.conj().T + Q
+    return np.linalg.norm(R) / (np.linalg.norm(X) * (a * a + e * e if dt else 2 * a * e) + 1e-300)

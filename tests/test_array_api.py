@@ -54,3 +54,30 @@ def test_torch_keeps_its_framework_precision_and_device():
         assert isinstance(result, torch.Tensor)
         assert result.dtype == torch.float32
     assert to_numpy(mor.gramians(sys)[0]).dtype == np.float32
+
+
+@settings(max_examples=10)
+@given(modal_systems(max_modes=4, margin=1e-2))
+def test_norms_and_responses(sys):
+    here = mor.Modal(sys.poles, sys.B, sys.C, dt=sys.dt)
+    there = as_strict(here, "poles", "B", "C")
+    t, u = np.arange(6) * (sys.dt or 0.2), np.ones((6, sys.n_inputs))
+    sampled = None if sys.dt else mor.Modal.discretize
+    questions = [
+        mor.hankel_norm,
+        mor.hinf_norm,
+        lambda s: mor.h2_inner(s, s),
+        lambda s: mor.h2_norm(s, band=(0.1, 1.0)),
+        lambda s: mor.gramians(s, band=(0.1, 1.0))[1],
+        lambda s: mor.hankel_singular_values(s, band=(0.1, 1.0))[..., :1],
+        lambda s: mor.impulse(s, t),
+        lambda s: mor.step(s, t),
+        lambda s: mor.simulate(s, u, t, hold="first"),
+    ]
+    if sampled:
+        questions += [lambda s, h=h: sampled(s, 0.1, hold=h).poles for h in ("zero", "first")]
+    for ask in questions:
+        got, expected = ask(there), ask(here)
+        assert type(got).__module__.startswith("array_api_strict")
+        scale = float(np.max(np.abs(expected), initial=0.0))
+        np.testing.assert_allclose(np.asarray(got), expected, rtol=0, atol=1e-9 * scale + 1e-14)

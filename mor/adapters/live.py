@@ -16,6 +16,7 @@ from mor.adapters.checkpoints.dialects.base import Dialect, Stored
 from mor.adapters.checkpoints.dialects.detect import detect
 from mor.analysis.hankel import hankel_nuclear_norm
 from mor.arrays import Array, device_kwargs, is_complex, is_concrete, namespace, to_numpy
+from mor.checks import check_finite
 from mor.errors import (
     CheckpointError,
     DeviceError,
@@ -24,7 +25,6 @@ from mor.errors import (
     NotFiniteError,
     NotLinearTimeInvariantError,
 )
-from mor.systems.base import check_finite
 from mor.systems.modal import Modal
 
 

@@ -24,8 +24,10 @@ from mor.arrays import (
     side_by_side,
     threads,
 )
+from mor.equations.band import Band, semidefinite_factor
 from mor.equations.definite import definite_factor
-from mor.errors import ReductionError
+from mor.equations.graded import graded_svd
+from mor.errors import ReductionError, TimeStepError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 
@@ -39,18 +41,25 @@ _PARTS = 8
 _GRADIENT_PIVOT = 2 / 3
 
 
-def gramians(sys: Any, *, horizon: float | None = None) -> tuple[Array, Array]:
+def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> tuple[Array, Array]:
     r"""Controllability and observability Gramian ``(P, Q)`` of the real map.
 
     .. math:: A P A^T - P + B B^T = 0, \quad A^T Q A - Q + C^T C = 0 \quad (dt > 0)
     .. math:: A P + P A^T + B B^T = 0, \quad A^T Q + Q A + C^T C = 0 \quad (dt = 0)
 
-    or the finite sums and integrals up to `horizon`.
+    or the finite sums and integrals up to `horizon`, or
+
+    .. math:: P = \frac{1}{2\pi}\int_{\omega_1\le|\omega|\le\omega_2}
+              (i\omega - A)^{-1}BB^T(i\omega - A)^{-H} d\omega
+
+    limited to a band of frequencies (:mod:`mor.equations.band`).
 
     Parameters
     ----------
     sys : anything :func:`mor.as_system` takes.
     horizon : end time (continuous) or number of steps (discrete); None is infinite.
+    band : ``(omega_1, omega_2)`` in radians per unit of time, ``0 <= omega_1 < omega_2``; omega_2 may be
+        infinite, in discrete time ``pi/dt``. None is all frequencies.
 
     Returns
     -------
@@ -70,14 +79,15 @@ def gramians(sys: Any, *, horizon: float | None = None) -> tuple[Array, Array]:
     (array([[2.]]), array([[4.5]]))
     """
     system = as_system(sys)
+    check_one_limit(horizon, band)
     if horizon is None:
         system.require_stable("a Gramian")
-    P, Q = system.gramians(horizon=horizon)
+    P, Q = system.gramians(horizon=horizon) if band is None else system.band_gramians(band)
     check_overflow(horizon, P, Q)
     return P, Q
 
 
-def hankel_singular_values(sys: Any, *, horizon: float | None = None) -> Array:
+def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
     r"""Hankel singular values of the real map, largest first.
 
     :math:`\sigma_i = \sqrt{\lambda_i(P Q)} = \sigma_i(Z_o^T Z_c)` with
@@ -88,6 +98,8 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None) -> Array:
     ----------
     sys : anything :func:`mor.as_system` takes; a batch gives a batch.
     horizon : as for :func:`gramians`.
+    band : as for :func:`gramians`. Such Gramians are formed, so these values are right to the square root
+        of round-off of the largest one over all frequencies.
 
     Returns
     -------
@@ -110,15 +122,28 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None) -> Array:
     array([3.])
     """
     system = as_system(sys)
+    check_one_limit(horizon, band)
     if horizon is None:
         system.require_stable("a Hankel singular value")
     constant = system.detached()
+    if band is not None:
+        Zc, Zo = (semidefinite_factor(X) for X in constant.band_gramians(band))
+        xp = namespace(Zo)
+        return astype_like(xp.linalg.svdvals(xp.matrix_transpose(Zo) @ Zc), system.D)
     slices = constant.split(threads()) if is_numpy(constant.D) else [constant]
     if len(slices) == 1:
         values = _singular_values(constant, horizon)
     else:
         values = np.concatenate(side_by_side(*(partial(_singular_values, part, horizon) for part in slices)))
     return astype_like(values, system.D)
+
+
+def check_one_limit(horizon: float | None, band: Band | None) -> None:
+    """Raise if both a horizon and a band are given."""
+    if horizon is not None and band is not None:
+        raise TimeStepError(
+            "give horizon= or band=, not both: limits in time and in frequency exclude each other."
+        )
 
 
 def _singular_values(system: System, horizon: float | None) -> Array:
@@ -131,7 +156,7 @@ def _singular_values(system: System, horizon: float | None) -> Array:
     xp = namespace(Zo)
     n = Zo.shape[-2]
     product = xp.matrix_transpose(Zo) @ Zc
-    values = xp.linalg.svdvals(product)
+    values = graded_svd(product)[1] if is_numpy(product) and product.ndim == 2 else xp.linalg.svdvals(product)
     missing = n - values.shape[-1]
     if missing <= 0:
         return values[..., :n]

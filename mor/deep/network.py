@@ -33,10 +33,10 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import Array, as_arrays, complex_from, device_kwargs, is_numpy, namespace, to_numpy
+from mor.checks import check_finite
 from mor.deep.rotation import PARAMETERS, modal_from_rotation, rotation_from_modal
 from mor.errors import CheckpointError, DimensionError, NotASystemError
 from mor.reduction.result import Reduction
-from mor.systems.base import check_finite
 from mor.systems.modal import Modal
 
 #: Added to a variance before its root, as is usual in batch normalisation.

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from mor.arrays import to_numpy
+from mor.equations.graded import graded_svd
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.result import Reduction
 from mor.systems.base import System, check_overflow
@@ -219,7 +220,8 @@ def balance(sys: Any, *, horizon: float | None = None) -> Balancing:
         constant = flatten_batch(constant)
     Zc, Zo = (to_numpy(z) for z in constant.factors(horizon=horizon))
     check_overflow(horizon, Zc, Zo)
-    U, values, Vt = np.linalg.svd(Zo.mT @ Zc, full_matrices=False)
+    product = Zo.mT @ Zc
+    U, values, Vt = graded_svd(product) if product.ndim == 2 else np.linalg.svd(product, full_matrices=False)
     return Balancing(constant, Zo @ U, Zc @ Vt.mT, values, horizon, batch_shape)
 
 

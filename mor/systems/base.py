@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +16,11 @@ from mor.arrays import (
     real,
     to_numpy,
 )
+from mor.checks import check_shape
+from mor.equations.band import Band, band_gramian
 from mor.equations.cauchy import boundary_distance
+from mor.equations.doubling import Evolution
+from mor.equations.holds import Hold
 from mor.errors import DimensionError, NotFiniteError, TimeStepError, UnstableSystemError
 
 #: From weights on P and Q to the gradient with respect to a system's fields.
@@ -82,6 +85,12 @@ class System(ABC):
     def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
         """``(P, Q)`` as real matrices in the coordinates of :meth:`factors`."""
 
+    def band_gramians(self, band: Band) -> tuple[Array, Array]:
+        """``(P, Q)`` limited to a band of frequencies (:mod:`mor.equations.band`)."""
+        dense = self.to_lti().explicit
+        P = band_gramian(dense.A, dense.B, band, self.dt)
+        return P, band_gramian(dense.A.T, dense.C.T, band, self.dt)
+
     @abstractmethod
     def project(self, left: Array, right: Array) -> tuple[System, float]:
         """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates, and the
@@ -100,6 +109,34 @@ class System(ABC):
     @abstractmethod
     def output_factor_matrix(self) -> Array:
         """C in the real coordinates of :meth:`factors`."""
+
+    @property
+    @abstractmethod
+    def input_factor_matrix(self) -> Array:
+        """B in those coordinates."""
+
+    @property
+    @abstractmethod
+    def evolution(self) -> Evolution:
+        """``x -> A x`` in those coordinates."""
+
+    @abstractmethod
+    def discretize(self, step: float, *, hold: Hold = "zero") -> System:
+        """The discrete system whose output samples are those of this one, `step` apart, for an
+        input that is held between samples, or joined by straight lines (``hold="first"``)."""
+
+    @abstractmethod
+    def ramp_matrix(self, step: float) -> Array:
+        """``Gamma_1`` of :mod:`mor.equations.holds` in those coordinates, (..., n, m)."""
+
+    def inner(self, other: System, *, horizon: float | None = None) -> Array:
+        """``<G, H>`` of the impulse responses without D: ``tr(C_a X C_b^T)``, X the block of the
+        joint Gramian that belongs to the states of both."""
+        joint = self + other
+        Z, C = joint.controllability_factor(horizon=horizon), joint.output_factor_matrix
+        n = self.order
+        mine, theirs = C[..., :, :n] @ Z[..., :n, :], C[..., :, n:] @ Z[..., n:, :]
+        return namespace(C).sum(mine * theirs, axis=(-2, -1))
 
     @abstractmethod
     def evaluate(self, s: complex | Array) -> Array:
@@ -131,8 +168,11 @@ class System(ABC):
         """Whether every pole lies strictly inside the stability region."""
         return bool(namespace(self.poles).all(boundary_distance(self.poles, self.dt) > 0))
 
-    def require_stable(self, purpose: str) -> None:
-        """Raise unless finite and strictly stable; traced values pass unchecked."""
+    def require_stable(self, purpose: str, *, otherwise: str | None = None) -> None:
+        """Raise unless finite and strictly stable; traced values pass unchecked.
+
+        `otherwise` says what an unstable system does have, in place of a finite horizon.
+        """
         if not is_concrete(self.poles):
             return
         margin = to_numpy(boundary_distance(self.poles, self.dt))
@@ -143,9 +183,9 @@ class System(ABC):
         if np.all(margin > 0):
             return
         worst = np.unravel_index(np.argmin(margin), margin.shape)
-        raise UnstableSystemError(self._unstable_message(poles[worst], worst, purpose))
+        raise UnstableSystemError(self._unstable_message(poles[worst], worst, purpose, otherwise))
 
-    def _unstable_message(self, pole: complex, index: Any, purpose: str) -> str:
+    def _unstable_message(self, pole: complex, index: Any, purpose: str, otherwise: str | None) -> str:
         place = ", ".join(str(int(i)) for i in index)
         if self.dt:
             what = f"pole {place} is {pole:.6g}, of modulus {abs(pole):.9g} >= 1"
@@ -153,56 +193,12 @@ class System(ABC):
         else:
             what = f"pole {place} is {pole:.6g}, of real part {pole.real:.3g} >= 0"
             other = "If this is a discrete-time system, give its step as dt="
+        if otherwise is not None:
+            return f"{what}: {purpose} needs a strictly stable system. {other}. {otherwise}"
         return (
             f"{what}: {purpose} on an infinite horizon needs a strictly stable system. "
             f"{other}; horizon= gives the finite-horizon quantity, which any system has."
         )
-
-
-def check_dt(dt: Any) -> float:
-    """`dt` as a float: 0 continuous, positive discrete."""
-    try:
-        value = float(dt)
-    except (TypeError, ValueError):
-        raise TimeStepError(
-            f"dt must be a number, 0 (continuous) or positive (discrete), not {dt!r}."
-        ) from None
-    if not np.isfinite(value) or value < 0:
-        raise TimeStepError(f"dt must be 0 (continuous) or a positive finite step (discrete), not {dt!r}.")
-    return value
-
-
-def check_horizon(horizon: float | None, dt: float) -> float | None:
-    """`horizon` as None, a positive end time, or a positive whole number of steps."""
-    if horizon is None:
-        return None
-    if not isinstance(horizon, Real):
-        raise TimeStepError(f"horizon must be a number, or None for infinite, not {horizon!r}.")
-    if not np.isfinite(horizon) or horizon <= 0:
-        raise TimeStepError(f"horizon must be positive and finite, or None for infinite, not {horizon!r}.")
-    if dt and horizon != int(horizon):
-        raise TimeStepError(
-            f"horizon={horizon!r}: in discrete time (dt={dt:g}) it is a whole number of steps, not a time."
-        )
-    return int(horizon) if dt else float(horizon)
-
-
-def check_finite(**arrays: Array) -> None:
-    """Raise :class:`NotFiniteError` naming the array and entry; traced values pass."""
-    for name, x in arrays.items():
-        if x is None or not is_concrete(x) or namespace(x).isdtype(x.dtype, "integral"):
-            continue
-        xp = namespace(x)
-        # A finite sum, one cheap pass, proves finite entries; else look at each.
-        if bool(xp.isfinite(xp.sum(x))):
-            continue
-        values = to_numpy(x)
-        where = np.argwhere(~np.isfinite(values))
-        if len(where):
-            raise NotFiniteError(
-                f"{name} has {len(where)} entries that are not finite, the first at "
-                f"{where[0].tolist()}: {values[tuple(where[0])]}."
-            )
 
 
 def check_overflow(horizon: float | None, *results: Array) -> None:
@@ -224,14 +220,6 @@ def check_feedthrough(D: Array, batch: tuple[int, ...], p: int, m: int) -> Array
         return namespace(D).broadcast_to(real(D), (*batch, p, m))
     except (ValueError, RuntimeError, TypeError):
         raise DimensionError(f"D has shape {D.shape}; it must be ({p}, {m}) or {(*batch, p, m)}.") from None
-
-
-def check_shape(name: str, actual: tuple[int, ...], expected: tuple[Any, ...]) -> None:
-    """Raise :class:`DimensionError` unless the last axes of `actual` are `expected`."""
-    tail = actual[len(actual) - len(expected) :] if len(actual) >= len(expected) else None
-    if tail is None or any(e is not None and e != t for t, e in zip(tail, expected, strict=True)):
-        wanted = ", ".join("*" if e is None else str(e) for e in expected)
-        raise DimensionError(f"{name} has shape {actual}; its last axes must be ({wanted}).")
 
 
 def check_same_signals(a: System, b: System) -> None:

@@ -9,19 +9,17 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import Array, as_arrays, detach, device_kwargs, is_concrete, namespace, to_numpy, widest
+from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
 from mor.equations.blocks import BlockEvolution, pairwise_solve, to_blocks
 from mor.equations.definite import definite_factor
-from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.equations.doubling import Evolution, lyapunov_horizon_factor, stein_factor
+from mor.equations.holds import Hold, matrix_holds
 from mor.errors import DimensionError
 from mor.systems.base import (
     Pullback,
     System,
-    check_dt,
     check_feedthrough,
-    check_finite,
-    check_horizon,
     check_same_signals,
-    check_shape,
     set_fields,
 )
 from mor.systems.lti import LTI
@@ -163,10 +161,40 @@ class BlockDiagonal(System):
     def output_factor_matrix(self) -> Array:
         return self.C
 
+    @property
+    def input_factor_matrix(self) -> Array:
+        return self.B
+
+    @property
+    def evolution(self) -> Evolution:
+        return BlockEvolution(self.blocks)
+
+    def discretize(self, step: float, *, hold: Hold = "zero") -> BlockDiagonal:
+        """Block by block, as :meth:`LTI.discretize`; NumPy."""
+        check_continuous_step(self.dt, step)
+        A, first, late = self._holds(step, hold)
+        C, D = to_numpy(self.C), to_numpy(self.D)
+        return BlockDiagonal(A, first + BlockEvolution(A).apply(late), C, D + C @ late, dt=step)
+
+    def ramp_matrix(self, step: float) -> Array:
+        return namespace(self.B).asarray(self._holds(step, "first")[2], **device_kwargs(self.B))
+
+    def _holds(self, step: float, hold: Hold) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        blocks, B = to_numpy(self.blocks), to_numpy(self.B)
+        A, first, late = matrix_holds(blocks, B.reshape(*blocks.shape[:-1], B.shape[-1]), step, hold)
+        return A, first.reshape(B.shape), late.reshape(B.shape)
+
     def project(self, left: Array, right: Array) -> tuple[Modal, float]:
         """Projected and diagonalised: a :class:`Modal`."""
         small, _ = self.to_lti().project(to_numpy(left), to_numpy(right))
         return in_modes(small)
+
+    def __getitem__(self, index: Any) -> BlockDiagonal:
+        """One system, or a slice, of a batch."""
+        if not self.batch_shape:
+            raise DimensionError("a single system has no batch to index.")
+        fields = {name: getattr(self, name)[index] for name in ("blocks", "B", "C", "D")}
+        return replace(self, **fields)
 
     def detached(self) -> Self:
         fields = {name: widest(detach(getattr(self, name))) for name in ("blocks", "B", "C", "D")}

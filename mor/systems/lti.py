@@ -9,16 +9,16 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
-from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
+from mor.equations.doubling import Evolution
+from mor.equations.holds import Hold, matrix_holds
+from mor.equations.lyapunov import DenseEvolution, horizon_factor
+from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.base import (
     Pullback,
     System,
-    check_dt,
-    check_finite,
-    check_horizon,
     check_same_signals,
-    check_shape,
     set_fields,
 )
 
@@ -36,7 +36,7 @@ class LTI(System):
     B : array (n, m)
     C : array (p, n)
     D : array (p, m), optional; zero if left out.
-    E : array (n, n), optional; must be well-conditioned and is divided out.
+    E : array (n, n), optional; nonsingular.
     dt : float
         0.0 continuous (A in 1/time), positive discrete with that step.
 
@@ -91,27 +91,40 @@ class LTI(System):
         """The same system with ``E = I``."""
         if self.E is None:
             return self
-        if np.linalg.cond(self.E) > _CONDITION_LIMIT:
+        self._require_regular()
+        A, B = np.linalg.solve(self.E, self.A), np.linalg.solve(self.E, self.B)
+        return LTI(A, B, self.C, self.D, dt=self.dt)
+
+    def _require_regular(self) -> None:
+        if self.E is not None and np.linalg.cond(self.E) > _CONDITION_LIMIT:
             raise ReductionError(
                 "E is singular or nearly so: a descriptor system with algebraic equations "
                 "has no explicit state space; eliminate the algebraic states first."
             )
-        A, B = np.linalg.solve(self.E, self.A), np.linalg.solve(self.E, self.B)
-        return LTI(A, B, self.C, self.D, dt=self.dt)
 
     @cached_property
+    def schur(self) -> SchurForm:
+        """The Schur form that poles and Gramian factors share."""
+        self._require_regular()
+        return SchurForm.of(self.A, self.E, self.dt)
+
+    @property
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return np.asarray(np.linalg.eigvals(self.explicit.A), dtype=complex)
+        return self.schur.poles
 
     def controllability_factor(self, *, horizon: float | None = None) -> np.ndarray:
-        """Of the explicit form, by doubling (:mod:`mor.equations.doubling`)."""
+        """By Hammarling's method; of the explicit form by doubling if there is a horizon."""
         horizon = check_horizon(horizon, self.dt)
-        return _reachable_factor(self.explicit.A, self.explicit.B, self.dt, horizon)
+        if horizon is None:
+            return self.schur.controllability_factor(self.B)
+        return horizon_factor(self.explicit.A, self.explicit.B, self.dt, horizon)
 
     def observability_factor(self, *, horizon: float | None = None) -> np.ndarray:
-        """Of the explicit form, by doubling."""
+        """That of the explicit form, by the same means."""
         horizon = check_horizon(horizon, self.dt)
-        return _reachable_factor(self.explicit.A.T, self.explicit.C.T, self.dt, horizon)
+        if horizon is None:
+            return self.schur.observability_factor(self.C)
+        return horizon_factor(self.explicit.A.T, self.explicit.C.T, self.dt, horizon)
 
     def gramians(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         Zc, Zo = self.factors(horizon=horizon)
@@ -121,9 +134,31 @@ class LTI(System):
     def output_factor_matrix(self) -> np.ndarray:
         return self.C
 
-    def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LTI, float]:
+    @property
+    def input_factor_matrix(self) -> np.ndarray:
+        return self.explicit.B
+
+    @property
+    def evolution(self) -> Evolution:
+        return DenseEvolution(self.explicit.A)
+
+    def discretize(self, step: float, *, hold: Hold = "zero") -> LTI:
+        """Exact for an input held between samples (``hold="zero"``) or joined by lines ("first").
+
+        By one exponential of a matrix of order n + m (n + 2m); MATLAB's ``c2d``.
+        """
+        check_continuous_step(self.dt, step)
         sys = self.explicit
-        return LTI(left.T @ sys.A @ right, left.T @ sys.B, sys.C @ right, sys.D, dt=sys.dt), 1.0
+        A, first, late = matrix_holds(sys.A, sys.B, step, hold)
+        return LTI(A, first + A @ late, sys.C, sys.D + sys.C @ late, dt=step)
+
+    def ramp_matrix(self, step: float) -> np.ndarray:
+        return matrix_holds(self.explicit.A, self.explicit.B, step, "first")[2]
+
+    def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LTI, float]:
+        if self.E is not None:
+            left = np.linalg.solve(self.E.T, left)
+        return LTI(left.T @ self.A @ right, left.T @ self.B, self.C @ right, self.D, dt=self.dt), 1.0
 
     def detached(self) -> Self:
         return self
@@ -137,14 +172,8 @@ class LTI(System):
         P, Q = sys.gramians()
 
         def pull(weight_P: np.ndarray, weight_Q: np.ndarray) -> dict[str, np.ndarray]:
-            if sys.dt:
-                Y = scipy.linalg.solve_discrete_lyapunov(sys.A.T, weight_P, method="bilinear")
-                H = scipy.linalg.solve_discrete_lyapunov(sys.A, weight_Q, method="bilinear")
-                to_A = 2 * (Y @ sys.A @ P + Q @ sys.A @ H)
-            else:
-                Y = scipy.linalg.solve_continuous_lyapunov(sys.A.T, -weight_P)
-                H = scipy.linalg.solve_continuous_lyapunov(sys.A, -weight_Q)
-                to_A = 2 * (Y @ P + Q @ H)
+            Y, H = sys.schur.adjoint.solve(weight_P), sys.schur.solve(weight_Q)
+            to_A = 2 * (Y @ sys.A @ P + Q @ sys.A @ H) if sys.dt else 2 * (Y @ P + Q @ H)
             return {"A": to_A, "B": 2 * Y @ sys.B, "C": 2 * sys.C @ H}
 
         return P, Q, pull
@@ -200,30 +229,3 @@ def _real_matrix(name: str, value: Any) -> np.ndarray:
             "complex systems with a real output use Modal."
         )
     return x.astype(float)
-
-
-@dataclass(frozen=True)
-class _DenseEvolution:
-    A: np.ndarray
-
-    def apply(self, Z: np.ndarray) -> np.ndarray:
-        return self.A @ Z
-
-    def square(self) -> Self:
-        return type(self)(self.A @ self.A)
-
-
-def _reachable_factor(A: np.ndarray, B: np.ndarray, dt: float, horizon: float | None) -> np.ndarray:
-    if not len(A) or not B.shape[1]:
-        return np.zeros((len(A), 0))
-    if dt:
-        return stein_factor(_DenseEvolution(A), B, horizon=None if horizon is None else int(horizon))
-    if horizon is None:
-        moduli = np.abs(np.linalg.eigvals(A))
-        shift = float(np.sqrt(moduli.min() * moduli.max()))
-        away = scipy.linalg.lu_factor(shift * np.eye(len(A)) - A)
-        evolution = scipy.linalg.lu_solve(away, shift * np.eye(len(A)) + A)
-        return stein_factor(_DenseEvolution(evolution), np.sqrt(2 * shift) * scipy.linalg.lu_solve(away, B))
-    return lyapunov_horizon_factor(
-        lambda t: _DenseEvolution(scipy.linalg.expm(A * t)), float(np.linalg.norm(A, 1)), B, horizon
-    )

@@ -26,19 +26,18 @@ from mor.arrays import (
     to_numpy,
     widest,
 )
+from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
 from mor.equations import cauchy
+from mor.equations.band import Band, band_kernels
 from mor.equations.diagonal import diagonalise
+from mor.equations.holds import Hold, scalar_holds
 from mor.equations.modal import ModalEvolution, modal_factor
 from mor.errors import DimensionError, TimeStepError
 from mor.systems.base import (
     Pullback,
     System,
-    check_dt,
     check_feedthrough,
-    check_finite,
-    check_horizon,
     check_same_signals,
-    check_shape,
     set_fields,
 )
 from mor.systems.lti import LTI
@@ -154,8 +153,33 @@ class Modal(System):
         P, Q = (gramian.matrix for gramian in self._cauchy_pair(horizon))
         return P, Q
 
+    def band_gramians(self, band: Band) -> tuple[Array, Array]:
+        """In closed form, like the others."""
+        P, Q = (gramian.matrix for gramian in self._cauchy_pair_of(band_kernels(self.poles, band, self.dt)))
+        return P, Q
+
+    def inner(self, other: System, *, horizon: float | None = None) -> Array:
+        r"""In closed form: with the kernel g of :mod:`mor.equations.cauchy`, ``k_a k_b (m + p)`` flops,
+
+        .. math:: \tfrac12 \Re \sum_{ij} (B_aB_b^H)_{ij} (C_a^T\bar C_b)_{ij}\, g(\lambda_i, \bar\mu_j)
+                  + (B_aB_b^T)_{ij} (C_a^TC_b)_{ij}\, g(\lambda_i, \mu_j).
+        """
+        if not isinstance(other, Modal):
+            return super().inner(other, horizon=horizon)
+        check_same_signals(self, other)
+        a, b = _as_complex(self), _as_complex(other)
+        horizon, xp = check_horizon(horizon, self.dt), namespace(a.B)
+        total: Array = 0.0
+        for poles, B, C in ((b.poles, b.B, b.C), (conj(b.poles), conj(b.B), conj(b.C))):
+            weights = (a.B @ adjoint(B)) * (xp.matrix_transpose(a.C) @ conj(C))
+            terms = weights * cauchy.kernel(a.poles, poles, dt=self.dt, horizon=horizon)
+            total = total + real(xp.sum(terms, axis=(-2, -1))) / 2
+        return total
+
     def _cauchy_pair(self, horizon: float | None) -> tuple[cauchy.CauchyGramian, cauchy.CauchyGramian]:
-        kernels = cauchy.kernels(self.poles, dt=self.dt, horizon=horizon)
+        return self._cauchy_pair_of(cauchy.kernels(self.poles, dt=self.dt, horizon=horizon))
+
+    def _cauchy_pair_of(self, kernels: cauchy.Kernels) -> tuple[cauchy.CauchyGramian, cauchy.CauchyGramian]:
         poles, B = conj(self.poles), adjoint(self.C)
         P = cauchy.gramian(self.poles, self.B, dt=self.dt, kernels=kernels)
         return P, cauchy.gramian(poles, B, dt=self.dt, kernels=kernels.conj())
@@ -173,6 +197,14 @@ class Modal(System):
             return self.C
         xp = namespace(self.C)
         return xp.concat([xp.real(self.C), -xp.imag(self.C)], axis=-1)
+
+    @property
+    def input_factor_matrix(self) -> Array:
+        return cauchy.real_rows(self.B)
+
+    @property
+    def evolution(self) -> ModalEvolution:
+        return ModalEvolution(self.poles)
 
     def project(self, left: Array, right: Array) -> tuple[Modal, float]:
         """Projected in the real coordinates and diagonalised again; NumPy."""
@@ -277,15 +309,20 @@ class Modal(System):
             power = power * self.poles
         return xp.stack(responses, axis=-3)
 
-    def discretize(self, step: float) -> Modal:
-        """Zero-order hold with that step: ``exp(pole step)``, ``(exp(pole step) - 1)/pole B``."""
-        if self.dt:
-            raise TimeStepError(f"The system is discrete already (dt={self.dt:g}).")
-        if check_dt(step) == 0:
-            raise TimeStepError("the step of a discretisation must be positive.")
-        xp = namespace(self.B)
-        gain = cauchy.exponential_integral(self.poles, step)
-        return replace(self, poles=xp.exp(self.poles * step), B=self.B * gain[..., :, None], dt=step)
+    def discretize(self, step: float, *, hold: Hold = "zero") -> Modal:
+        """Exact for an input held between samples (``hold="zero"``) or joined by lines ("first").
+
+        ``exp(pole step)`` and elementwise functions of it (:mod:`mor.equations.holds`).
+        """
+        check_continuous_step(self.dt, step)
+        power, first, late = scalar_holds(self.poles, step, hold)
+        B = self.B * (first + power * late)[..., :, None]
+        D = self.D if hold == "zero" else self.D + real(self.C @ (self.B * late[..., :, None]))
+        return replace(self, poles=power, B=B, D=D, dt=step)
+
+    def ramp_matrix(self, step: float) -> Array:
+        _, _, late = scalar_holds(self.poles, step, "first")
+        return cauchy.real_rows(self.B * late[..., :, None])
 
     def to_lti(self) -> LTI:
         """The real map as a dense NumPy :class:`LTI`, real modes as one state."""

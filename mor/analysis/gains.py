@@ -1,0 +1,186 @@
+"""Gains over frequency, and a search for the largest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from scipy.optimize import minimize_scalar
+
+from mor.arrays import is_complex, to_numpy
+from mor.systems.base import System
+from mor.systems.lti import LTI
+from mor.systems.modal import Modal
+
+#: From frequencies to the largest singular value at each.
+Gains = Callable[[np.ndarray], np.ndarray]
+
+#: Frequencies whose responses are in memory at once.
+_CHUNK = 16
+
+#: Steps of a local search, and the share of its interval that it resolves: a peak to its square.
+_STEPS, _FINE = 20, 1e-6
+
+
+def largest_singular_value(response: np.ndarray) -> np.ndarray:
+    """Of each matrix of a stack, from the eigenvalues of its square."""
+    if 0 in response.shape[-2:]:
+        return np.zeros(response.shape[:-2])
+    scale = np.max(np.abs(response), axis=(-2, -1), keepdims=True, initial=np.finfo(float).tiny)
+    scaled = response / scale
+    if scaled.shape[-1] > scaled.shape[-2]:
+        scaled = scaled.mT
+    squares = np.linalg.eigvalsh(np.conj(scaled.mT) @ scaled)[..., -1]
+    return np.sqrt(np.maximum(squares, 0.0)) * scale[..., 0, 0]
+
+
+class SystemGains:
+    r"""Gains :math:`\sigma_1(G(i\omega))` or :math:`\sigma_1(G(e^{i\omega\,dt}))` of one system.
+
+    A dense system is brought to complex Schur form once, after which a frequency costs
+    ``n^2 m`` instead of ``n^3`` flops; a modal one needs no preparation. The gain at
+    ``omega = inf`` is that of D.
+    """
+
+    def __init__(self, system: System) -> None:
+        self.modal = system if isinstance(system, Modal) else None
+        self.system = system if self.modal else system.to_lti().explicit
+
+    @cached_property
+    def _schur(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        dense: LTI = self.system  # pyright: ignore[reportAssignmentType]
+        factors: Any = scipy.linalg.schur(dense.A, output="complex")
+        T, U = factors
+        return T, U.conj().T @ dense.B, dense.C @ U
+
+    @property
+    def poles(self) -> np.ndarray:
+        """In the upper half plane, for each its conjugate too."""
+        if self.modal is not None or not self.system.order:
+            return upper_half(to_numpy(self.system.poles))
+        return upper_half(np.diag(self._schur[0]))
+
+    def __call__(self, omega: np.ndarray) -> np.ndarray:
+        parts = np.array_split(omega, max(1, -(-len(omega) // _CHUNK)))
+        return np.concatenate([self._of_chunk(part) for part in parts])
+
+    def _of_chunk(self, omega: np.ndarray) -> np.ndarray:
+        finite = np.isfinite(omega)
+        D = to_numpy(self.system.D)
+        response = np.empty((len(omega), *D.shape), dtype=complex)
+        response[:] = D
+        if self.system.order and finite.any():
+            response[finite] = self._responses(omega[finite])
+        return largest_singular_value(response)
+
+    def _responses(self, omega: np.ndarray) -> np.ndarray:
+        if self.modal is not None:
+            return to_numpy(self.modal.frequency_response(omega))
+        C = self._schur[2]
+        return np.stack([C @ self._states(s) for s in self._points(omega)]) + to_numpy(self.system.D)
+
+    def _points(self, omega: Any) -> Any:
+        return np.exp(1j * omega * self.system.dt) if self.system.dt else 1j * omega
+
+    def _states(self, s: complex) -> np.ndarray:
+        """``(s - A)^{-1} B``, in coordinates that do not change its norm."""
+        if self.modal is not None:
+            poles, B = (to_numpy(x) for x in (self.modal.poles, self.modal.B))
+            partner = B.conj() / (s - poles.conj())[:, None] if is_complex(B) else 0.0
+            return np.abs(B / (s - poles)[:, None]) + np.abs(partner)
+        T, B, _ = self._schur
+        solve: Any = scipy.linalg.get_lapack_funcs("trtrs", (T, B))
+        solution, info = solve(s * np.eye(len(T)) - T, B)
+        return np.full_like(B, np.inf) if info else solution
+
+    def noise(self, omega: float) -> float:
+        """What round-off may add to the gain at `omega`."""
+        states = 0.0
+        if self.system.order and np.isfinite(omega):
+            C = self._schur[2] if self.modal is None else to_numpy(self.modal.C)
+            states = _size(C) * _size(self._states(self._points(omega)))
+        return float(np.finfo(float).eps * (_size(to_numpy(self.system.D)) + states))
+
+
+def _size(X: np.ndarray) -> float:
+    """A limit of the Frobenius norm that cannot overflow before X does."""
+    return float(np.max(np.abs(X), initial=0.0)) * X.size**0.5
+
+
+def upper_half(poles: Any) -> Any:
+    """Poles with those below the real axis conjugated, which a real system has as well."""
+    poles = np.asarray(poles, dtype=complex).ravel()
+    return np.where(poles.imag < 0, poles.conj(), poles)
+
+
+def first_frequencies(poles: Any, dt: float, samples: int) -> np.ndarray:
+    """A grid, and the frequencies of the poles nearest to the boundary, sorted."""
+    if dt:
+        end = np.pi / dt
+        grid, margin = np.linspace(0, end, samples), np.abs(1 - np.abs(poles))
+        own = np.abs(np.angle(poles)) / dt
+    else:
+        moduli = np.abs(poles)[np.abs(poles) > 0]
+        low, high = (moduli.min() / 100, moduli.max() * 100) if len(moduli) else (1.0, 1.0)
+        grid = np.concatenate([[0.0], np.geomspace(low, high, samples), [np.inf]])
+        margin, own = np.abs(poles.real), np.abs(poles.imag)
+    nearest = np.argsort(margin)[:samples]
+    return np.unique(np.concatenate([grid, own[nearest]]))
+
+
+def widths(poles: Any, dt: float, omega: np.ndarray) -> np.ndarray:
+    """Distance to the nearest of these :func:`upper_half` poles: a gain changes little over much less."""
+    if not len(poles):
+        return np.full(len(omega), np.inf)
+    if dt:
+        return np.min(np.abs(np.exp(1j * omega * dt)[:, None] - poles), axis=1) / dt
+    return np.min(np.abs(omega[:, None] - poles / 1j), axis=1)
+
+
+def search(gains: Gains, omega: np.ndarray, reach: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """``(gain, omega, gains at omega)``: the largest found.
+
+    The three largest samples are refined, between their neighbours and within their `reach`.
+    """
+    sampled = gains(omega)
+    best, where = float(np.max(sampled)), float(omega[np.argmax(sampled)])
+    for i in np.argsort(sampled)[::-1][:3]:
+        low, high = omega[max(i - 1, 0)], omega[min(i + 1, len(omega) - 1)]
+        if np.isfinite(omega[i]):
+            low, high = max(low, omega[i] - reach[i]), min(high, omega[i] + reach[i])
+        gain, place = climb(gains, float(low), float(high))
+        if gain > best:
+            best, where = gain, place
+    return best, where, sampled
+
+
+def climb(gains: Gains, low: float, high: float) -> tuple[float, float]:
+    """A local maximum of the gain between two frequencies."""
+    if not (low < high < np.inf):
+        return 0.0, low
+    found: Any = minimize_scalar(
+        lambda w: -gains(np.array([w]))[0],
+        bounds=(low, high),
+        method="bounded",
+        options={"maxiter": _STEPS, "xatol": _FINE * (high - low)},
+    )
+    return -float(found.fun), float(found.x)
+
+
+def sampled_peak(system: System, *, samples: int = 64) -> tuple[float, float]:
+    """Largest gain found by sampling, over a batch the largest: a lower limit and its frequency."""
+    constant: Any = system.detached()
+
+    def gains(omega: np.ndarray) -> np.ndarray:
+        parts = np.array_split(omega, max(1, -(-len(omega) // _CHUNK)))
+        found = [largest_singular_value(to_numpy(constant.frequency_response(part))) for part in parts]
+        return np.concatenate([x.reshape(-1, x.shape[-1]).max(axis=0) for x in found])
+
+    poles = upper_half(to_numpy(constant.poles))
+    omega = first_frequencies(poles, constant.dt, samples)
+    omega = omega[np.isfinite(omega)]
+    best, where, _ = search(gains, omega, widths(poles, constant.dt, omega))
+    return best, where

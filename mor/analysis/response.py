@@ -1,0 +1,295 @@
+"""Responses in time and frequency, for any kind of system."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from mor.arrays import Array, astype_like, device_kwargs, is_array, namespace, to_numpy
+from mor.checks import check_finite
+from mor.equations.holds import Hold, check_hold
+from mor.errors import DimensionError, TimeStepError
+from mor.systems.base import System, check_overflow
+from mor.systems.convert import as_system
+
+#: Relative deviation up to which time samples count as equally spaced.
+_UNEVEN = 1e-6
+
+
+def simulate(
+    sys: Any, u: Any, t: Any = None, *, x0: Any = None, hold: Hold = "zero", step: float | None = None
+) -> Array:
+    r"""Output for a sampled input, exact between samples.
+
+    .. math:: x_{k+1} = A x_k + B u_k,\quad y_k = C x_k + D u_k \qquad (dt > 0)
+
+    and in continuous time the samples of the exact output for an input that is constant between samples
+    (``hold="zero"``) or joined by straight lines (``hold="first"``), which is again a
+    recursion of that form (:mod:`mor.equations.holds`).
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes, stable or not.
+    u : array (T, m) or, for one input, (T,); time first. Of a batch (..., T, m).
+    t : times (T,) of the samples, equally spaced; needed in continuous time, unless `step` is given.
+    x0 : initial state (n,) or (..., n), zero if left out. Of a :class:`~mor.Modal` of k complex modes
+        in the real coordinates ``[Re z; Im z]``, n = 2k.
+    hold : how a continuous system's input runs between samples.
+    step : time between samples, in place of `t`.
+
+    Returns
+    -------
+    y : array (..., T, p), in the system's framework and precision.
+
+    Raises
+    ------
+    DimensionError, NotFiniteError
+        If the shapes do not fit, data are not finite, or the response overflows.
+    TimeStepError
+        If times are missing, not equally spaced, or do not fit a discrete system's step.
+
+    Notes
+    -----
+    Cost ``T n^2`` flops for a dense system, ``T n (m + p)`` for a modal one; and one matrix
+    exponential of order n + m in continuous time. Equals MATLAB's ``lsim``, scipy.signal's
+    ``lsim(interp=hold == "first")`` and ``dlsim``, python-control's ``forced_response``.
+
+    Examples
+    --------
+    >>> import numpy as np, mor
+    >>> y = mor.simulate(([[-1.0]], [[1.0]], [[1.0]]), np.ones(3), t=[0.0, 1.0, 2.0])
+    >>> y[:, 0].round(6)  # 1 - exp(-t)
+    array([0.      , 0.632121, 0.864665])
+    """
+    system = as_system(sys)
+    constant = system.detached()
+    check_hold(hold)
+    u = _input(u, constant)
+    check_finite(u=u)
+    state = _initial_state(x0, constant)
+    if constant.dt:
+        _check_times(t, step, u.shape[-2], constant.dt)
+        sampled = constant
+    else:
+        h = _step_of(t, step, u.shape[-2])
+        sampled = constant.discretize(h, hold=hold)
+        if hold == "first":
+            late = namespace(u).matrix_transpose(constant.ramp_matrix(h))
+            state = state - (u[..., :1, :] @ late)[..., 0, :]
+    y = _recursion(sampled, u, state)
+    check_overflow(u.shape[-2], y)
+    return astype_like(y, system.D)
+
+
+def impulse(sys: Any, t: Any) -> Array:
+    r"""Impulse response.
+
+    .. math:: g_0 = D,\ g_k = C A^{k-1} B \quad (dt > 0), \qquad g(t) = C e^{At} B \quad (dt = 0).
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes, stable or not.
+    t : number of samples; in continuous time the samples' times (T,), equally spaced from 0.
+
+    Returns
+    -------
+    array (..., T, p, m). A continuous system's D, a Dirac impulse at t = 0, is not part of it.
+
+    Raises
+    ------
+    TimeStepError
+
+    Notes
+    -----
+    Equals MATLAB's ``impulse``, scipy.signal's ``dimpulse`` (whose pulse has height 1). The method
+    ``impulse_response`` of discrete systems gives :math:`CA^kB` from k = 0.
+
+    Examples
+    --------
+    >>> import mor
+    >>> mor.impulse(([[-1.0]], [[1.0]], [[2.0]]), [0.0, 0.5])[:, 0, 0].round(6)
+    array([2.      , 1.213061])
+    """
+    system = as_system(sys)
+    constant = system.detached()
+    count, h = _samples(t, constant)
+    B = constant.input_factor_matrix
+    if constant.dt:
+        rest = _powers(constant, B, count - 1)
+        y = namespace(B).concat([constant.D[..., None, :, :], rest], axis=-3)
+    else:
+        y = _powers(constant.discretize(h), B, count)
+    check_overflow(count, y)
+    return astype_like(y, system.D)
+
+
+def step(sys: Any, t: Any) -> Array:
+    r"""Step response: the output for inputs that jump from 0 to 1 at time 0, one at a time.
+
+    .. math:: y_k = D + \sum_{j<k} C A^j B \quad (dt > 0), \qquad
+              y(t) = D + \int_0^t C e^{As} B\, ds \quad (dt = 0).
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes, stable or not.
+    t : as for :func:`impulse`.
+
+    Returns
+    -------
+    array (..., T, p, m)
+
+    Raises
+    ------
+    TimeStepError
+
+    Examples
+    --------
+    >>> import mor
+    >>> mor.step(([[0.5]], [[1.0]], [[2.0]]), [0.0, 1.0])[:, 0, 0].round(6)  # grows: unstable
+    array([0.      , 2.594885])
+    """
+    system = as_system(sys)
+    constant = system.detached()
+    count, h = _samples(t, constant)
+    sampled = constant if constant.dt else constant.discretize(h)
+    xp = namespace(sampled.D)
+    A, B, C = sampled.evolution, sampled.input_factor_matrix, sampled.output_factor_matrix
+    state, out = xp.zeros_like(B), []
+    for _ in range(count):
+        out.append(C @ state + sampled.D)
+        state = A.apply(state) + B
+    y = xp.stack(out, axis=-3)
+    check_overflow(count, y)
+    return astype_like(y, system.D)
+
+
+def freqresp(sys: Any, omega: Any) -> Array:
+    r"""Frequency response ``G(i omega)``, or ``G(exp(i omega dt))``.
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes.
+    omega : frequencies (N,) or one, in radians per unit of time.
+
+    Returns
+    -------
+    array (..., N, p, m), or (..., p, m) for one frequency.
+
+    Raises
+    ------
+    NotFiniteError
+        If a frequency is that of a pole on the boundary.
+
+    Examples
+    --------
+    >>> import mor
+    >>> mor.freqresp(([[-1.0]], [[1.0]], [[2.0]]), 1.0).round(6)
+    array([[1.-1.j]])
+    """
+    return as_system(sys).frequency_response(np.asarray(omega, dtype=float))
+
+
+def _powers(system: System, start: Array, count: int) -> Array:
+    """``C A^k start`` for k < count, (..., count, p, m)."""
+    C, A, state, out = system.output_factor_matrix, system.evolution, start, []
+    for _ in range(count):
+        out.append(C @ state)
+        state = A.apply(state)
+    return namespace(C).stack(out, axis=-3) if out else (C @ start)[..., None, :, :][..., :0, :, :]
+
+
+def _recursion(system: System, u: Array, state: Array) -> Array:
+    """Outputs (..., T, p) from the state (..., n) on."""
+    xp = namespace(system.D)
+    A, C, t = system.evolution, system.output_factor_matrix, xp.matrix_transpose
+    driven = u @ t(system.input_factor_matrix)
+    batch = driven.shape[:-2]
+    x, states = xp.broadcast_to(state, (*batch, state.shape[-1]))[..., None], []
+    for k in range(u.shape[-2]):
+        states.append(x[..., 0])
+        x = A.apply(x) + driven[..., k, :, None]
+    if not states:
+        return u @ t(system.D)
+    return xp.stack(states, axis=-2) @ t(C) + u @ t(system.D)
+
+
+def _beside(x: Any, like: Array) -> Array:
+    """`x` as an array of the framework and on the device of `like`."""
+    xp = namespace(like)
+    if is_array(x) and namespace(x) is xp:
+        return x
+    return xp.asarray(to_numpy(x), **device_kwargs(like))
+
+
+def _input(u: Any, system: System) -> Array:
+    D = system.D
+    u = _beside(u, D)
+    u = astype_like(u if u.ndim > 1 else u[:, None], D)
+    if u.ndim < 2 or u.shape[-1] != system.n_inputs:
+        batch = f" or (..., T, {system.n_inputs}) for the batch of {system.batch_shape}"
+        raise DimensionError(
+            f"u has shape {tuple(u.shape)}; it must be (T, {system.n_inputs}), time first"
+            f"{batch if system.batch_shape else ''}."
+        )
+    return u
+
+
+def _initial_state(x0: Any, system: System) -> Array:
+    C = system.output_factor_matrix
+    n = C.shape[-1]
+    if x0 is None:
+        return namespace(C).zeros((n,), dtype=C.dtype, **device_kwargs(C))
+    x0 = astype_like(_beside(x0, C), C)
+    if x0.ndim < 1 or x0.shape[-1] != n:
+        raise DimensionError(f"x0 has shape {tuple(x0.shape)}; it must be ({n},), or (..., {n}) for a batch.")
+    return x0
+
+
+def _samples(t: Any, system: System) -> tuple[int, float]:
+    """Number of samples and the time between them."""
+    if isinstance(t, Integral):
+        if t < 1:
+            raise TimeStepError(f"t={t}: a response has at least 1 sample.")
+        if not system.dt:
+            raise TimeStepError(f"t={t}: a continuous response is sampled at times; give them as an array.")
+        return int(t), system.dt
+    times = _times(t)
+    if not len(times) or times[0] != 0:
+        raise TimeStepError("the times of an impulse or step response begin with 0.")
+    if system.dt:
+        _check_times(times, None, len(times), system.dt)
+        return len(times), system.dt
+    return len(times), _step_of(times, None, len(times))
+
+
+def _times(t: Any) -> np.ndarray:
+    times = np.asarray(to_numpy(t), dtype=float)
+    if times.ndim != 1 or not np.all(np.isfinite(times)):
+        raise TimeStepError(f"t has shape {times.shape}; it must be the finite times of the samples, (T,).")
+    return times
+
+
+def _step_of(t: Any, step: float | None, count: int) -> float:
+    if step is not None:
+        return float(step)
+    if t is None:
+        raise TimeStepError("a continuous system is sampled at times: give t= (equally spaced) or step=.")
+    times = _times(t)
+    if len(times) != count:
+        raise TimeStepError(f"there are {len(times)} times and {count} samples of the input.")
+    if count < 2:
+        return 1.0
+    h = float(times[-1] - times[0]) / (count - 1)
+    if not h > 0 or np.max(np.abs(np.diff(times) - h)) > _UNEVEN * h:
+        raise TimeStepError("the times must increase by equal steps: resample the input.")
+    return h
+
+
+def _check_times(t: Any, step: float | None, count: int, dt: float) -> None:
+    if t is None and step is None:
+        return
+    h = _step_of(t, step, count)
+    if count > 1 and abs(h - dt) > _UNEVEN * dt:
+        raise TimeStepError(f"samples are {h:g} apart and the system's step is {dt:g}.")

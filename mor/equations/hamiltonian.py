@@ -1,0 +1,193 @@
+r"""Where a gain crosses a level: eigenvalues on the imaginary axis.
+
+With :math:`G(s) = C(sI-A)^{-1}B + D`, a level :math:`\gamma` is a singular value of
+:math:`G(i\omega)` exactly where :math:`Gu = \gamma v,\ G^Hv = \gamma u` has a solution, that
+is where :math:`i\omega` is an eigenvalue of the pencil (after scaling B and C by
+:math:`\gamma^{-1/2}`, D by :math:`\gamma^{-1}`)
+
+.. math::
+   s \begin{bmatrix} I & & & \\ & I & & \\ & & 0 & \\ & & & 0 \end{bmatrix} -
+   \begin{bmatrix} A & 0 & B & 0 \\ 0 & -A^H & 0 & -C^H \\
+                   C & 0 & D & -I \\ 0 & B^H & -I & D^H \end{bmatrix}.
+
+In the singular vectors of D the last two block rows decouple into 2 x 2 blocks, each of
+which can be solved for its u and v unless its singular value is close to the level. With all
+of them solved the pencil is the Hamiltonian matrix of order 2n; what is close stays in the
+pencil, so that :math:`(\gamma^2 I - D^HD)^{-1}` is never taken where it is large.
+
+Source: Boyd and Balakrishnan (1990); Bruinsma and Steinbuch (1990); the pencil as in Benner,
+Sima and Voigt (2012).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+#: Squared singular values of D over the level, beyond which they stay in the pencil.
+_CLOSE = 0.5
+
+#: Distance to the axis, of the norm, below which a double eigenvalue may lie on it.
+_NEAR = 1e-7
+
+#: Multiple of round-off times the norm that a computed spectrum may be exact for.
+_BACKWARD = 10.0
+
+#: Most eigenvalues whose distance to the axis is looked at closely, and fewest.
+_LOOKS = (4, 16)
+
+
+@dataclass(frozen=True)
+class LevelPencil:
+    """``M - s N`` with ``N = diag(I, 0)``, of which `states` rows are not zero.
+
+    Its eigenvalues are symmetric about the imaginary axis. They are in the unit of frequency `unit`,
+    which brings all rows to one scale.
+    """
+
+    M: np.ndarray
+    states: int
+    unit: float
+
+    @cached_property
+    def norm(self) -> float:
+        return float(np.linalg.norm(self.M))
+
+    @cached_property
+    def eigenvalues(self) -> Any:
+        """All finite ones."""
+        if self.states == len(self.M):
+            return scipy.linalg.eigvals(self.M, check_finite=False)
+        N = np.diag(np.arange(len(self.M)) < self.states).astype(float)
+        over, under = _homogeneous(self.M, N)
+        # Larger ones are at infinity to round-off.
+        finite = np.abs(over) < np.abs(under) * self.norm / np.finfo(float).eps ** 0.5
+        return over[finite] / under[finite]
+
+    def crossings(self) -> np.ndarray:
+        """Frequencies at which the level may be crossed, sorted: rather too many than too few."""
+        values = self.eigenvalues
+        near = np.abs(values.real) <= _NEAR * np.maximum(np.abs(values), self.norm)
+        return np.unique(values.imag[near]) * self.unit
+
+    def clearance(self) -> float:
+        r"""Above 1 if no eigenvalue lies on the axis, for all that round-off may have done.
+
+        A computed spectrum is that of ``M + F``, ``|F|`` within some round-off of ``|M|``; with
+        such an F the point :math:`i\omega` is an eigenvalue only if
+        :math:`\sigma_{\min}(M - i\omega N) \le |F|`. The result is the least such distance over that limit,
+        beside the eigenvalues closest to the axis.
+        """
+        values = self.eigenvalues
+        distance = np.abs(values.real)
+        least, most = _LOOKS
+        near = int(np.sum(distance <= _NEAR * np.maximum(np.abs(values), self.norm)))
+        closest = np.argsort(distance)[: min(max(near, least), most)]
+        limit = _BACKWARD * np.finfo(float).eps * self.norm
+        distances = [self._distance(w) for w in np.unique(np.abs(values.imag[closest]))]
+        return min(distances, default=np.inf) / max(limit, np.finfo(float).tiny)
+
+    def _distance(self, omega: float) -> float:
+        """Smallest singular value of ``M - i omega N``, by inverse iteration."""
+        shifted = self.M.astype(complex)
+        index = np.arange(self.states)
+        shifted[index, index] -= 1j * omega
+        factor, solve = scipy.linalg.get_lapack_funcs(("getrf", "getrs"), (shifted,))
+        lu, pivots, info = factor(shifted)
+        if info or not len(self.M):
+            return 0.0 if info else np.inf
+        x: Any = np.full(len(self.M), len(self.M) ** -0.5, dtype=complex)
+        growth = 1.0
+        for _ in range(3):
+            y = solve(lu, pivots, x, trans=2)[0]
+            x = solve(lu, pivots, y / np.linalg.norm(y))[0]
+            growth = float(np.linalg.norm(x))
+            x = x / growth
+        return 1 / growth
+
+
+def level_pencil(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, gamma: float) -> LevelPencil:
+    """The pencil whose imaginary eigenvalues are where a singular value of G equals `gamma`.
+
+    Parameters
+    ----------
+    A, B, C, D : arrays (n, n), (n, m), (p, n), (p, m), real or complex, E divided out.
+    gamma : positive, not a singular value of D.
+
+    Notes
+    -----
+    Cost of its eigenvalues about ``25 (2n)^3`` flops, ``66 (2n + 2k)^3`` where k singular
+    values of D are close to the level.
+    """
+    unit = float(np.max(np.abs(A), initial=0.0)) or 1.0
+    A, (B, C) = A / unit, _levelled(B, C, gamma * unit)
+    U, s, Vh = _singular_vectors(D / gamma)
+    B, C = B @ Vh.conj().T, U.conj().T @ C
+    kept = s**2 > _CLOSE
+    inside = np.where(kept, 0.0, 1 / np.where(kept, 1.0, (1 - s) * (1 + s)))
+    F = A + (B[:, : len(s)] * (s * inside)) @ C[: len(s)]
+    hamiltonian = np.block([[F, _square(B, inside)], [-_square(C.conj().T, inside), -F.conj().T]])
+    if not kept.any():
+        balanced: Any = scipy.linalg.matrix_balance(hamiltonian, permute=False)[0]
+        return LevelPencil(balanced, len(balanced), unit)
+    b, c, S = B[:, : len(s)][:, kept], C[: len(s)][kept], np.diag(s[kept])
+    zero, one = np.zeros_like(b), np.eye(len(S))
+    into = np.block([[b, zero], [zero, -c.conj().T]])
+    out = np.block([[c, zero.T], [zero.T, b.conj().T]])
+    rest = np.block([[S, -one], [-one, S]])
+    return LevelPencil(np.block([[hamiltonian, into], [out, rest]]), 2 * len(A), unit)
+
+
+def _homogeneous(M: np.ndarray, N: np.ndarray) -> Any:
+    """Eigenvalues of ``M - s N`` as numerators and denominators."""
+    return scipy.linalg.eigvals(M, N, homogeneous_eigvals=True)
+
+
+def _levelled(B: np.ndarray, C: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
+    """B and C over the root of the level, their sizes made equal by a scale of the state."""
+    b, c = (float(np.max(np.abs(X), initial=0.0)) ** 0.5 for X in (B, C))
+    if b == 0 or c == 0:
+        return np.zeros_like(B), np.zeros_like(C)
+    return B / b * (c / gamma**0.5), C / c * (b / gamma**0.5)
+
+
+def _singular_vectors(D: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if not D.any():
+        return np.eye(D.shape[0]), np.zeros(min(D.shape)), np.eye(D.shape[1])
+    return np.linalg.svd(D)
+
+
+def _square(X: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """``X diag(inside, 1, ...) X^H``."""
+    weights = np.ones(X.shape[1])
+    weights[: len(inside)] = inside
+    return (X * weights) @ X.conj().T
+
+
+def to_the_line(
+    A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, point: complex
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    r"""A continuous system with the gains of a discrete one, :math:`G_c(s) = G(z_0\frac{s+1}{s-1})`.
+
+    .. math:: A_c = -(z_0+A)W,\quad B_c = \sqrt2\,WB,\quad C_c = -\sqrt2\,z_0CW,\quad
+              D_c = G(z_0) = D + CWB,\qquad W = (z_0-A)^{-1}.
+
+    The unit circle becomes the imaginary axis, and `point` :math:`z_0` on the circle infinity.
+    A itself is not inverted, so it may be singular, and an eigenvalue problem of order 2n takes the
+    place of a generalised one. Real data stay real for ``point = +-1``.
+    """
+    z: Any = point.real if point.imag == 0 else point
+    eye = np.eye(len(A))
+    solved = np.linalg.solve(z * eye - A, np.hstack([B, z * eye + A]))
+    WB, WF = solved[:, : B.shape[1]], solved[:, B.shape[1] :]
+    CW = np.linalg.solve((z * eye - A).T, C.T).T
+    return -WF, 2**0.5 * WB, -(2**0.5) * z * CW, D + C @ WB
+
+
+def from_the_line(omega: np.ndarray, point: complex) -> np.ndarray:
+    """Angles on the unit circle, in [0, pi], of the points ``i omega`` of :func:`to_the_line`."""
+    return np.abs(np.angle(point * (1j * omega + 1) / (1j * omega - 1)))

@@ -1,0 +1,240 @@
+r"""Hammarling's method in blocks: the factor of a Gramian, which is never formed.
+
+For an upper quasi-triangular pencil ``(T, S)``, stable, the solution of
+
+.. math:: T X S^H + S X T^H + B B^H = 0 \quad (dt = 0), \qquad
+          T X T^H - S X S^H + B B^H = 0 \quad (dt > 0)
+
+is :math:`X = U U^H` with U upper triangular in blocks. Let :math:`U_2` belong to the last
+rows. What couples them to those above is not :math:`U_2^{-1}`, which may not exist, but
+
+.. math:: M = U_2^{-1} S_2^{-1} T_2 U_2, \qquad W = U_2^{-1} S_2^{-1} B_2,
+
+the state in coordinates whose Gramian is the identity, so that
+:math:`M + M^H + W W^H = 0`, or :math:`M M^H + W W^H = I`: always bounded, and known
+without a division. In those coordinates the rows above, index 1, satisfy
+
+.. math:: G = T_1 U_{12} + T_{12} U_2, \quad H = S_1 U_{12} + S_{12} U_2, \qquad
+          G + H M^H + B_1 W^H = 0, \quad\text{or}\quad G M^H - H + B_1 W^H = 0,
+
+a triangular equation for :math:`U_{12}`; the leading part of U then belongs to the same
+problem with :math:`B_1 - H W`, or with :math:`G Y^H + B_1 V^H` where Y and V complete
+``[M, W]`` to a unitary matrix. B keeps its number of columns, and no QR is needed. The same
+step serves a single eigenvalue and a panel of them.
+
+Source: Hammarling (1982); in blocks Kressner (2008), Sorensen and Zhou (2003).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from mor.equations.triangular import Pencil, Tile, diagonal_blocks, solve_tile, solve_tiles
+
+#: ``(T, S)`` of some rows and columns; S is None where it is the identity, or a part of it.
+Blocks = tuple[np.ndarray, np.ndarray | None]
+
+
+def _nothing() -> np.ndarray:
+    return np.zeros((0, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Diagonal block U of the factor and its state ``(M, W)``; in discrete time completed by
+    ``(Y, V)``, so that ``[M, W; Y, V]`` is unitary."""
+
+    U: np.ndarray
+    M: np.ndarray
+    W: np.ndarray
+    Y: np.ndarray = field(default_factory=_nothing)
+    V: np.ndarray = field(default_factory=_nothing)
+
+
+def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
+    """U (n, n), block upper triangular, with ``X = U U^H``; the pencil strictly stable.
+
+    Cost ``n^3 / 3 + 2 n^2 m`` flops, nearly all of it matrix products; twice that in
+    discrete time or with S.
+    """
+    B = B.astype(np.result_type(B, pencil.T))
+    n, m = B.shape
+    U = np.zeros((n, n), dtype=B.dtype)
+    scale = float(np.max(np.abs(B), initial=0.0))
+    if scale == 0:
+        return U[:, :0]
+    B /= scale
+    for j in range(pencil.count - 1, -1, -1):
+        here, above = pencil.rows((j, j + 1)), pencil.rows((0, j))
+        if m > here.stop - here.start:
+            # Only the inputs that these rows see take part: as many as rows, at most.
+            basis, seen = np.linalg.qr(B[here].conj().T)
+            part = _tile_factor(pencil.tiles[j], seen.conj().T, dt)
+            inputs = B[above] @ basis
+        else:
+            basis = None
+            part = _tile_factor(pencil.tiles[j], B[here], dt)
+            inputs = B[above]
+        U[here, here] = part.U
+        solve = partial(_solve_panel, pencil, j, Pencil(part.M, None, (0, len(part.M))), dt)
+        leading, corner = _blocks(pencil.T, pencil.S, above, here)
+        U[above, here], rest = _couple(leading, corner, part, inputs, dt, solve)
+        B[above] = rest if basis is None else B[above] + (rest - inputs) @ basis.conj().T
+    return U * scale
+
+
+def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> Part:
+    """The same within a tile, one eigenvalue or conjugate pair at a time."""
+    n, m = B.shape
+    B = B.copy()
+    U, M = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype)
+    W, Y, V = np.zeros((n, m), B.dtype), np.zeros((m, n), B.dtype), np.eye(m, dtype=B.dtype)
+    for start, stop in reversed(diagonal_blocks(tile.T)):
+        here, above, below = slice(start, stop), slice(0, start), slice(stop, n)
+        part = _smallest(tile.T[here, here], None if tile.S is None else tile.S[here, here], B[here], dt)
+        U[here, here], M[here, here] = part.U, part.M
+        # The states of both are a cascade: what leaves the rows below drives those here.
+        if dt:
+            W[here], M[here, below] = part.W @ V, part.W @ Y[:, below]
+            Y[:, below], Y[:, here], V = part.V @ Y[:, below], part.Y, part.V @ V
+        else:
+            W[here], M[here, below] = part.W, -part.W @ W[below].conj().T
+        if start:
+            solve = partial(solve_tile, tile, Tile(part.M, None), dt=dt)
+            leading, corner = _blocks(tile.T, tile.S, above, here)
+            U[above, here], B[above] = _couple(leading, corner, part, B[above], dt, solve)
+    return Part(U, M, W, Y, V)
+
+
+def _couple(
+    leading: Blocks,
+    corner: Blocks,
+    part: Part,
+    B: np.ndarray,
+    dt: float,
+    solve: Callable[[np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """``U12``, and the inputs that are left for the rows above."""
+    (T1, S1), (T12, S12) = leading, corner
+    to_M, to_W = part.M.conj().T, part.W.conj().T
+    G, H = T12 @ part.U, None if S12 is None else S12 @ part.U
+    known = B @ to_W + (G @ to_M if dt else G)
+    if H is not None:
+        known += -H if dt else H @ to_M
+    U12 = solve(known)
+    if dt:
+        return U12, (T1 @ U12 + G) @ part.Y.conj().T + B @ part.V.conj().T
+    return U12, B - (U12 if S1 is None else S1 @ U12 + H) @ part.W
+
+
+def _solve_panel(pencil: Pencil, tiles: int, state: Pencil, dt: float, Q: np.ndarray) -> np.ndarray:
+    """The triangular equation for the rows above a panel, in the place of Q."""
+    if tiles:
+        solve_tiles(pencil, (0, tiles), state, (0, 1), Q, dt)
+    return Q
+
+
+def _blocks(T: np.ndarray, S: np.ndarray | None, rows: slice, columns: slice) -> tuple[Blocks, Blocks]:
+    """``(T, S)`` of the leading rows, and of the corner to the right of them."""
+    if S is None:
+        return (T[rows, rows], None), (T[rows, columns], None)
+    return (T[rows, rows], S[rows, rows]), (T[rows, columns], S[rows, columns])
+
+
+def _smallest(T: np.ndarray, S: np.ndarray | None, b: np.ndarray, dt: float) -> Part:
+    """One eigenvalue, or a pair of conjugate ones in real arithmetic."""
+    if S is not None:
+        T, b = np.linalg.solve(S, T), np.linalg.solve(S, b)
+    U, M, W = _single(T, b, dt) if len(T) == 1 else _double(T, b, dt)
+    if not dt:
+        return Part(U, M, W)
+    known = np.hstack([M, W]).conj().T
+    rest = np.linalg.qr(known, mode="complete")[0][:, len(M) :].conj().T
+    return Part(U, M, W, rest[:, : len(M)], rest[:, len(M) :])
+
+
+def _single(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    pole, (size, b) = T[0, 0], _scaled(b)
+    length = float(np.linalg.norm(b))
+    root = math.sqrt(_distance(pole.real, abs(pole), dt))
+    return np.array([[size * length / root]]), T, b * (root / length)
+
+
+def _scaled(b: np.ndarray) -> tuple[float, np.ndarray]:
+    """``(size, b / size)``: squares of tiny rows would underflow, and directions be wrong.
+
+    Rows of zeros may take any direction, since their part of U is zero.
+    """
+    size = float(np.max(np.abs(b)))
+    return size, b / size if size > 0 else np.eye(*b.shape, dtype=b.dtype)
+
+
+def _distance(a: float, modulus: float, dt: float) -> float:
+    """``1 - modulus^2`` or ``-2 a``; round-off does not carry a stable pole to the boundary."""
+    distance = (1 - modulus) * (1 + modulus) if dt else -2 * a
+    return max(distance, np.finfo(float).eps * modulus, np.finfo(float).tiny)
+
+
+def _double(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    r"""A conjugate pair ``a +- i w`` in closed form, without a subtraction that cancels.
+
+    In coordinates where the block is ``a I + w J`` and the rows of b are orthogonal, the
+    longer first (J commutes with rotations), the solution is ``x I`` plus a traceless part
+    ``z``, both quotients, and its determinant is a sum of positive terms.
+    """
+    K, a, w = _normal_coordinates(T)
+    size, b = _scaled(np.linalg.solve(K, b))
+    b, turn = _orthogonal_rows(b)
+    length = float(np.linalg.norm(b[0]))
+    first, second = b / length
+    ratio = float(np.linalg.norm(second))
+    e = 1 - complex(a, -w) ** 2 if dt else complex(-2 * a, 2 * w)
+    x, z = (1 + ratio**2) / 2 / _distance(a, math.hypot(a, w), dt), (1 - ratio**2) / 2 / e
+    l11 = math.sqrt(x + z.real)
+    l21 = z.imag / l11
+    l22 = math.hypot(2 * x * w, ratio) / abs(e) / l11
+    U = K @ turn.T @ (size * length * np.array([[l11, 0.0], [l21, l22]]))
+    M = np.array(
+        [
+            [a + w * l21 / l11, w * l22 / l11],
+            [-w * (l11**2 + l21**2) / (l11 * l22), a - w * l21 / l11],
+        ]
+    )
+    return U, M, np.stack([first / l11, (second - first * (l21 / l11)) / l22])
+
+
+def _normal_coordinates(T: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """K, a, w with ``K^{-1} T K = [[a, w], [-w, a]]`` for a block with complex eigenvalues."""
+    (t11, t12), (t21, t22) = T.tolist()
+    a, p, q, skew = (t11 + t22) / 2, (t11 - t22) / 2, (t12 + t21) / 2, (t12 - t21) / 2
+    sign = math.copysign(1.0, q)
+    angle = 0.5 * math.atan2(-sign * p, abs(q))
+    c, s = math.cos(angle), math.sin(angle)
+    # The turn makes the diagonals equal; of the other two entries, spread +- skew, one may
+    # cancel, but their product does not where the block came with equal diagonals.
+    spread = sign * math.hypot(p, q)
+    larger = spread + skew if spread * skew > 0 else spread - skew
+    floor = np.finfo(float).eps * abs(larger)
+    smaller = -math.copysign(max(abs((p * p + t12 * t21) / larger), floor * floor), larger)
+    upper, lower = (larger, smaller) if spread * skew > 0 else (smaller, larger)
+    stretch = math.sqrt(abs(lower / upper))
+    return np.array([[c, -s * stretch], [s, c * stretch]]), a, upper * stretch
+
+
+def _orthogonal_rows(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``(R b, R)`` with a rotation R that makes the two rows orthogonal, the longer first."""
+    R = np.eye(2)
+    for _ in range(3):
+        (p, r), (_, q) = (b @ b.T).tolist()
+        if abs(r) <= np.finfo(float).eps * math.sqrt(p * q) and p >= q:
+            break
+        angle = 0.5 * math.atan2(2 * r, p - q)
+        c, s = math.cos(angle), math.sin(angle)
+        turn = np.array([[c, s], [-s, c]])
+        b, R = turn @ b, turn @ R
+    return b, R

@@ -1,0 +1,258 @@
+r"""Schur forms: where every equation with dense coefficients is solved.
+
+For ``A = P T R^{-1}`` and ``E = P S R^{-1}`` with an upper quasi-triangular T and an upper
+triangular S, an equation for X in A and E is one in T and S for ``R^{-1} X R^{-H}``, with
+the right-hand side multiplied by ``P^{-1}``. Without E: P = R unitary and S = I. With E
+there are two ways: QZ, with P and R unitary, or the Schur form of ``E^{-1} A``, with
+``P = E R``, which costs a tenth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from mor.equations.hammarling import triangular_factor
+from mor.equations.triangular import Pencil, Tile, solve_hermitian, solve_pair
+from mor.errors import SingularEquationError, UnstableSystemError
+
+#: ``|E| |E^{-1} A| / |A|`` up to which E is divided out: the accuracy that may be lost.
+_LARGEST_GROWTH = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class SchurForm:
+    """The Schur form of A, or of the pencil (A, E), and what is solved with it.
+
+    Make one with :meth:`of`; both Gramian factors of a system share it.
+
+    Attributes
+    ----------
+    pencil : T and S; S is None for the identity.
+    left, right : unitary; P and R above, up to E where it has been divided out.
+    divisor : LU factors of such an E.
+    mirrored : whether this is the form of ``(A^H, E^H)``, where R has the factor ``E^{-H}``
+        in place of P's E.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> form = SchurForm.of(np.array([[-1.0]]))
+    >>> form.controllability_factor(np.array([[2.0]])) * form.observability_factor(np.array([[3.0]]))
+    array([[3.]])
+    """
+
+    pencil: Pencil
+    left: np.ndarray
+    right: np.ndarray
+    dt: float
+    divisor: Any = None
+    mirrored: bool = False
+
+    @classmethod
+    def of(cls, A: np.ndarray, E: np.ndarray | None = None, dt: float = 0.0) -> SchurForm:
+        r"""Real for real data; about ``25 n^3`` flops, ``66 n^3`` where QZ is needed.
+
+        E is divided out where that does not hurt: the backward error of ``E^{-1} A``,
+        relative to A, is round-off times :math:`\|E\| \|E^{-1}A\| / \|A\|`, which is computed
+        (with the root mean square of E's singular values) and must not exceed 30. QZ has no
+        such factor.
+        """
+        dtype = np.result_type(A, float) if E is None else np.result_type(A, E, float)
+        kind = "complex" if np.issubdtype(dtype, np.complexfloating) else "real"
+        A = A.astype(dtype)
+        if not A.size:
+            return cls(Pencil.of(A), A, A, dt)
+        divisor = None
+        if E is not None:
+            divisor, A_divided = _divided(A, E.astype(dtype))
+            if divisor is None:
+                T, S, left, right = scipy.linalg.qz(A, E.astype(dtype), output=kind)
+                return cls(Pencil.of(T, S), left, right, dt)
+            A = A_divided
+        schur: Any = scipy.linalg.schur
+        T, Z = schur(A, output=kind)
+        return cls(Pencil.of(np.ascontiguousarray(T)), Z, Z, dt, divisor)
+
+    @cached_property
+    def adjoint(self) -> SchurForm:
+        """The form of ``(A^H, E^H)``: the same numbers in the opposite order."""
+        left, right = self.right[:, ::-1], self.left[:, ::-1]
+        return SchurForm(self.pencil.reversed(), left, right, self.dt, self.divisor, not self.mirrored)
+
+    @cached_property
+    def homogeneous(self) -> tuple[np.ndarray, np.ndarray]:
+        """``(alpha, beta)``, complex: the eigenvalues are their quotients."""
+        return eigenvalue_pairs(self.pencil)
+
+    @property
+    def poles(self) -> np.ndarray:
+        """Eigenvalues of the pencil; infinite where E is singular."""
+        alpha, beta = self.homogeneous
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return alpha / beta
+
+    def enter(self, B: np.ndarray) -> np.ndarray:
+        """``P^{-1} B``."""
+        if self.divisor is not None and not self.mirrored:
+            B = scipy.linalg.lu_solve(self.divisor, B)
+        return self.left.conj().T @ B
+
+    def leave(self, U: np.ndarray) -> np.ndarray:
+        """``R U``."""
+        Z = self.right @ U
+        if self.divisor is not None and self.mirrored:
+            Z = scipy.linalg.lu_solve(self.divisor, Z, trans=2)
+        return Z
+
+    def solve(self, Q: np.ndarray) -> np.ndarray:
+        """X with ``A X E^H + E X A^H + Q = 0``, or ``A X A^H - E X E^H + Q = 0``.
+
+        Raises
+        ------
+        SingularEquationError
+        """
+        require_regular(self, self, self.dt)
+        hermitian = np.array_equal(Q, Q.conj().T)
+        if np.iscomplexobj(Q) and not np.iscomplexobj(self.pencil.T):
+            X = self._solve(np.real(Q), hermitian) + 1j * self._solve(np.imag(Q), False)
+        else:
+            X = self._solve(Q, hermitian)
+        return (X + X.conj().T) / 2 if hermitian else X
+
+    def _solve(self, Q: np.ndarray, hermitian: bool) -> np.ndarray:
+        inner = self.enter(self.enter(Q).conj().T).conj().T
+        if hermitian:
+            inner = solve_hermitian(self.pencil, (inner + inner.conj().T) / 2, self.dt)
+        else:
+            inner = solve_pair(self.pencil, self.pencil, inner, self.dt)
+        return self.leave(self.leave(inner).conj().T).conj().T
+
+    def factor(self, B: np.ndarray) -> np.ndarray:
+        """Z with ``A X E^H + E X A^H + B B^H = 0``, or the discrete analogue, for ``X = Z Z^H``.
+
+        Raises
+        ------
+        UnstableSystemError, SingularEquationError
+        """
+        form = self.in_field_of(B)
+        return form.leave(form._triangular_factor(B))
+
+    def controllability_factor(self, B: np.ndarray) -> np.ndarray:
+        """Zc of the system ``(E^{-1} A, E^{-1} B)``."""
+        return self.factor(B)
+
+    def observability_factor(self, C: np.ndarray) -> np.ndarray:
+        """Zo of the system ``(E^{-1} A, C)``; ``E^{-1}`` is not applied."""
+        form = self.adjoint.in_field_of(C)
+        U, S = form._triangular_factor(C.conj().T), form.pencil.S
+        return form.left @ (U if S is None else S @ U)
+
+    def in_field_of(self, B: np.ndarray) -> SchurForm:
+        """This form, truly triangular and complex if B is complex and the form is not."""
+        if not np.iscomplexobj(B) or np.iscomplexobj(self.pencil.T):
+            return self
+        T, S, G, H = Tile(self.pencil.T, self.pencil.S).triangular
+        pencil = Pencil.of(T.astype(complex), None if S is None else S.astype(complex))
+        left = self.left if G is None else self.left @ G
+        return replace(self, pencil=pencil, left=left, right=self.right if H is None else self.right @ H)
+
+    def require_stable(self) -> None:
+        """Raise unless every eigenvalue is finite and strictly stable."""
+        if np.any(self.homogeneous[1] == 0):
+            raise SingularEquationError("E is singular: a pole is infinite, and no Gramian exists.")
+        poles = self.poles
+        margin = 1 - np.abs(poles) if self.dt else -np.real(poles)
+        if np.all(margin > 0):
+            return
+        i = int(np.argmin(margin))
+        what, where = (
+            (f"modulus {abs(poles[i]):.9g} >= 1", "inside the unit circle")
+            if self.dt
+            else (f"real part {poles[i].real:.3g} >= 0", "in the left half-plane")
+        )
+        raise UnstableSystemError(
+            f"pole {i} is {poles[i]:.6g}, of {what}: a Gramian on an infinite horizon needs all poles "
+            f"{where}. Check dt, or give horizon=."
+        )
+
+    def _triangular_factor(self, B: np.ndarray) -> np.ndarray:
+        self.require_stable()
+        return triangular_factor(self.pencil, self.enter(B), self.dt)
+
+
+def eigenvalue_pairs(pencil: Pencil) -> tuple[np.ndarray, np.ndarray]:
+    """``(alpha, beta)``: the diagonals, and the eigenvalues of the 2 x 2 blocks."""
+    T, S = pencil.T, pencil.S
+    alpha = np.diag(T).astype(complex)
+    beta = np.ones(len(T), dtype=complex) if S is None else np.diag(S).astype(complex)
+    starts = np.flatnonzero(np.diag(T, -1))
+    rows, columns = starts[:, None, None] + [[[0], [1]]], starts[:, None, None] + [[[0, 1]]]
+    block = T[rows, columns] if S is None else np.linalg.solve(S[rows, columns], T[rows, columns])
+    mean, half = (block[:, 0, 0] + block[:, 1, 1]) / 2, (block[:, 0, 0] - block[:, 1, 1]) / 2
+    root = np.sqrt(half**2 + block[:, 0, 1] * block[:, 1, 0] + 0j)
+    scale = np.sqrt(np.abs(beta[starts] * beta[starts + 1]))
+    alpha[starts], alpha[starts + 1] = (mean + root) * scale, (mean - root) * scale
+    beta[starts] = beta[starts + 1] = scale
+    return alpha, beta
+
+
+def require_regular(left: SchurForm, right: SchurForm, dt: float) -> None:
+    r"""Raise unless ``lambda_i + conj(mu_j)``, or ``lambda_i conj(mu_j) - 1``, stay away from zero.
+
+    An eigenvalue of T is known up to a few units of round-off times ``|T|``, the backward
+    error of a Schur form. A sum within ten of them cannot be told from zero: data that differ
+    by round-off make the equation singular. Norms are Frobenius norms.
+    """
+    eps = 10 * np.finfo(float).eps
+    (a, b), (c, d) = left.homogeneous, (x.conj() for x in right.homogeneous)
+    norm_a, norm_b = _norms(left.pencil)
+    norm_c, norm_d = _norms(right.pencil)
+    for start in range(0, len(a), 128):
+        rows = slice(start, start + 128)
+        x, y = a[rows, None], b[rows, None]
+        if dt:
+            value = x * c - y * d
+            doubt = norm_a * np.abs(c) + np.abs(x) * norm_c + (norm_b + 1) * np.abs(d) + np.abs(y) * norm_d
+        else:
+            value = x * d + y * c
+            doubt = norm_a * np.abs(d) + np.abs(y) * norm_c + norm_b * np.abs(c) + np.abs(x) * norm_d
+        bad = np.argwhere(np.abs(value) <= eps * doubt)
+        if len(bad):
+            i, j = start + int(bad[0, 0]), int(bad[0, 1])
+            raise SingularEquationError(_singular_message(left.poles[i], right.poles[j], (i, j), dt))
+
+
+def _norms(pencil: Pencil) -> tuple[float, float]:
+    return float(np.linalg.norm(pencil.T)), 0.0 if pencil.S is None else float(np.linalg.norm(pencil.S))
+
+
+def _singular_message(first: complex, second: complex, at: tuple[int, int], dt: float) -> str:
+    value, rule = (
+        (abs(first * second.conjugate() - 1), "lambda_i conj(mu_j) = 1")
+        if dt
+        else (abs(first + second.conjugate()), "lambda_i + conj(mu_j) = 0")
+    )
+    return (
+        f"the equation has no unique solution: {rule} to round-off, for eigenvalue {at[0]}, {first:.6g}, and "
+        f"{at[1]}, {second:.6g} of the adjoint (off by {value:.1e}). It must differ by more than "
+        "ten times round-off times the norms of the coefficients."
+    )
+
+
+def _divided(A: np.ndarray, E: np.ndarray) -> tuple[Any, np.ndarray]:
+    """LU factors of E and ``E^{-1} A``; no factors where accuracy asks for QZ."""
+    getrf: Any = scipy.linalg.get_lapack_funcs("getrf", (E,))
+    lu, pivots, info = getrf(E)
+    if info:
+        return None, A
+    divisor = (lu, pivots)
+    divided = scipy.linalg.lu_solve(divisor, A)
+    if not np.all(np.isfinite(divided)):
+        return None, A
+    growth = np.linalg.norm(E) * np.linalg.norm(divided)
+    return (divisor, divided) if growth <= _LARGEST_GROWTH * np.linalg.norm(A) * len(A) ** 0.5 else (None, A)

@@ -1,0 +1,1 @@
+"""Reduction in the H2 norm: fixed points of its optimality conditions, and its minimisation."""

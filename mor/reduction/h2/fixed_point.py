@@ -1,0 +1,200 @@
+r"""Fixed points of the first-order conditions for the least H2 error.
+
+With X and Z from :mod:`mor.reduction.h2.objective`, the reduced system is projected onto
+``V = orth X`` along ``W = orth Z``,
+
+.. math:: F = (W^T V)^{-1} W^T A V, \quad G = (W^T V)^{-1} W^T B, \quad H = C V,
+
+which gives new X and Z. Where this stands still, the gradient of the error vanishes: the
+transfer functions agree, in tangential directions, at the mirror images of the reduced poles.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mor.analysis.norms import h2_error
+from mor.equations.schur import SchurForm
+from mor.errors import MorError, ReductionError
+from mor.reduction.h2.objective import H2Objective
+from mor.reduction.h2.start import objective, result, starting_system
+from mor.reduction.result import Reduction
+from mor.systems.convert import as_system
+from mor.systems.lti import LTI
+
+#: Relative change of the poles that counts as none, and the most iterations, by default.
+TOLERANCE, ITERATIONS = 1e-8, 100
+
+
+def tsia(
+    sys: Any, order: int, *, start: Any = "bt", tol: float = TOLERANCE, max_iterations: int = ITERATIONS
+) -> Reduction:
+    r"""Two-sided iteration: H2 reduction by a fixed point of the optimality conditions.
+
+    Solves two Sylvester equations for the current reduced system (F, G, H),
+
+    .. math:: A X F^T - X + B G^T = 0, \quad A^T Z F - Z - C^T H = 0 \quad (dt > 0)
+    .. math:: A X + X F^T + B G^T = 0, \quad A^T Z + Z F - C^T H = 0 \quad (dt = 0)
+
+    and projects onto the range of X along that of Z, until the poles stand still.
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes, stable.
+    order : number of states of the result.
+    start : ``"bt"``, ``"modal"``, poles (one of each conjugate pair), or a stable system of
+        that order.
+    tol : the largest relative change of a pole at which the iteration has converged.
+    max_iterations : it ends here at the latest.
+
+    Returns
+    -------
+    Reduction
+        The stable iterate with the least error, the start included. ``diagnostics``:
+        ``h2_error``, ``start_error``, ``iterations``, ``stopped``, ``history`` (relative errors;
+        infinite where an iterate is not stable).
+
+    Raises
+    ------
+    UnstableSystemError, ReductionError
+
+    Notes
+    -----
+    It converges fast where it does; nothing makes it. :func:`mor.h2_optimal` always
+    descends. Cost ``25 n^3`` flops once, ``8 n^2 r`` an iteration.
+
+    Source: Xu and Zeng (2011); Bunse-Gerstner et al. (2010) in discrete time. Equals pyMOR's
+    ``TSIAReductor`` (continuous time only).
+
+    Examples
+    --------
+    >>> import mor
+    >>> rom = mor.tsia(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]), order=1)
+    >>> rom.diagnostics["stopped"]
+    'converged'
+    """
+    system = as_system(sys)
+    problem = objective(system, order, None)
+    first = starting_system(problem.system, order, None, start)
+    rom, diagnostics = iterate(problem, first, tol, max_iterations)
+    return result(system, rom, None, "TSIA", diagnostics)
+
+
+def irka(
+    sys: Any,
+    order: int,
+    *,
+    shifts: Any = None,
+    tol: float = TOLERANCE,
+    max_iterations: int = ITERATIONS,
+) -> Reduction:
+    r"""Iterative rational Krylov algorithm: H2 reduction by tangential interpolation.
+
+    The reduced transfer function interpolates the full one in directions :math:`b_i, c_i` at
+    shifts :math:`\sigma_i`; these are moved to the mirror images of the reduced poles,
+    :math:`-\lambda_i` or :math:`1/\lambda_i`, and the directions to those of its residues,
+    until
+
+    .. math:: G(\sigma_i) b_i = G_r(\sigma_i) b_i, \quad c_i^T G(\sigma_i) = c_i^T G_r(\sigma_i),
+              \quad c_i^T G'(\sigma_i) b_i = c_i^T G_r'(\sigma_i) b_i.
+
+    Parameters
+    ----------
+    sys, order, tol, max_iterations : as for :func:`mor.tsia`.
+    shifts : initial shifts, one of each conjugate pair, in the right half-plane or outside the
+        unit circle; None starts from the mirror images of the dominant poles.
+
+    Returns
+    -------
+    Reduction
+        As of :func:`mor.tsia`, and in ``diagnostics`` the final ``shifts``.
+
+    Raises
+    ------
+    UnstableSystemError, ReductionError
+
+    Notes
+    -----
+    The spaces spanned by :math:`(\sigma_i I - A)^{-1} B b_i` and
+    :math:`(\sigma_i I - A)^{-T} C^T c_i` are those of the solutions X and Z of :func:`mor.tsia`,
+    from which they are taken: in real arithmetic, and also where reduced poles coincide.
+
+    Source: Gugercin, Antoulas and Beattie (2008); Bunse-Gerstner et al. (2010) in discrete
+    time. Equals pyMOR's ``IRKAReductor`` (continuous time only).
+
+    Examples
+    --------
+    >>> import mor
+    >>> rom = mor.irka(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]), order=1)
+    >>> rom.diagnostics["stopped"]
+    'converged'
+    """
+    system = as_system(sys)
+    problem = objective(system, order, None)
+    start: Any = "modal"
+    if shifts is not None:
+        start = mirrored(np.atleast_1d(np.asarray(shifts, dtype=complex)), system.dt)
+    first = starting_system(problem.system, order, None, start)
+    rom, diagnostics = iterate(problem, first, tol, max_iterations)
+    diagnostics["shifts"] = mirrored(rom.poles, system.dt)
+    return result(system, rom, None, "IRKA", diagnostics)
+
+
+def mirrored(points: np.ndarray, dt: float) -> np.ndarray:
+    """Mirror images at the imaginary axis or the unit circle, up to conjugation."""
+    with np.errstate(divide="ignore"):
+        return 1 / points if dt else -points
+
+
+def iterate(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -> tuple[LTI, dict[str, Any]]:
+    """The best stable iterate from `first` on, and how the iteration went."""
+    rom, stopped = first, f"{max_iterations} iterations"
+    best, start_error = first, _relative_error(problem, first)
+    history = [start_error]
+    for _ in range(max_iterations):
+        before = rom.poles
+        try:
+            rom = _project(problem, rom)
+        except MorError as error:
+            stopped = f"broke down: {error}"
+            break
+        history.append(_relative_error(problem, rom))
+        if history[-1] < min(history[:-1]):
+            best = rom
+        if _change(before, rom.poles) <= tol:
+            stopped = "converged"
+            break
+    if stopped == "converged" and not rom.is_stable:
+        stopped = "converged to an unstable system; the best stable iterate is returned"
+    return best, {
+        "start_error": start_error * problem.square**0.5,
+        "iterations": len(history) - 1,
+        "stopped": stopped,
+        "history": history,
+    }
+
+
+def _project(problem: H2Objective, rom: LTI) -> LTI:
+    full, form = problem.system, SchurForm.of(rom.A, None, rom.dt)
+    V = np.linalg.qr(problem.cross(form, rom.A, rom.B))[0]
+    W = np.linalg.qr(problem.adjoint(form, rom.C))[0]
+    overlap = W.T @ V
+    if np.linalg.cond(overlap) > 1 / np.finfo(float).eps:
+        raise ReductionError("the two subspaces are orthogonal to each other in a direction.")
+    W = np.linalg.solve(overlap, W.T)
+    return LTI(W @ full.A @ V, W @ full.B, full.C @ V, dt=full.dt)
+
+
+def _relative_error(problem: H2Objective, rom: LTI) -> float:
+    """H2 error over the norm of the full system; infinite if `rom` is not stable."""
+    if not rom.is_stable:
+        return float("inf")
+    return float(h2_error(problem.proper, rom)) / problem.square**0.5
+
+
+def _change(old: np.ndarray, new: np.ndarray) -> float:
+    """Largest relative change of a pole, each new one beside the nearest old one."""
+    distance = np.min(np.abs(new[:, None] - old), axis=1)
+    return float(np.max(distance / np.maximum(np.abs(new), np.finfo(float).tiny)))
