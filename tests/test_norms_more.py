@@ -157,7 +157,8 @@ def test_hankel_norm_is_the_largest_value(sys):
 
 
 def test_hankel_norms():
-    np.testing.assert_allclose(mor.hankel_norm(system_with_hsv([3, 2, 1e-3], [1, 1, 2])), 3, rtol=1e-12)
+    # Rounding A to double precision alone moves the values by its condition, 1e4 or so.
+    np.testing.assert_allclose(mor.hankel_norm(system_with_hsv([3, 2, 1e-3], [1, 1, 2])), 3, rtol=1e-10)
     empty = mor.LTI(np.zeros((0, 0)), np.zeros((0, 1)), np.zeros((1, 0)))
     assert float(mor.hankel_norm(empty)) == 0
     batch = mor.Modal(np.full((2, 3), 0.5), np.ones((2, 3, 1)), np.ones((2, 1, 3)), dt=1.0)
