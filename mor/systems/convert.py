@@ -70,13 +70,12 @@ def as_system(obj: Any) -> System:
     )
 
 
-def check_dense_order(sparse: Any, what: str) -> None:
+def check_dense_order(order: int, what: str) -> None:
     """Raise if a sparse matrix is too large to be made dense."""
-    order = max(sparse.shape)
     if order > MAX_DENSE_ORDER:
         raise DimensionError(
             f"{what} is sparse and of size {order}; sparse matrices are made dense, up to an order of "
-            f"{MAX_DENSE_ORDER}. Give dense arrays if there is memory for it, or a projected model."
+            f"{MAX_DENSE_ORDER}. Give dense arrays if there is time and memory for it, or a projected model."
         )
 
 
@@ -92,7 +91,7 @@ def _from_pymor(model: Any) -> LTI:
         ) from error
     for name, matrix in zip("ABCDE", matrices, strict=True):
         if hasattr(matrix, "toarray"):
-            check_dense_order(matrix, f"{name} of {type(model).__name__}")
+            check_dense_order(max(matrix.shape), f"{name} of {type(model).__name__}")
     return LTI(A, B, C, D, E, dt=getattr(model, "sampling_time", 0.0))
 
 
