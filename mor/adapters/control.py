@@ -59,7 +59,6 @@ def to_control(sys: Any) -> Any:
                 names[field] = list(given)
         if dense.labels.name is not None:
             names["name"] = dense.labels.name
-    # Else python-control would drop states that nothing reaches.
-    return control.StateSpace(
-        dense.A, dense.B, dense.C, dense.D, dense.dt, remove_useless_states=False, **names
-    )
+    # Else python-control may drop states that nothing reaches.
+    names["remove_useless_states"] = False
+    return control.StateSpace(dense.A, dense.B, dense.C, dense.D, dense.dt, **names)
