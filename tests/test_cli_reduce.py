@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from helpers import random_stable
 from test_cli import run
 
 import mor
-from mor.testing import random_lti
 
 
 @pytest.fixture
@@ -15,11 +15,17 @@ def mor_command(capsys, monkeypatch):
     return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
+def random_system(rng, n):
+    """Stable, continuous, 2 inputs and 2 outputs."""
+    A = random_stable(rng, n, 0.0)
+    return mor.LTI(A, rng.standard_normal((n, 2)), rng.standard_normal((2, n)))
+
+
 @pytest.fixture
 def model(tmp_path):
     """A file with a random system of order 12, 2 inputs and 2 outputs."""
     path = tmp_path / "full.mat"
-    mor.save(path, random_lti(np.random.default_rng(1), 12, 2, 2, dt=0.0))
+    mor.save(path, random_system(np.random.default_rng(1), 12))
     return path
 
 

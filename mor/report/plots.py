@@ -60,28 +60,13 @@ def plot_hsv(sys: Any, ax: Any = None) -> Any:
     axes, n = ax or _new_axes(), hsv.shape[-1]
     values, states = np.max(hsv, axis=0, initial=0.0), np.arange(1, n + 1)
     kept = sys.order if is_reduction else n
-    colour = COLOURS[0]
-    axes.plot(
-        states[:kept],
-        _positive(values[:kept]),
-        "o",
-        color=colour,
-        ms=4,
-        label="kept" if is_reduction else None,
-    )
+    style: Any = {"color": COLOURS[0], "marker": "o", "ms": 4, "ls": "none"}
+    axes.plot(states[:kept], _positive(values[:kept]), label="kept" if is_reduction else None, **style)
     if kept < n:
-        axes.plot(
-            states[kept:], _positive(values[kept:]), "o", color=colour, ms=4, mfc="none", label="removed"
-        )
+        axes.plot(states[kept:], _positive(values[kept:]), mfc="none", label="removed", **style)
     if not is_reduction or (sys.bound_kind == "hinf" and "balanced" in sys.method):
         tails = 2 * np.max(np.cumsum(hsv[:, ::-1], axis=-1)[:, ::-1], axis=0, initial=0.0)
-        axes.plot(
-            np.arange(n),
-            _positive(tails),
-            drawstyle="steps-post",
-            color=COLOURS[1],
-            label="error bound of order r",
-        )
+        axes.plot(np.arange(n), _positive(tails), color=COLOURS[1], label="error bound of order r")
     if n and values[0] > 0:
         axes.axhline(n * np.finfo(float).eps * values[0], color="0.5", ls=":", lw=1, label="round-off")
     axes.set(yscale="log", xlabel="state, order r", ylabel="Hankel singular value")
@@ -183,10 +168,8 @@ def _save(figure: Any, path: Path) -> None:
 
 def _grid(gains: Sequence[SystemGains], models: Sequence[System]) -> np.ndarray:
     """Frequencies that show every pole, sorted, for a logarithmic axis."""
-    grids = [
-        first_frequencies(gain.poles, model.dt, _POINTS) for gain, model in zip(gains, models, strict=True)
-    ]
-    omega = np.unique(np.concatenate(grids))
+    pairs = zip(gains, models, strict=True)
+    omega = np.unique(np.concatenate([first_frequencies(g.poles, m.dt, _POINTS) for g, m in pairs]))
     if end := max(model.dt for model in models):
         omega = np.concatenate([omega, np.geomspace(1e-4, 1, _POINTS) * np.pi / end])
         omega = np.unique(omega[omega <= np.pi / end])

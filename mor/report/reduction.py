@@ -11,9 +11,11 @@ from mor.analysis.gains import SystemGains, first_frequencies, largest_singular_
 from mor.analysis.hinf import peak_gain
 from mor.analysis.norms import h2_error, h2_norm
 from mor.deep.compare import PROVABLE
+from mor.errors import DimensionError
 from mor.reduction.result import Reduction
 from mor.report.summary import Summary
 from mor.systems.base import System
+from mor.systems.lti import LTI
 
 #: Relative allowance for the round-off of the measurement itself, in double precision.
 _MEASUREMENT = 1e-9
@@ -51,13 +53,26 @@ def reduction_summary(system: System, reduction: Reduction, horizon: float | Non
         "peak_frequency": _finite(omega),
         "h2_error": error,
         "h2_relative": error / norm if norm > 0 else None,
-        "holds": None
-        if bound is None or not stable
-        else gain <= (bound + reduction.roundoff) * (1 + _MEASUREMENT),
+        "holds": _holds(reduction, gain) if stable else None,
         "iterations": reduction.diagnostics.get("iterations"),
         "stopped": reduction.diagnostics.get("stopped"),
         "note": reduction.diagnostics.get("note"),
     }
+
+
+def _holds(reduction: Reduction, gain: float) -> bool | None:
+    """Whether the error is within the bound and its round-off; None if there is no bound."""
+    if reduction.error_bound is None:
+        return None
+    return gain <= (reduction.error_bound + reduction.roundoff) * (1 + _MEASUREMENT)
+
+
+def of_the_kind(system: System, reduction: Reduction) -> Reduction:
+    """`reduction` with a dense system if the full one is dense: whatever reads the file of the one
+    reads that of the other."""
+    if system.batch_shape:
+        raise DimensionError(f"the file holds a batch of {system.batch_shape} systems; give one at a time.")
+    return replace(reduction, system=reduction.system.to_lti()) if isinstance(system, LTI) else reduction
 
 
 def _error_peak(system: System, rom: System) -> tuple[float, float, float]:

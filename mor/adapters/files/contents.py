@@ -94,7 +94,7 @@ def _numbers(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "toarray"):
         check_dense_order(max(value.shape), name)
         value = value.toarray()
-    x = np.asarray(value)
+    x: Any = np.asarray(value)
     if x.dtype.kind not in "biufc":
         raise SystemFileError(f"{name} is not a matrix of numbers (its type is {x.dtype})")
     if name in "ADE" and x.dtype.kind == "c" and not np.any(x.imag):

@@ -15,6 +15,9 @@ from mor.errors import SystemFileError
 #: Beginnings of files that are HDF5 inside: version 7.3.
 _HDF5 = (b"MATLAB 7.3", b"\x89HDF")
 
+#: So many variables are named where none is right.
+_LISTED = 8
+
 
 def read_mat(path: Path) -> Contents:
     """What a ``.mat`` file holds of a system, at the top or in the one struct that has it.
@@ -53,7 +56,7 @@ def _from_struct(path: Path, classes: dict[str, str]) -> Contents:
         wanted = known(struct.dtype.names or ())
         if struct.size == 1 and wanted.keys() & KINDS.keys():
             return _plain({variable: struct[field].flat[0] for variable, field in wanted.items()})
-    there = ", ".join(f"{name} ({kind})" for name, kind in classes.items()) or "nothing"
+    there = ", ".join([f"{name} ({kind})" for name, kind in classes.items()][:_LISTED]) or "nothing"
     raise SystemFileError(
         f"there is no matrix A (nor poles, nor blocks); there is {there}. An ss object goes through "
         "[A,B,C,D,E,Ts] = dssdata(sys)"
@@ -61,6 +64,7 @@ def _from_struct(path: Path, classes: dict[str, str]) -> Contents:
 
 
 def _guarded(read: Any, path: Path, **options: Any) -> Any:
+    """What SciPy's `read` makes of the file."""
     try:
         return read(str(path), **options)
     except OSError:
@@ -77,11 +81,7 @@ def _plain(found: Contents) -> Contents:
 def _text(value: Any, variable: str) -> Any:
     """Text as a string or, where there is one a signal, as a tuple; None if it is not text."""
     cells = np.ravel(value)
-    texts = (
-        [np.ravel(cell) for cell in cells]
-        if cells.dtype == object
-        else [cells[i : i + 1] for i in range(len(cells))]
-    )
+    texts = [np.ravel(cell) for cell in cells]
     if any(text.size and text.dtype.kind != "U" for text in texts):
         return None
     names = tuple(str(text[0]).rstrip() if text.size else "" for text in texts)

@@ -117,7 +117,7 @@ def _read(name: str, path: Path) -> Any:
         # The reader divides by the number of entries a column.
         if 0 in (rows, columns):
             return np.zeros((rows, columns))
-        x = scipy.io.mmread(str(path))
+        x: Any = scipy.io.mmread(str(path))
     except (ValueError, OverflowError, EOFError, gzip.BadGzipFile) as error:
         if isinstance(error, MorError):
             raise
@@ -138,10 +138,8 @@ def _bytes(x: np.ndarray, comment: str) -> bytes:
 
 def _notes(path: Path) -> Contents:
     """What a comment of this library says."""
-    opened: Any = (
-        gzip.open(path, "rt", errors="replace") if path.suffix == ".gz" else path.open(errors="replace")
-    )
-    with opened as lines:
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if not line.startswith("%"):
                 break

@@ -24,8 +24,10 @@ def read_npz(path: Path) -> Contents:
 
 
 def npz_bytes(contents: Contents) -> bytes:
+    """The bytes of a ``.npz`` file."""
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in contents.items()}
     out = io.BytesIO()
-    np.savez(out, **{name: np.asarray(value) for name, value in contents.items()})
+    np.savez(out, **arrays)
     return out.getvalue()
 
 
