@@ -1,7 +1,7 @@
 """The command ``mor``.
 
 Exit codes: 0 done; 1 unexpected failure of the library; 2 wrong usage; 3 bad data or an
-impossible request; 4 unstable layer; 5 unreadable, unknown or unwritable checkpoint; 6 not
+impossible request; 4 unstable layer or system; 5 unreadable, unknown or unwritable file; 6 not
 linear time-invariant; 7 unsafe pickle; 8 missing package; 9 a bound does not hold, or the
 files do not belong together; 130 interrupted.
 """
@@ -160,9 +160,7 @@ def reduce(
     horizon: Annotated[
         float | None, typer.Option(help="End time or steps to optimise over (bt, h2); no error bound.")
     ] = None,
-    dt: Annotated[
-        float | None, typer.Option(help="Time step, where SYSTEM does not say; 0 continuous.")
-    ] = None,
+    dt: Annotated[float | None, typer.Option(help="Time step, where SYSTEM says none.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Where to save the plot; ROM with the ending .png if left out.")
     ] = None,

@@ -64,7 +64,7 @@ def _holds(reduction: Reduction, gain: float) -> bool | None:
     """Whether the error is within the bound and its round-off; None if there is no bound."""
     if reduction.error_bound is None:
         return None
-    return gain <= (reduction.error_bound + reduction.roundoff) * (1 + _MEASUREMENT)
+    return bool(gain <= (reduction.error_bound + reduction.roundoff) * (1 + _MEASUREMENT))
 
 
 def of_the_kind(system: System, reduction: Reduction) -> Reduction:
