@@ -1,6 +1,9 @@
 """Model order reduction of linear systems, and compression of state-space networks."""
 
 from mor.adapters.checkpoints import read_checkpoint
+from mor.adapters.control import to_control
+from mor.adapters.files import load, save
+from mor.adapters.scipy import to_scipy
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
 from mor.analysis.hinf import Peak, hinf_norm, peak_gain
 from mor.analysis.norms import h2_error, h2_inner, h2_norm, hankel_norm
@@ -15,6 +18,7 @@ from mor.reduction.modal import modal_truncation
 from mor.reduction.result import Reduction
 from mor.systems.block_diagonal import BlockDiagonal
 from mor.systems.convert import as_system
+from mor.systems.labels import Labels
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
@@ -23,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LTI",
     "BlockDiagonal",
+    "Labels",
     "Modal",
     "MorError",
     "Peak",
@@ -41,13 +46,17 @@ __all__ = [
     "hinf_norm",
     "impulse",
     "irka",
+    "load",
     "lyapunov_factor",
     "modal_truncation",
     "peak_gain",
     "read_checkpoint",
+    "save",
     "simulate",
     "solve_lyapunov",
     "solve_sylvester",
     "step",
+    "to_control",
+    "to_scipy",
     "tsia",
 ]

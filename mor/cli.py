@@ -1,7 +1,7 @@
 """The command ``mor``.
 
 Exit codes: 0 done; 1 unexpected failure of the library; 2 wrong usage; 3 bad data or an
-impossible request; 4 unstable layer; 5 unreadable, unknown or unwritable checkpoint; 6 not
+impossible request; 4 unstable layer or system; 5 unreadable, unknown or unwritable file; 6 not
 linear time-invariant; 7 unsafe pickle; 8 missing package; 9 a bound does not hold, or the
 files do not belong together; 130 interrupted.
 """
@@ -144,6 +144,55 @@ def verify(
     _show(summary, print_verification, as_json)
     if not summary["ok"]:
         raise typer.Exit(BOUND_VIOLATED)
+
+
+@app.command()
+def reduce(
+    system: Annotated[
+        Path, typer.Argument(help="System: .mat, .npz, or Matrix Market files by prefix or folder.")
+    ],
+    rom: Annotated[Path, typer.Argument(help="Where to write the reduced one: .mat, .npz or .mtx.")],
+    order: Annotated[int | None, typer.Option(help="Number of states to keep.")] = None,
+    tol: Annotated[float | None, typer.Option(help="Upper limit on the error bound instead (bt).")] = None,
+    method: Annotated[
+        str, typer.Option(help="bt: balanced truncation; tsia, irka, h2: least H2 error; modal: whole modes.")
+    ] = "bt",
+    horizon: Annotated[
+        float | None, typer.Option(help="End time or steps to optimise over (bt, h2); no error bound.")
+    ] = None,
+    dt: Annotated[float | None, typer.Option(help="Time step, where SYSTEM says none.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Where to save the plot; ROM with the ending .png if left out.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace ROM and the plot if they exist.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Reduce one system, measure the errors, write and plot the result."""
+    if (order is None) == (tol is None):
+        raise typer.BadParameter("give --order or --tol, and not both.")
+    from mor.adapters.files import load, save
+    from mor.adapters.files.storage import check_output
+    from mor.reduction.methods import reduce_by
+    from mor.report.plots import check_plot, save_reduction_plot
+    from mor.report.reduction import of_the_kind, reduction_summary
+    from mor.report.tables import print_reduction
+
+    plot = plot or rom.with_suffix(".png")
+    check_output(rom, overwrite=force)
+    check_plot(plot, overwrite=force)
+    full = load(system, dt=dt)
+    start = time.perf_counter()
+    reduction = of_the_kind(full, reduce_by(method, full, order, tol=tol, horizon=horizon))
+    seconds = time.perf_counter() - start
+    summary = reduction_summary(full, reduction, horizon)
+    save(rom, reduction, overwrite=force)
+    save_reduction_plot(full, reduction, plot)
+    summary |= {"input": str(system), "output": str(rom), "plot": str(plot), "seconds": seconds}
+    _show(summary, print_reduction, as_json)
+    if not as_json:
+        Console().print(
+            f"Wrote [bold]{escape(str(rom))}[/] and [bold]{escape(str(plot))}[/]; {seconds:.2f} s."
+        )
 
 
 @app.command()

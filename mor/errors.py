@@ -62,6 +62,12 @@ class ReductionError(MorError, ValueError):
     exit_code = 3
 
 
+class SystemFileError(MorError, ValueError):
+    """A file that holds no system, or cannot be read or written."""
+
+    exit_code = 5
+
+
 class CheckpointError(MorError, ValueError):
     """A checkpoint that cannot be read, recognised or written."""
 

@@ -65,6 +65,11 @@ class SystemGains:
 
     def __call__(self, omega: np.ndarray) -> np.ndarray:
         parts = np.array_split(omega, max(1, -(-len(omega) // _CHUNK)))
+        return np.concatenate([largest_singular_value(self._of_chunk(part)) for part in parts])
+
+    def responses(self, omega: np.ndarray) -> np.ndarray:
+        """Frequency responses (len(omega), p, m)."""
+        parts = np.array_split(omega, max(1, -(-len(omega) // _CHUNK)))
         return np.concatenate([self._of_chunk(part) for part in parts])
 
     def _of_chunk(self, omega: np.ndarray) -> np.ndarray:
@@ -74,7 +79,7 @@ class SystemGains:
         response[:] = D
         if self.system.order and finite.any():
             response[finite] = self._responses(omega[finite])
-        return largest_singular_value(response)
+        return response
 
     def _responses(self, omega: np.ndarray) -> np.ndarray:
         if self.modal is not None:

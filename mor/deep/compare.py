@@ -20,7 +20,7 @@ from mor.systems.modal import Modal
 _MEASUREMENT = 1e-9
 
 #: ``(order + 100)^3``, summed over a batch, up to which H-infinity norms are proven: some 10 s a layer.
-_PROVABLE = 1200**3
+PROVABLE = 1200**3
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def compare_layer(
 def _largest_gain(error: System, prove: bool | None) -> tuple[float, float, float]:
     """Largest gain of a batch, its frequency, and its limit (infinite where none was sought)."""
     count = int(np.prod(error.batch_shape, dtype=int))
-    if prove is False or (prove is None and count * (error.order + 100) ** 3 > _PROVABLE):
+    if prove is False or (prove is None and count * (error.order + 100) ** 3 > PROVABLE):
         return *sampled_peak(error), np.inf
     peaks = [np.ravel(x) for x in peak_gain(error)]
     worst = int(np.argmax(peaks[0]))

@@ -275,9 +275,8 @@ def flatten_batch(system: Modal) -> Modal:
     """A batch with one leading axis, on NumPy."""
     k, m, p = system.n_modes, system.n_inputs, system.n_outputs
     poles, B, C, D = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
-    return Modal(
-        poles.reshape(-1, k), B.reshape(-1, k, m), C.reshape(-1, p, k), D.reshape(-1, p, m), dt=system.dt
-    )
+    poles, B, C, D = poles.reshape(-1, k), B.reshape(-1, k, m), C.reshape(-1, p, k), D.reshape(-1, p, m)
+    return Modal(poles, B, C, D, dt=system.dt, labels=system.labels)
 
 
 def stack(systems: list[Modal], batch_shape: tuple[int, ...]) -> Modal:
@@ -289,4 +288,5 @@ def stack(systems: list[Modal], batch_shape: tuple[int, ...]) -> Modal:
         x = np.stack([getattr(system, name) for system in filled])
         return x.reshape(*batch_shape, *x.shape[1:])
 
-    return Modal(stacked("poles"), stacked("B"), stacked("C"), stacked("D"), dt=systems[0].dt)
+    arrays = (stacked(name) for name in ("poles", "B", "C", "D"))
+    return Modal(*arrays, dt=systems[0].dt, labels=systems[0].labels)

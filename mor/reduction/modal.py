@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
 from typing import Any
@@ -174,11 +174,11 @@ def _on_numpy(system: System) -> Modal:
         return Modal.from_lti(system.to_lti())
     constant = system.detached()
     poles, B, C, D = (to_numpy(x) for x in (constant.poles, constant.B, constant.C, constant.D))
-    return Modal(poles, B, C, D, dt=system.dt)
+    return Modal(poles, B, C, D, dt=system.dt, labels=constant.labels)
 
 
 def _modes(system: Modal, index: np.ndarray) -> Modal:
-    return Modal(system.poles[index], system.B[index], system.C[:, index], system.D, dt=system.dt)
+    return replace(system, poles=system.poles[index], B=system.B[index], C=system.C[:, index])
 
 
 def _best(scores: np.ndarray, sizes: np.ndarray, order: int | None) -> np.ndarray:

@@ -128,6 +128,47 @@ def print_demo(console: Console, summary: Summary) -> None:
         console.print(table)
 
 
+def print_reduction(console: Console, summary: Summary) -> None:
+    """`mor reduce`."""
+    full, order = summary["order"]
+    hsv, stable = summary["hsv"], "yes" if summary["stable"] else "[red]NO[/]"
+    table = _table("", summary["method"])
+    rows = {
+        "order": f"{full} -> {order}",
+        "inputs x outputs": f"{summary['inputs']} x {summary['outputs']}",
+        "time": f"discrete, dt={summary['dt']:g}" if summary["dt"] else "continuous",
+        "largest Hankel singular value": number(hsv[0] if hsv else None),
+        "last one kept": number(hsv[order - 1] if 0 < order <= len(hsv) else None),
+        "first one removed": number(hsv[order] if order < len(hsv) else None),
+        "error bound, H-infinity": number(summary["error_bound"]),
+        "error measured, H-infinity": _measured(summary),
+        "error measured, H2": _with_share(summary["h2_error"], summary["h2_relative"]),
+        "stable": stable,
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    if summary["stopped"]:
+        table.add_row("iterations", f"{summary['iterations']}: {escape(summary['stopped'])}")
+    console.print(table)
+    if summary["note"]:
+        console.print(escape(summary["note"]))
+    if summary["holds"] is False:
+        console.print("[red]The measured error exceeds the bound by more than round-off explains.[/]")
+    if summary["horizon"] is not None:
+        console.print(f"Up to {summary['horizon']:g}: Hankel singular values and the H2 error.")
+
+
+def _measured(summary: Summary) -> str:
+    error = number(summary["hinf_error"])
+    if summary["hinf_error"] is None:
+        return error
+    return f"{error} ({'proven' if summary['hinf_limit'] is not None else 'searched for'})"
+
+
+def _with_share(value: float | None, share: float | None) -> str:
+    return number(value) + (f" ({100 * share:.3g} %)" if share is not None else "")
+
+
 def number(value: float | None) -> str:
     """Three digits, a dash for nothing."""
     return "-" if value is None else f"{value:.3g}"

@@ -22,6 +22,7 @@ from mor.equations.cauchy import boundary_distance
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
 from mor.errors import DimensionError, NotFiniteError, TimeStepError, UnstableSystemError
+from mor.systems.labels import Labels, listed, signal_names
 
 #: From weights on P and Q to the gradient with respect to a system's fields.
 Pullback = Callable[[Array, Array], dict[str, Array]]
@@ -41,6 +42,8 @@ class System(ABC):
     D: Any
     #: 0.0 continuous, positive discrete.
     dt: float
+    #: Names of the signals and the system; None where there are none.
+    labels: Labels | None
 
     @property
     @abstractmethod
@@ -58,7 +61,14 @@ class System(ABC):
     @property
     def signals(self) -> str:
         """Inputs, outputs and time step in words."""
-        return f"{self.n_inputs} inputs, {self.n_outputs} outputs, dt={self.dt:g}"
+        inputs, outputs = (listed(names) for names in signal_names(self.labels))
+        return f"{self.n_inputs} inputs{inputs}, {self.n_outputs} outputs{outputs}, dt={self.dt:g}"
+
+    @property
+    def title(self) -> str:
+        """Kind, and name if there is one."""
+        name = self.labels.name if self.labels else None
+        return f"{type(self).__name__} {name!r}" if name else type(self).__name__
 
     @property
     def batch_shape(self) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from mor.systems.base import (
     check_same_signals,
     set_fields,
 )
+from mor.systems.labels import Labels, merged, widened, without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal, in_modes
 
@@ -38,6 +39,7 @@ class BlockDiagonal(System):
     C : array (..., p, q s)
     D : array (..., p, m), optional; zero if left out.
     dt : float, 0.0 continuous, positive discrete.
+    labels : Labels, optional; names of signals and system.
 
     Notes
     -----
@@ -55,6 +57,7 @@ class BlockDiagonal(System):
     C: Array
     D: Array = None
     dt: float = field(default=0.0, kw_only=True)
+    labels: Labels | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         blocks, B, C = as_arrays(self.blocks, self.B, self.C)
@@ -80,7 +83,10 @@ class BlockDiagonal(System):
             D = check_feedthrough(as_arrays(self.D, B)[0], batch, C.shape[-2], B.shape[-1])
             D = xp.astype(D, dtype)
         check_finite(blocks=blocks, B=B, C=C, D=D)
-        set_fields(self, blocks=blocks, B=B, C=C, D=D, dt=check_dt(self.dt))
+        if self.labels is not None:
+            self.labels.check(B.shape[-1], C.shape[-2])
+        labels = without_states(self.labels)
+        set_fields(self, blocks=blocks, B=B, C=C, D=D, dt=check_dt(self.dt), labels=labels)
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -110,7 +116,8 @@ class BlockDiagonal(System):
     def dual(self) -> BlockDiagonal:
         """The system whose controllability Gramian is this one's observability Gramian."""
         t = namespace(self.B).matrix_transpose
-        return BlockDiagonal(t(self.blocks), t(self.C), t(self.B), t(self.D), dt=self.dt)
+        labels = self.labels and self.labels.transposed
+        return BlockDiagonal(t(self.blocks), t(self.C), t(self.B), t(self.D), dt=self.dt, labels=labels)
 
     def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
         horizon = check_horizon(horizon, self.dt)
@@ -174,7 +181,8 @@ class BlockDiagonal(System):
         check_continuous_step(self.dt, step)
         A, first, late = self._holds(step, hold)
         C, D = to_numpy(self.C), to_numpy(self.D)
-        return BlockDiagonal(A, first + BlockEvolution(A).apply(late), C, D + C @ late, dt=step)
+        B = first + BlockEvolution(A).apply(late)
+        return BlockDiagonal(A, B, C, D + C @ late, dt=step, labels=self.labels)
 
     def ramp_matrix(self, step: float) -> Array:
         return namespace(self.B).asarray(self._holds(step, "first")[2], **device_kwargs(self.B))
@@ -198,7 +206,7 @@ class BlockDiagonal(System):
 
     def detached(self) -> Self:
         fields = {name: widest(detach(getattr(self, name))) for name in ("blocks", "B", "C", "D")}
-        return replace(self, **fields)
+        return replace(self, **fields, labels=widened(self.labels, self.B))
 
     def gramians_with_pullback(self) -> tuple[Array, Array, Pullback]:
         r"""By two adjoint equations, ``A^T Y A - Y + W_P = 0`` and ``A H A^T - H + W_Q = 0``.
@@ -233,7 +241,7 @@ class BlockDiagonal(System):
             raise DimensionError(f"to_lti takes one system, not a batch of shape {self.batch_shape}.")
         B, C, D = (to_numpy(x) for x in (self.B, self.C, self.D))
         A: Any = scipy.linalg.block_diag(*to_numpy(self.blocks)) if self.order else np.zeros((0, 0))
-        return LTI(A, B, C, D, dt=self.dt)
+        return LTI(A, B, C, D, dt=self.dt, labels=self.labels)
 
     def __neg__(self) -> Self:
         return replace(self, C=-self.C, D=-self.D)
@@ -245,11 +253,12 @@ class BlockDiagonal(System):
         xp = namespace(self.B)
         blocks = xp.concat([self.blocks, other.blocks], axis=-3)
         B, C = xp.concat([self.B, other.B], axis=-2), xp.concat([self.C, other.C], axis=-1)
-        return BlockDiagonal(blocks, B, C, self.D + other.D, dt=self.dt)
+        labels = merged(self.labels, other.labels)
+        return BlockDiagonal(blocks, B, C, self.D + other.D, dt=self.dt, labels=labels)
 
     def __repr__(self) -> str:
         q, s = self.blocks.shape[-3:-1]
-        return f"<BlockDiagonal order {self.order} ({q} blocks of {s}), {self.signals}>"
+        return f"<{self.title} order {self.order} ({q} blocks of {s}), {self.signals}>"
 
 
 def _diagonal_blocks(X: Array, s: int) -> Array:

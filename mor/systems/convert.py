@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from mor.errors import NotASystemError
+from mor.errors import DimensionError, NotASystemError
 from mor.systems.base import System
+from mor.systems.labels import Labels
 from mor.systems.lti import LTI
+
+#: Sparse matrices of a larger order are not made dense: 5000 takes 200 MB and minutes for a Gramian.
+MAX_DENSE_ORDER = 5000
+
+#: Names that python-control gives where the user gave none: ``sys[3]`` and its derivatives.
+_GENERIC_NAME = re.compile(r"sys\[\d+\]")
 
 
 def as_system(obj: Any) -> System:
@@ -17,10 +25,14 @@ def as_system(obj: Any) -> System:
     obj : one of
 
         * a system of this library, returned as it is;
+        * a :class:`~mor.Reduction`, which stands for its reduced system;
         * a tuple ``(A, B, C)``, ``(A, B, C, D)`` or ``(A, B, C, D, E)``, continuous;
         * anything with attributes ``A, B, C, D`` and optionally ``E`` and ``dt``: a
-          python-control or scipy.signal state space. ``dt`` of None means continuous,
-          True (a discrete system of unspecified step) means a step of 1;
+          python-control or scipy.signal state space. ``dt`` of None (unspecified) is read as
+          0, continuous; True (discrete of unspecified step) as a step of 1. Names of signals,
+          states and system that the user of python-control chose become :class:`~mor.Labels`;
+        * a pyMOR model, by its ``to_matrices()`` and ``sampling_time``; one with ``to_lti()``
+          (second order, port-Hamiltonian) by the matrices of that;
         * anything with a method ``to_ss``: transfer functions of scipy.signal and
           python-control.
 
@@ -28,6 +40,8 @@ def as_system(obj: Any) -> System:
     ------
     NotASystemError
         If it is none of these.
+    DimensionError
+        If its matrices do not fit together, or are sparse and of an order above 5000.
 
     Examples
     --------
@@ -37,18 +51,48 @@ def as_system(obj: Any) -> System:
     """
     if isinstance(obj, System):
         return obj
+    if isinstance(getattr(obj, "system", None), System):
+        return obj.system
     if type(obj) is tuple:
         if not 3 <= len(obj) <= 5:
             raise NotASystemError(f"a tuple (A, B, C[, D[, E]]) has 3 to 5 matrices, not {len(obj)}.")
         return LTI(*obj)
+    if hasattr(obj, "to_matrices"):
+        return _from_pymor(obj)
     if all(hasattr(obj, name) for name in "ABCD"):
-        return LTI(obj.A, obj.B, obj.C, obj.D, getattr(obj, "E", None), dt=_time_step(obj))
+        E = getattr(obj, "E", None)
+        return LTI(obj.A, obj.B, obj.C, obj.D, E, dt=_time_step(obj), labels=_labels(obj))
     if hasattr(obj, "to_ss"):
         return as_system(obj.to_ss())
     raise NotASystemError(
         f"{type(obj).__name__} is not a linear time-invariant system: give a mor system, a tuple "
-        "(A, B, C[, D[, E]]), or an object with A, B, C, D or to_ss()."
+        "(A, B, C[, D[, E]]), or an object with A, B, C, D, to_ss() or to_matrices()."
     )
+
+
+def check_dense_order(order: int, what: str) -> None:
+    """Raise if a sparse matrix is too large to be made dense."""
+    if order > MAX_DENSE_ORDER:
+        raise DimensionError(
+            f"{what} is sparse and of size {order}; sparse matrices are made dense, up to an order of "
+            f"{MAX_DENSE_ORDER}. Give dense arrays if there is time and memory for it, or a projected model."
+        )
+
+
+def _from_pymor(model: Any) -> LTI:
+    if hasattr(model, "to_lti"):
+        model = model.to_lti()
+    try:
+        matrices = model.to_matrices()
+        A, B, C, D, E = matrices
+    except (TypeError, ValueError) as error:
+        raise NotASystemError(
+            f"to_matrices() of {type(model).__name__} does not give A, B, C, D, E of one system: {error}."
+        ) from error
+    for name, matrix in zip("ABCDE", matrices, strict=True):
+        if hasattr(matrix, "toarray"):
+            check_dense_order(max(matrix.shape), f"{name} of {type(model).__name__}")
+    return LTI(A, B, C, D, E, dt=getattr(model, "sampling_time", 0.0))
 
 
 def _time_step(obj: Any) -> Any:
@@ -56,3 +100,21 @@ def _time_step(obj: Any) -> Any:
     if dt is None:
         return 0.0
     return 1.0 if dt is True else dt
+
+
+def _labels(obj: Any) -> Labels | None:
+    """The names that python-control keeps, less those that it made up."""
+    name = getattr(obj, "name", None)
+    labels = Labels(
+        inputs=_chosen(obj, "input_labels", "u"),
+        outputs=_chosen(obj, "output_labels", "y"),
+        states=_chosen(obj, "state_labels", "x"),
+        name=name if isinstance(name, str) and name and not _GENERIC_NAME.match(name) else None,
+    )
+    return None if labels == Labels() else labels
+
+
+def _chosen(obj: Any, attribute: str, letter: str) -> tuple[str, ...] | None:
+    names = getattr(obj, attribute, None)
+    made_up = [f"{letter}[{i}]" for i in range(len(names or ()))]
+    return tuple(names) if names and list(names) != made_up else None

@@ -21,6 +21,7 @@ from mor.systems.base import (
     check_same_signals,
     set_fields,
 )
+from mor.systems.labels import Labels, in_single, merged, without_states
 
 #: Beyond this condition of E less than four digits survive.
 _CONDITION_LIMIT = 1e12
@@ -39,6 +40,7 @@ class LTI(System):
     E : array (n, n), optional; nonsingular.
     dt : float
         0.0 continuous (A in 1/time), positive discrete with that step.
+    labels : Labels, optional; names of signals, states and system.
 
     Raises
     ------
@@ -57,8 +59,10 @@ class LTI(System):
     D: Any = None
     E: np.ndarray | None = None
     dt: float = field(default=0.0, kw_only=True)
+    labels: Labels | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        single = all(getattr(getattr(self, name), "dtype", None) == np.float32 for name in "ABC")
         A, B, C = (_real_matrix(name, getattr(self, name)) for name in "ABC")
         n = A.shape[0]
         check_shape("A", A.shape, (n, n))
@@ -72,7 +76,10 @@ class LTI(System):
             E = _real_matrix("E", self.E)
             check_shape("E", E.shape, (n, n))
         check_finite(A=A, B=B, C=C, D=D, E=E)
-        set_fields(self, A=A, B=B, C=C, D=D, E=E, dt=check_dt(self.dt))
+        labels = in_single(self.labels) if single else self.labels
+        if labels is not None:
+            labels.check(shape[1], shape[0], n)
+        set_fields(self, A=A, B=B, C=C, D=D, E=E, dt=check_dt(self.dt), labels=labels)
 
     @property
     def order(self) -> int:
@@ -93,7 +100,7 @@ class LTI(System):
             return self
         self._require_regular()
         A, B = np.linalg.solve(self.E, self.A), np.linalg.solve(self.E, self.B)
-        return LTI(A, B, self.C, self.D, dt=self.dt)
+        return LTI(A, B, self.C, self.D, dt=self.dt, labels=self.labels)
 
     def _require_regular(self) -> None:
         if self.E is not None and np.linalg.cond(self.E) > _CONDITION_LIMIT:
@@ -150,7 +157,7 @@ class LTI(System):
         check_continuous_step(self.dt, step)
         sys = self.explicit
         A, first, late = matrix_holds(sys.A, sys.B, step, hold)
-        return LTI(A, first + A @ late, sys.C, sys.D + sys.C @ late, dt=step)
+        return LTI(A, first + A @ late, sys.C, sys.D + sys.C @ late, dt=step, labels=self.labels)
 
     def ramp_matrix(self, step: float) -> np.ndarray:
         return matrix_holds(self.explicit.A, self.explicit.B, step, "first")[2]
@@ -158,7 +165,8 @@ class LTI(System):
     def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LTI, float]:
         if self.E is not None:
             left = np.linalg.solve(self.E.T, left)
-        return LTI(left.T @ self.A @ right, left.T @ self.B, self.C @ right, self.D, dt=self.dt), 1.0
+        A, B, C = left.T @ self.A @ right, left.T @ self.B, self.C @ right
+        return LTI(A, B, C, self.D, dt=self.dt, labels=without_states(self.labels)), 1.0
 
     def detached(self) -> Self:
         return self
@@ -213,10 +221,11 @@ class LTI(System):
         check_same_signals(self, other)
         a, b = self.explicit, other.to_lti().explicit
         A: Any = scipy.linalg.block_diag(a.A, b.A)
-        return LTI(A, np.vstack([a.B, b.B]), np.hstack([a.C, b.C]), a.D + b.D, dt=self.dt)
+        B, C, labels = np.vstack([a.B, b.B]), np.hstack([a.C, b.C]), merged(self.labels, other.labels)
+        return LTI(A, B, C, a.D + b.D, dt=self.dt, labels=labels)
 
     def __repr__(self) -> str:
-        return f"<LTI order {self.order}, {self.signals}>"
+        return f"<{self.title} order {self.order}, {self.signals}>"
 
 
 def _real_matrix(name: str, value: Any) -> np.ndarray:

@@ -40,6 +40,7 @@ from mor.systems.base import (
     check_same_signals,
     set_fields,
 )
+from mor.systems.labels import Labels, merged, widened, without_states
 from mor.systems.lti import LTI
 
 
@@ -56,6 +57,7 @@ class Modal(System):
     D : array (..., p, m), real, optional; zero if left out.
     dt : float
         0.0 continuous (poles in 1/time), positive discrete with that step.
+    labels : Labels, optional; names of signals and system.
 
     Notes
     -----
@@ -90,6 +92,7 @@ class Modal(System):
     C: Array
     D: Array = None
     dt: float = field(default=0.0, kw_only=True)
+    labels: Labels | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         poles, B, C = as_arrays(self.poles, self.B, self.C)
@@ -109,7 +112,10 @@ class Modal(System):
             D = check_feedthrough(as_arrays(self.D, B)[0], batch, p, m)
             D = xp.astype(D, real_dtype(B), copy=False)
         check_finite(poles=poles, B=B, C=C, D=D)
-        set_fields(self, poles=poles, B=B, C=C, D=D, dt=check_dt(self.dt))
+        if self.labels is not None:
+            self.labels.check(m, p)
+        labels = without_states(self.labels)
+        set_fields(self, poles=poles, B=B, C=C, D=D, dt=check_dt(self.dt), labels=labels)
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -145,8 +151,8 @@ class Modal(System):
 
     def dual(self) -> Self:
         """The system whose controllability Gramian is this one's observability Gramian."""
-        D = namespace(self.B).matrix_transpose(self.D)
-        return self._trusted(conj(self.poles), adjoint(self.C), adjoint(self.B), D)
+        D, labels = namespace(self.B).matrix_transpose(self.D), self.labels and self.labels.transposed
+        return self._trusted(conj(self.poles), adjoint(self.C), adjoint(self.B), D, labels)
 
     def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
         horizon = check_horizon(horizon, self.dt)
@@ -213,7 +219,7 @@ class Modal(System):
         W, V = to_numpy(left), to_numpy(right)
         evolved = to_numpy(ModalEvolution(self.poles).apply(namespace(self.B).asarray(right)))
         B, C = to_numpy(cauchy.real_rows(self.B)), to_numpy(self.output_factor_matrix)
-        return in_modes(LTI(W.T @ evolved, W.T @ B, C @ V, to_numpy(self.D), dt=self.dt))
+        return in_modes(LTI(W.T @ evolved, W.T @ B, C @ V, to_numpy(self.D), dt=self.dt, labels=self.labels))
 
     @classmethod
     def from_lti(cls, system: LTI) -> Modal:
@@ -239,16 +245,17 @@ class Modal(System):
             np.pad(C, [*batch, (0, 0), (0, extra)]),
             D,
             dt=self.dt,
+            labels=self.labels,
         )
 
     def detached(self) -> Self:
         poles, B, C, D = (widest(detach(x)) for x in (self.poles, self.B, self.C, self.D))
-        return self._trusted(poles, B, C, D)
+        return self._trusted(poles, B, C, D, widened(self.labels, self.B))
 
-    def _trusted(self, poles: Array, B: Array, C: Array, D: Array) -> Self:
+    def _trusted(self, poles: Array, B: Array, C: Array, D: Array, labels: Labels | None) -> Self:
         """A system of arrays that are known to be right, unchecked."""
         system = object.__new__(type(self))
-        set_fields(system, poles=poles, B=B, C=C, D=D, dt=self.dt)
+        set_fields(system, poles=poles, B=B, C=C, D=D, dt=self.dt, labels=labels)
         return system
 
     def gramians_with_pullback(self) -> tuple[Array, Array, Pullback]:
@@ -331,11 +338,12 @@ class Modal(System):
         poles = to_numpy(self.poles)
         B, C = to_numpy(cauchy.real_rows(self.B)), to_numpy(self.output_factor_matrix)
         if not is_complex(self.poles):
-            return LTI(np.diag(poles), B, C, to_numpy(self.D), dt=self.dt)
+            return LTI(np.diag(poles), B, C, to_numpy(self.D), dt=self.dt, labels=self.labels)
         a, b = np.diag(poles.real), np.diag(poles.imag)
         A = np.block([[a, -b], [b, a]])
         keep = np.concatenate([np.ones(self.n_modes, dtype=bool), ~self.real_modes])
-        return LTI(A[np.ix_(keep, keep)], B[keep], C[:, keep], to_numpy(self.D), dt=self.dt)
+        A, B, C, D = A[np.ix_(keep, keep)], B[keep], C[:, keep], to_numpy(self.D)
+        return LTI(A, B, C, D, dt=self.dt, labels=self.labels)
 
     def __neg__(self) -> Self:
         return replace(self, C=-self.C, D=-self.D)
@@ -351,18 +359,19 @@ class Modal(System):
         poles = xp.concat([mine.poles, theirs.poles], axis=-1)
         B = xp.concat([mine.B, theirs.B], axis=-2)
         C = xp.concat([mine.C, theirs.C], axis=-1)
-        return Modal(poles, B, C, mine.D + theirs.D, dt=self.dt)
+        labels = merged(self.labels, other.labels)
+        return Modal(poles, B, C, mine.D + theirs.D, dt=self.dt, labels=labels)
 
     def __repr__(self) -> str:
         batch = f"batch {self.batch_shape}, " if self.batch_shape else ""
-        return f"<Modal {batch}order {self.order} ({self.n_modes} modes), {self.signals}>"
+        return f"<{self.title} {batch}order {self.order} ({self.n_modes} modes), {self.signals}>"
 
 
 def in_modes(system: LTI) -> tuple[Modal, float]:
     """The system in diagonal form, and the condition of its eigenvectors."""
     explicit = system.explicit
     poles, B, C, condition = diagonalise(explicit.A, explicit.B, explicit.C)
-    return Modal(poles, B, C, explicit.D, dt=explicit.dt), condition
+    return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=system.labels), condition
 
 
 def _common_kind(xp: Any, *arrays: Array) -> tuple[Array, ...]:

@@ -19,6 +19,7 @@ from mor.reduction.modal import modal_truncation
 from mor.reduction.result import Reduction
 from mor.systems.base import System
 from mor.systems.convert import as_system
+from mor.systems.labels import without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
@@ -94,7 +95,7 @@ def result(
 ) -> Reduction:
     """The reduction of `system` to `rom`, in the kind of `system` and with its D."""
     full = system.to_lti()
-    reduced: System = LTI(rom.A, rom.B, rom.C, full.D, dt=full.dt)
+    reduced: System = LTI(rom.A, rom.B, rom.C, full.D, dt=full.dt, labels=without_states(full.labels))
     if not isinstance(system, LTI):
         reduced = Modal.from_lti(reduced)
     hsv = np.asarray(hankel_singular_values(system, horizon=horizon))

@@ -1,0 +1,132 @@
+"""A system as named matrices, which is what files hold, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mor.arrays import to_numpy
+from mor.errors import SystemFileError, TimeStepError
+from mor.systems.base import System
+from mor.systems.block_diagonal import BlockDiagonal
+from mor.systems.convert import check_dense_order
+from mor.systems.labels import Labels
+from mor.systems.lti import LTI
+from mor.systems.modal import Modal
+
+#: Matrices, numbers and names by variable.
+Contents = dict[str, Any]
+
+#: By kind of system the variable with its dynamics, which makes a file one of that kind.
+KINDS: Mapping[str, Callable[..., System]] = {"A": LTI, "poles": Modal, "blocks": BlockDiagonal}
+
+MATRICES = (*KINDS, "B", "C", "D", "E")
+
+#: Names of the time step, the first that is there counts.
+TIME_STEPS = ("dt", "Ts")
+
+#: Fields of the labels, by the name of MATLAB's state-space property.
+NAMES = {"InputName": "inputs", "OutputName": "outputs", "StateName": "states", "Name": "name"}
+
+#: All that is read of a file.
+VARIABLES = (*MATRICES, *TIME_STEPS, *NAMES)
+
+
+def known(stored: Iterable[str]) -> dict[str, str]:
+    """By variable, the name it is stored under: as it is, or in another case of letters."""
+    stored = list(stored)
+    by_case = {name.lower(): name for name in reversed(stored)}
+    found = {v: v if v in stored else by_case.get(v.lower()) for v in VARIABLES}
+    return {variable: name for variable, name in found.items() if name is not None}
+
+
+def contents_of(system: System) -> Contents:
+    """The fields of `system` as NumPy arrays; names as strings and tuples of them."""
+    kind = next(name for name, cls in KINDS.items() if isinstance(system, cls))  # pyright: ignore[reportArgumentType]
+    labels = system.labels or Labels()
+    arrays = {name: to_numpy(getattr(system, name)) for name in (kind, "B", "C", "D")}
+    if isinstance(system, LTI) and system.E is not None:
+        arrays["E"] = system.E
+    # A dense system holds doubles; where its data came in single precision they go so too,
+    # unless digits would be lost.
+    singles = {name: _single(x) for name, x in arrays.items()} if labels.precision else {}
+    if singles and all(np.array_equal(singles[name], x) for name, x in arrays.items()):
+        arrays = singles
+    names = {variable: getattr(labels, field) for variable, field in NAMES.items()}
+    return arrays | {"dt": system.dt} | {name: value for name, value in names.items() if value is not None}
+
+
+def system_of(contents: Contents, dt: float | None) -> System:
+    """The system that `contents` describe.
+
+    Raises
+    ------
+    SystemFileError
+        If a matrix is missing or not numeric.
+    DimensionError, NotFiniteError, TimeStepError
+    """
+    kind = next((name for name in KINDS if name in contents), None)
+    if kind is None:
+        raise SystemFileError("there is no matrix A (nor poles, nor blocks)")
+    if missing := [name for name in "BC" if name not in contents]:
+        raise SystemFileError(f"there is {kind} but no {' and no '.join(missing)}")
+    given = {name: _numbers(name, contents[name]) for name in (kind, *"BCDE") if name in contents}
+    optional = {name: given.pop(name) for name in "DE" if name in given}
+    D, E = optional.get("D"), optional.get("E")
+    fields = {"dt": _time_step(contents) if dt is None else dt, "labels": _labels(contents)}
+    if D is not None and not _says_zero(D):
+        fields["D"] = D
+    if E is not None and E.size:
+        if kind != "A":
+            raise SystemFileError(f"there is E beside {kind}; only a system with A has one")
+        fields["E"] = E
+    if kind == "poles":
+        # MATLAB has no vectors, only matrices with one row or column.
+        poles, shape = given["poles"], given["B"].shape[:-1]
+        given["poles"] = poles.reshape(shape) if poles.size == np.prod(shape, dtype=int) else poles.ravel()
+    return KINDS[kind](*given.values(), **fields)
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    """A stored matrix as a dense array of numbers, real if it can be."""
+    if hasattr(value, "toarray"):
+        check_dense_order(max(value.shape), name)
+        value = value.toarray()
+    x: Any = np.asarray(value)
+    if x.dtype.kind not in "biufc":
+        raise SystemFileError(f"{name} is not a matrix of numbers (its type is {x.dtype})")
+    if name in "ADE" and x.dtype.kind == "c" and not np.any(x.imag):
+        x = x.real
+    if x.dtype in (np.float32, np.complex64):
+        return x.astype(x.dtype.newbyteorder("="))
+    return x.astype(complex if x.dtype.kind == "c" else float)
+
+
+def _says_zero(D: np.ndarray) -> bool:
+    """Whether D is left empty, or the scalar 0 that MATLAB takes for a zero matrix."""
+    return D.size == 0 or (D.size == 1 and D.flat[0] == 0)
+
+
+def _time_step(contents: Contents) -> float:
+    name = next((name for name in TIME_STEPS if name in contents), None)
+    if name is None:
+        return 0.0
+    value = np.asarray(contents[name])
+    if value.size != 1 or value.dtype.kind not in "biuf":
+        raise TimeStepError(f"{name} is not one number; give the time step as dt=")
+    # MATLAB's way to say that it is not known, as True is python-control's.
+    return 1.0 if value.flat[0] == -1 else float(value.flat[0])
+
+
+def _labels(contents: Contents) -> Labels | None:
+    """Names that are there and not all empty; a variable that only is called like one is none."""
+    given = {field: contents[variable] for variable, field in NAMES.items() if contents.get(variable)}
+    labels = Labels(**{field: value for field, value in given.items() if any(value)})
+    return None if labels == Labels() else labels
+
+
+def _single(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)

@@ -1,0 +1,157 @@
+"""Sets of Matrix Market files, one a matrix: ``rail.A.mtx, rail.B.mtx, ...``, as in the
+Oberwolfach collection."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+
+from mor.adapters.files.contents import KINDS, MATRICES, NAMES, Contents, known
+from mor.errors import MorError, SystemFileError
+from mor.systems.convert import check_dense_order
+
+ENDING = ".mtx"
+
+#: ``rail.A.mtx``, ``rail_A.mtx.gz``, ``A.mtx`` and, with a dot before the letter only, ``rail.A``.
+_MEMBER = re.compile(
+    rf"(?P<stem>.*?)(?:(?:^|[._-])(?P<matrix>{'|'.join(MATRICES)})\.mtx(?:\.gz)?|\.(?P<bare>[A-E]))$",
+    re.IGNORECASE,
+)
+
+#: Before what these files have no place for, in a comment of the first one: time step and names.
+_MARK = "%mor "
+
+Members = dict[str, Path]
+
+
+def find_set(path: Path) -> Members | None:
+    """The files of the set that `path` names, by matrix: a folder, a common prefix, with or
+    without ``.mtx``, or one of the files. None if there is none."""
+    if path.is_dir():
+        sets = {stem: members for stem, members in _sets(path).items() if members.keys() & KINDS.keys()}
+        if len(sets) > 1:
+            raise SystemFileError(
+                f"more than one system: give one of {', '.join(sorted(sets))} as its prefix"
+            )
+        return next(iter(sets.values()), None)
+    if not path.parent.is_dir():
+        return None
+    own = _MEMBER.match(path.name)
+    stem = own["stem"] if own else path.name.removesuffix(ENDING)
+    return _sets(path.parent).get(stem)
+
+
+def read_matrix_market(members: Members) -> Contents:
+    """The matrices of a set, and what the comment of one of them says."""
+    contents: Contents = {}
+    for name, path in members.items():
+        contents |= _notes(path)
+        contents[name] = _read(name, path)
+    single = contents.pop("precision", None)
+    if (blocks := contents.get("blocks")) is not None:
+        contents["blocks"] = _stacked(blocks)
+    if single:
+        for name in members:
+            x = contents[name]
+            contents[name] = x.astype(np.complex64 if x.dtype.kind == "c" else np.float32)
+    return contents
+
+
+def matrix_market_files(path: Path, contents: Contents) -> dict[Path, bytes]:
+    """The files of a set, ``rom.A.mtx`` and so on for `path` ``rom.mtx``, with what is in them."""
+    matrices = {name: np.asarray(contents[name]) for name in MATRICES if name in contents}
+    if matrices["B"].ndim > 2:
+        raise SystemFileError("a Matrix Market file has no form for a batch of systems; write .npz")
+    notes = {name: value for name, value in contents.items() if name not in matrices}
+    if matrices["B"].dtype in (np.float32, np.complex64):
+        notes["precision"] = "single"
+    files = {}
+    for name, x in matrices.items():
+        comment = _MARK[1:] + json.dumps(notes) if name in KINDS else ""
+        files[set_member(path, name)] = _bytes(_as_matrix(x), comment)
+    return files
+
+
+def _as_matrix(x: np.ndarray) -> np.ndarray:
+    """Vectors as columns, blocks one below the other."""
+    return x[:, None] if x.ndim == 1 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def set_member(path: Path, matrix: str) -> Path:
+    """``rom.A.mtx`` for `path` ``rom.mtx`` and A."""
+    return path.with_name(f"{path.name.removesuffix(ENDING)}.{matrix}{ENDING}")
+
+
+def _stacked(blocks: np.ndarray) -> np.ndarray:
+    """Blocks one below the other as (q, s, s)."""
+    rows, size = blocks.shape
+    if not size or rows % size:
+        raise SystemFileError(f"blocks have shape {blocks.shape}; square ones stand one below the other")
+    return blocks.reshape(rows // size, size, size)
+
+
+def _sets(folder: Path) -> dict[str, Members]:
+    """All sets in a folder by their prefix; of two files for one matrix that with an ending counts."""
+    sets: dict[str, Members] = defaultdict(dict)
+    for file in sorted(folder.iterdir(), key=lambda file: (ENDING in file.name, file.name)):
+        if (match := _MEMBER.match(file.name)) and file.is_file():
+            (variable,) = known([match["matrix"] or match["bare"]])
+            sets[match["stem"]][variable] = file
+    return sets
+
+
+def _read(name: str, path: Path) -> Any:
+    try:
+        rows, columns, _, form, *_ = scipy.io.mminfo(str(path))
+        if form == "coordinate":
+            check_dense_order(max(rows, columns), name)
+        # The reader divides by the number of entries a column.
+        if 0 in (rows, columns):
+            return np.zeros((rows, columns))
+        x: Any = scipy.io.mmread(str(path))
+    except (ValueError, OverflowError, EOFError, gzip.BadGzipFile) as error:
+        if isinstance(error, MorError):
+            raise
+        raise SystemFileError(f"{path.name} is not a Matrix Market file: {error}") from error
+    return x.toarray() if hasattr(x, "toarray") else x
+
+
+def _bytes(x: np.ndarray, comment: str) -> bytes:
+    """Digits enough to read back the same numbers."""
+    x = x.astype(complex if np.iscomplexobj(x) else float)
+    if not x.size:
+        rows, columns = x.shape
+        return f"%%MatrixMarket matrix array real general\n%{comment}\n{rows} {columns}\n".encode()
+    out = io.BytesIO()
+    scipy.io.mmwrite(out, x, comment=comment, symmetry="general")
+    return out.getvalue()
+
+
+def _notes(path: Path) -> Contents:
+    """What a comment of this library says."""
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if not line.startswith("%"):
+                break
+            if line.startswith(_MARK):
+                return _parsed(line.removeprefix(_MARK), path)
+    return {}
+
+
+def _parsed(text: str, path: Path) -> Contents:
+    try:
+        notes = dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise SystemFileError(f"the comment of {path.name} is damaged: {error}") from error
+    names = {name: tuple(notes[name]) for name in NAMES if isinstance(notes.get(name), list)}
+    return notes | names

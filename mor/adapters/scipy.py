@@ -1,0 +1,50 @@
+"""Systems for scipy.signal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.signal
+
+from mor.systems.convert import as_system
+from mor.systems.lti import LTI
+
+
+def to_scipy(sys: Any, *, dtype: Any = None) -> Any:
+    """`sys` as a ``scipy.signal.StateSpace``, continuous or discrete.
+
+    E is divided out: scipy.signal has none. Names are lost, because it keeps none.
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes, a :class:`~mor.Reduction` too; not a batch.
+    dtype : floating type of the matrices. None is the one that the data came in, single or
+        double precision; all that is computed on the way is in double.
+
+    Returns
+    -------
+    scipy.signal.StateSpace : with ``dt=None`` if continuous, which is what scipy.signal calls it.
+
+    Raises
+    ------
+    ReductionError
+        If E is singular.
+    DimensionError
+        If it is a batch: take one system of it at a time.
+
+    Examples
+    --------
+    >>> import mor
+    >>> mor.to_scipy(([[-1.0]], [[1.0]], [[2.0]])).poles
+    array([-1.])
+    """
+    dense = as_system(sys).to_lti().explicit
+    dtype = precision(dense) if dtype is None else dtype
+    matrices = (x.astype(dtype) for x in (dense.A, dense.B, dense.C, dense.D))
+    return scipy.signal.StateSpace(*matrices, **({"dt": dense.dt} if dense.dt else {}))
+
+
+def precision(system: LTI) -> Any:
+    """The floating type that the data of `system` came in."""
+    return np.dtype((system.labels and system.labels.precision) or np.float64)

@@ -1,0 +1,118 @@
+"""What a system carries along for people: names, and the precision that its data came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mor.arrays import Array, namespace
+from mor.errors import DimensionError
+
+#: So many names of signals are printed in full.
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Names of signals, states and the system itself; nothing is computed from them.
+
+    Parameters
+    ----------
+    inputs, outputs : names, one a signal, or None.
+    name : of the system, or None.
+    states : names, one a state, or None. A change of coordinates drops them, so a reduced
+        system has none.
+    precision : ``"float32"`` where a system holds doubles whose data came in single precision;
+        :func:`mor.to_scipy` and :func:`mor.save` give single precision back where they can.
+
+    Raises
+    ------
+    DimensionError
+        If a name is no string, or a list of them is one.
+
+    Examples
+    --------
+    >>> import mor
+    >>> named = mor.Labels(inputs=["force"], outputs=["angle"], name="arm")
+    >>> mor.LTI([[-1.0]], [[1.0]], [[2.0]], labels=named)
+    <LTI 'arm' order 1, 1 inputs (force), 1 outputs (angle), dt=0>
+    """
+
+    inputs: tuple[str, ...] | None = None
+    outputs: tuple[str, ...] | None = None
+    name: str | None = None
+    states: tuple[str, ...] | None = None
+    precision: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("inputs", "outputs", "states"):
+            object.__setattr__(self, field, _names(field, getattr(self, field)))
+        if not (self.name is None or isinstance(self.name, str)):
+            raise DimensionError(f"name={self.name!r} is no string.")
+        if self.precision not in (None, "float32"):
+            raise DimensionError(f"precision={self.precision!r} is neither None nor 'float32'.")
+
+    def check(self, m: int, p: int, n: int | None = None) -> None:
+        """Raise unless there is a name for each of m inputs, p outputs and n states."""
+        for field, count in (("inputs", m), ("outputs", p), ("states", n)):
+            names = getattr(self, field)
+            if names is not None and len(names) != count:
+                raise DimensionError(f"labels name {len(names)} {field}; the system has {count}.")
+
+    @property
+    def transposed(self) -> Labels:
+        """Those of the dual system."""
+        return replace(self, inputs=self.outputs, outputs=self.inputs, states=None)
+
+
+def without_states(labels: Labels | None) -> Labels | None:
+    """What is left of `labels` where the states have become others."""
+    return labels if labels is None or labels.states is None else replace(labels, states=None)
+
+
+def in_single(labels: Labels | None) -> Labels | None:
+    """`labels` with a note of single precision."""
+    return replace(labels or Labels(), precision="float32")
+
+
+def widened(labels: Labels | None, x: Array) -> Labels | None:
+    """`labels` for the doubles that `x` becomes, with a note if it is in single precision."""
+    return in_single(labels) if x.dtype in (namespace(x).float32, namespace(x).complex64) else labels
+
+
+def merged(a: Labels | None, b: Labels | None) -> Labels | None:
+    """Those of a sum of two systems: names that both have, or that only one has."""
+    if a == b:
+        return without_states(a)
+    a, b = a or Labels(), b or Labels()
+    common = {name: _agreed(getattr(a, name), getattr(b, name)) for name in ("inputs", "outputs", "name")}
+    labels = Labels(**common, precision=a.precision if a.precision == b.precision else None)
+    return None if labels == Labels() else labels
+
+
+def _agreed(a: Any, b: Any) -> Any:
+    if a is None or b is None:
+        return b if a is None else a
+    return a if a == b else None
+
+
+def signal_names(labels: Labels | None) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Names of inputs and outputs, None where there are none."""
+    return (labels.inputs, labels.outputs) if labels else (None, None)
+
+
+def listed(names: tuple[str, ...] | None) -> str:
+    """Names in parentheses for a ``repr``, the first few of many; nothing if there are none."""
+    if not names:
+        return ""
+    return f" ({', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''})"
+
+
+def _names(field: str, value: Iterable[str] | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = None if isinstance(value, str) else tuple(value)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise DimensionError(f"{field}={value!r} is no list of names.")
+    return tuple(str(name) for name in names)

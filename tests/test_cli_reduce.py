@@ -1,0 +1,109 @@
+"""`mor reduce`: the report, the files it writes, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import random_stable
+from test_cli import run
+
+import mor
+
+
+@pytest.fixture
+def mor_command(capsys, monkeypatch):
+    return lambda *arguments: run(capsys, monkeypatch, *arguments)
+
+
+def random_system(rng, n):
+    """Stable, continuous, 2 inputs and 2 outputs."""
+    A = random_stable(rng, n, 0.0)
+    return mor.LTI(A, rng.standard_normal((n, 2)), rng.standard_normal((2, n)))
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A file with a random system of order 12, 2 inputs and 2 outputs."""
+    path = tmp_path / "full.mat"
+    mor.save(path, random_system(np.random.default_rng(1), 12))
+    return path
+
+
+def test_report_files_and_plot(mor_command, model, tmp_path):
+    rom = tmp_path / "rom.npz"
+    code, out, _ = mor_command("reduce", model, rom, "--order", "4", "--json")
+    found = json.loads(out)
+    assert code == 0
+    expected = mor.balanced_truncation(mor.load(model), order=4)
+    np.testing.assert_allclose(found["error_bound"], expected.error_bound, rtol=1e-12)
+    np.testing.assert_allclose(found["hsv"], expected.hsv, rtol=1e-12)
+    written = mor.load(rom)
+    assert (written.order, found["order"]) == (4, [12, 4])
+    assert found["stable"]
+    assert found["holds"]
+    error = mor.hinf_norm(mor.load(model) - written)
+    np.testing.assert_allclose(found["hinf_error"], error, rtol=1e-7)
+    assert found["hinf_limit"] >= found["hinf_error"]
+    np.testing.assert_allclose(found["h2_error"], mor.h2_error(mor.load(model), written), rtol=1e-9)
+    assert (tmp_path / "rom.png").read_bytes().startswith(b"\x89PNG")
+    code, out, _ = mor_command("reduce", model, rom, "--order", "4", "--force", "--plot", tmp_path / "p.pdf")
+    assert code == 0
+    assert "12 -> 4" in out
+    assert "proven" in out
+    assert (tmp_path / "p.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("method", ["bt", "tsia", "irka", "h2", "modal"])
+def test_every_method_writes_matrices(mor_command, model, tmp_path, method):
+    rom = tmp_path / "rom.mtx"
+    code, out, _ = mor_command("reduce", model, rom, "--order", "4", "--method", method, "--json")
+    assert code == 0
+    written = mor.load(rom)
+    assert isinstance(written, mor.LTI)
+    assert written.order == json.loads(out)["order"][1] <= 4
+    assert written.is_stable
+
+
+def test_tolerance_and_horizon(mor_command, model, tmp_path):
+    hsv = mor.hankel_singular_values(mor.load(model))
+    tol = 2 * float(np.sum(hsv[5:])) * 1.001
+    code, out, _ = mor_command("reduce", model, tmp_path / "a.mat", "--tol", tol, "--json")
+    assert code == 0
+    assert json.loads(out)["order"] == [12, 5]
+    code, out, _ = mor_command(
+        "reduce", model, tmp_path / "b.mat", "--order", "3", "--horizon", "0.5", "--json"
+    )
+    found = json.loads(out)
+    assert code == 0
+    assert found["horizon"] == 0.5
+    assert found["error_bound"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["full.mat", "rom.mat"], 2, "--order or --tol"),
+        (["full.mat", "rom.mat", "--order", "2", "--tol", "1"], 2, "--order or --tol"),
+        (["full.mat", "rom.mat", "--order", "99"], 3, "between 0 and 12"),
+        (["full.mat", "rom.mat", "--order", "2", "--method", "magic"], 3, "magic"),
+        (["full.mat", "rom.mat", "--tol", "1", "--method", "irka"], 3, "order"),
+        (["full.mat", "rom.mat", "--order", "2", "--method", "modal", "--horizon", "1"], 3, "horizon"),
+        (["none.mat", "rom.mat", "--order", "2"], 5, "no such file"),
+        (["full.mat", "rom.txt", "--order", "2"], 5, ".npz"),
+        (["full.mat", "full.mat", "--order", "2"], 5, "exists"),
+        (["full.mat", "rom.mat", "--order", "2", "--plot", "rom.xyz"], 5, "plot"),
+        (["unstable.npz", "rom.mat", "--order", "1"], 4, "pole"),
+        (["batch.npz", "rom.npz", "--order", "1"], 3, "batch"),
+    ],
+)
+def test_what_is_refused(mor_command, model, tmp_path, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    mor.save("unstable.npz", ([[1.0, 0], [0, -1]], [[1.0], [1]], [[1.0, 1]]))
+    mor.save("batch.npz", mor.Modal(-np.ones((2, 3)), np.ones((2, 3, 1)), np.ones((2, 1, 3))))
+    before = sorted(tmp_path.iterdir())
+    found, out, err = mor_command("reduce", *arguments)
+    assert found == code
+    assert out == ""
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+    assert sorted(tmp_path.iterdir()) == before
