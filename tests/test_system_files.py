@@ -94,8 +94,8 @@ def test_matrix_market_sets(tmp_path):
     for matrix, x in {"A": A, "B": B, "C": C, "E": 2 * np.eye(2)}.items():
         with (tmp_path / f"rail.{matrix}").open("wb") as file:
             scipy.io.mmwrite(file, scipy.sparse.coo_array(x))
-    for given in (tmp_path, tmp_path / "rail", tmp_path / "rail.A", str(tmp_path / "rail.mtx")):
-        assert_same(full, mor.load(given))
+    for path in (tmp_path, tmp_path / "rail", tmp_path / "rail.A", str(tmp_path / "rail.mtx")):
+        assert_same(full, mor.load(path))
     with pytest.raises(SystemFileError, match="same set"):
         mor.save(tmp_path / "rail.mtx", full, overwrite=True)
     other = tmp_path / "other"

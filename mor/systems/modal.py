@@ -371,7 +371,7 @@ def in_modes(system: LTI) -> tuple[Modal, float]:
     """The system in diagonal form, and the condition of its eigenvectors."""
     explicit = system.explicit
     poles, B, C, condition = diagonalise(explicit.A, explicit.B, explicit.C)
-    return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=system.labels), condition
+    return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=without_states(system.labels)), condition
 
 
 def _common_kind(xp: Any, *arrays: Array) -> tuple[Array, ...]:

@@ -100,7 +100,7 @@ def _numbers(name: str, value: Any) -> np.ndarray:
     if name in "ADE" and x.dtype.kind == "c" and not np.any(x.imag):
         x = x.real
     if x.dtype in (np.float32, np.complex64):
-        return x.astype(x.dtype.newbyteorder("="))
+        return _single(x)
     return x.astype(complex if x.dtype.kind == "c" else float)
 
 
