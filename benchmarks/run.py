@@ -21,6 +21,7 @@ SCRIPTS = (
     "balanced_dense",
     "lyapunov",
     "nuclear_norm",
+    "regularizer",
     "hsv_batch",
     "hinf",
     "compress_lru",
@@ -50,6 +51,11 @@ TAIL = """
 - **Nuclear norm.** The published algorithm (4 x 4 Kronecker systems for all pairs of blocks,
   `eigvals(P Q)` in float32, backpropagation through all of it), written in torch with the same threads.
   This ratio moves with the machine's mood: it was between 2.8 and 3.4 over a dozen runs.
+- **Regulariser alone.** The sum over all layers and its gradient, by the state of the training: layers of
+  unequal sizes, as truncation leaves them, go one after another.
+- **Training step.** The same network and batch with no regulariser, with ours, and with the published
+  algorithm in its place. Ratios are to the plain step.
+- **Inference.** A network truncated by the share given, over the full one. Ratios are to the full one.
 - **H-infinity norm.** `slycot.ab13dd` on the dense real form, both to 1e-8.
 - **512 systems.** One batched call, against loops over systems.
 - **Command line.** Whole processes from start to exit, with their peak memory. No peer does this job.
