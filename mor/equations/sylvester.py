@@ -87,6 +87,9 @@ def matrices(**values: Any) -> list[np.ndarray]:
             )
         if not np.issubdtype(x.dtype, np.inexact):
             arrays[name] = x.astype(float)
+        elif x.dtype.char in "gG":
+            # Extended precision would come back as a type that promises digits LAPACK does not have.
+            arrays[name] = x.astype(np.complex128 if x.dtype.char == "G" else float)
     check_finite(**arrays)
     return list(arrays.values())
 
