@@ -27,7 +27,7 @@ from mor.errors import (
     TimeStepError,
     UnstableSystemError,
 )
-from mor.testing import penzl_fom, system_with_hsv, two_area_power_system
+from mor.testing import system_with_hsv
 
 # Backward stable: Schur forms and products leave a few eps times a slow function of n.
 RESIDUAL = 2e-14
@@ -183,41 +183,6 @@ def test_hankel_singular_values_over_eleven_decades(n, power, rotated):
         formed.append(worst(np.sqrt(np.abs(np.linalg.eigvals(P @ Q)))))
     assert np.median(ours) <= 2 * np.median(peer)
     assert np.median(ours) <= np.median(formed) / 100
-
-
-def test_known_systems():
-    sys = two_area_power_system()
-    expected = [
-        2.5138793674,
-        2.0845625238,
-        1.9177953484,
-        0.7666414981,
-        0.5472854224,
-        0.0252661410,
-        0.0245823948,
-    ]
-    np.testing.assert_allclose(mor.hankel_singular_values(sys), expected, atol=5e-11)
-    np.testing.assert_allclose(mor.h2_norm(sys), 3.8473545274, atol=5e-11)
-
-
-def test_penzl_fom_at_full_order():
-    sys = penzl_fom()
-    hsv = mor.balanced_truncation(sys, order=10).hsv
-    expected = [
-        50.050956,
-        49.995136,
-        49.992429,
-        49.970264,
-        49.967973,
-        49.947734,
-        2.188800,
-        0.956800,
-        0.340306,
-    ]
-    np.testing.assert_allclose(hsv[:9], expected, atol=5e-7)
-    np.testing.assert_allclose(
-        np.linalg.norm(sys.C @ sys.controllability_factor()), 182.6611748664, rtol=1e-11
-    )
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 1.0]), st.sampled_from(["none", "well", "ill"]))
