@@ -155,6 +155,57 @@ def test_a_pair_of_poles_in_closed_form_to_the_last_digits():
             assert abs(ours[i, j] - exact[i, j]) < 20 * doubt * size
 
 
+@pytest.mark.parametrize("size", [1e-150, 1e-100, 1e-12, 1e12, 1e20, 1e100, 1e150])
+@pytest.mark.parametrize("n", [2, 5, 40])
+def test_the_size_of_A_is_a_unit_of_time(n, size):
+    """Scaled by 1e20 a factor once lost every digit: 2 x 2 blocks had an absolute floor."""
+    rng = np.random.default_rng(n)
+    A, B = random_stable(rng, n, 0.0), rng.standard_normal((n, 2))
+    A[:2, :2] = [[-1.0, 3.0], [-2.0, -1.0]]
+    A[2:, :2] = 0
+    A[2:, 2:] -= max(0.0, np.max(np.real(np.linalg.eigvals(A[2:, 2:])), initial=-1.0) + 0.1) * np.eye(n - 2)
+    Z, scaled = mor.lyapunov_factor(A, B), size**0.5 * mor.lyapunov_factor(size * A, B)
+    np.testing.assert_allclose(scaled @ scaled.T, Z @ Z.T, rtol=0, atol=1e-11 * np.sum(Z**2))
+    X = mor.solve_lyapunov(size * A, B @ B.T) * size
+    np.testing.assert_allclose(X, Z @ Z.T, rtol=0, atol=1e-11 * np.sum(Z**2))
+
+
+@pytest.mark.parametrize("dt", [0.0, 1.0])
+@pytest.mark.parametrize("kind", ["well", "ill"])
+@pytest.mark.parametrize("size", [1e-100, 1e-30, 1e-16, 1e16, 1e100])
+def test_the_size_of_a_pencil_cancels(kind, dt, size):
+    rng = np.random.default_rng(3)
+    E, F, B = random_pencil(rng, 9, kind), random_stable(rng, 9, dt), rng.standard_normal((9, 2))
+    Z, scaled = (
+        mor.lyapunov_factor(E @ F, B, E, dt=dt),
+        mor.lyapunov_factor(size * E @ F, size * B, size * E, dt=dt),
+    )
+    # E of condition 1e7 enters squared.
+    atol = (1e-12 if kind == "well" else 1e-7) * np.sum(Z**2)
+    np.testing.assert_allclose(scaled @ scaled.T, Z @ Z.T, rtol=0, atol=atol)
+    X = mor.solve_lyapunov(size * E @ F, B @ B.T, size * E, dt=dt) * size * size
+    np.testing.assert_allclose(X, Z @ Z.T, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("dt", [0.0, 1.0])
+@pytest.mark.parametrize("gap", [1e-8, 1e-12, 1e-15])
+@pytest.mark.parametrize("n", [1, 2, 5, 40])
+def test_poles_next_to_the_boundary(n, gap, dt):
+    """Residuals stay at round-off; a pole that round-off carries across is a typed error."""
+    rng = np.random.default_rng(n)
+    U = scipy.linalg.qr(rng.standard_normal((n, n)))[0]
+    poles = rng.uniform(0.1, 0.9, n)
+    poles[-1] = 1 - gap
+    poles = poles if dt else poles - 1
+    A, B = U @ np.diag(poles) @ U.T, rng.standard_normal((n, 1))
+    try:
+        Z = mor.lyapunov_factor(A, B, dt=dt)
+    except UnstableSystemError:
+        assert gap < 1e-13
+        return
+    assert residual(A, Z, B, None, dt, False) < RESIDUAL
+
+
 def draws(n, power, rotated):
     for seed in range(30):
         rng = np.random.default_rng(seed)

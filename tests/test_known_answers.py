@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.io
+from helpers import tustin
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,14 +59,6 @@ BB04AD = (
         [-0.1143, -0.0091, 0.1738, -0.0640, 0.1372],
     ],
 )
-
-
-def tustin(sys):
-    """The discrete system with the same Gramians: ``z = (1 + s)/(1 - s)``."""
-    eye, root = np.eye(sys.order), np.sqrt(2)
-    A, B = (np.linalg.solve(eye - sys.A, X) for X in (eye + sys.A, root * sys.B))
-    C = root * np.linalg.solve((eye - sys.A).T, sys.C.T).T
-    return mor.LTI(A, B, C, sys.C @ np.linalg.solve(eye - sys.A, sys.B), dt=1.0)
 
 
 def test_slicot_example():

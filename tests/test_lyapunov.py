@@ -108,6 +108,15 @@ def test_empty_and_precision():
     assert mor.solve_lyapunov(A, Q.astype(np.complex64)).dtype == np.complex64
     assert mor.solve_lyapunov(A, Q.astype(float)).dtype == np.float64
     assert mor.solve_lyapunov([[-1]], [[2]]).tolist() == [[1.0]]
+    # Extended precision has no solver: what comes back does not claim its digits.
+    assert mor.solve_lyapunov(A.astype(np.longdouble), Q).dtype == np.float64
+    assert mor.solve_lyapunov(A, Q.astype(np.clongdouble)).dtype == np.complex128
+
+
+def test_numbers_below_the_range_of_the_solver():
+    """LAPACK's trsyl would solve another equation there, and say nothing."""
+    with pytest.raises(SingularEquationError):
+        mor.solve_lyapunov([[-1e-300, 0.0], [1e-301, -2e-300]], np.eye(2))
 
 
 def test_inputs_are_not_mutated():
