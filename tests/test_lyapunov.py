@@ -136,6 +136,9 @@ def test_bad_input():
         (eye, np.ones((3, 3))),
         (eye, eye, np.ones((3, 3))),
         (np.ones(2), eye),
+        (None, eye),
+        (eye, None),
+        ([[1, 2], [3]], eye),
     ]:
         with pytest.raises(DimensionError):
             mor.solve_lyapunov(*args)
