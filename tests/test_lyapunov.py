@@ -117,6 +117,8 @@ def test_numbers_below_the_range_of_the_solver():
     """LAPACK's trsyl would solve another equation there, and say nothing."""
     with pytest.raises(SingularEquationError):
         mor.solve_lyapunov([[-1e-300, 0.0], [1e-301, -2e-300]], np.eye(2))
+    with pytest.raises(SingularEquationError, match="unit of time"):
+        mor.lyapunov_factor([[-1e-300, 0.0], [1e-301, -2e-300]], np.eye(2))
 
 
 def test_inputs_are_not_mutated():

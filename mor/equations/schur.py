@@ -185,6 +185,12 @@ class SchurForm:
 
     def _triangular_factor(self, B: np.ndarray) -> np.ndarray:
         self.require_stable()
+        T = self.pencil.T
+        norm = float(np.linalg.norm(T))
+        if not self.dt and T.size and norm * np.finfo(float).eps <= _TAKEN_FOR_ZERO:
+            raise SingularEquationError(
+                f"A has norm {norm:.1e}, below the range of the solver: take a larger unit of time."
+            )
         return triangular_factor(self.pencil, self.enter(B), self.dt)
 
 
