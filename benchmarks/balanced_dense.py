@@ -1,17 +1,15 @@
-"""Balanced truncation of dense systems, and how right tiny Hankel singular values are.
+"""Balanced truncation of dense systems.
 
 The first system is continuous with 4 inputs and outputs, the second discrete with 64.
 """
 
 import common
 import numpy as np
-import scipy.linalg
 import slycot
 
 import mor
-from mor.testing import system_with_hsv
 
-ORDER, REPEATS, DRAWS = 20, 3, 30
+ORDER, REPEATS = 20, 3
 
 
 def dense(n: int, signals: int, dt: float) -> mor.LTI:
@@ -27,28 +25,10 @@ def ours(sys: mor.LTI) -> np.ndarray:
     return mor.balanced_truncation(fresh, order=ORDER).hsv
 
 
-def by_slycot(sys: mor.LTI, order: int = ORDER) -> np.ndarray:
+def by_slycot(sys: mor.LTI) -> np.ndarray:
     A, B, C = sys.A.copy(), sys.B.copy(), sys.C.copy()
     kind = "D" if sys.dt else "C"
-    return slycot.ab09ad(kind, "B", "N", sys.order, sys.n_inputs, sys.n_outputs, A, B, C, nr=order)[4]
-
-
-def worst_errors() -> tuple[float, float, float]:
-    """Medians over draws of the worst relative error, prescribed values 1 to 1e-11."""
-    errors = []
-    for seed in range(DRAWS):
-        rng = np.random.default_rng(seed)
-        hsv = np.geomspace(1, 1e-11, 12)
-        sys = system_with_hsv(hsv, rng.uniform(0.5, 2, 12) * hsv**0.5, rng.choice([-1.0, 1.0], 12))
-        K = scipy.linalg.qr(rng.standard_normal((12, 12)))[0]
-        sys = mor.LTI(K.T @ sys.A @ K, K.T @ sys.B, sys.C @ K)
-        P = mor.solve_lyapunov(sys.A, sys.B @ sys.B.T)
-        Q = mor.solve_lyapunov(sys.A.T, sys.C.T @ sys.C)
-        formed = np.sort(np.sqrt(np.abs(np.linalg.eigvals(P @ Q))))[::-1]
-        found = (mor.hankel_singular_values(sys), by_slycot(sys, 1), formed)
-        errors.append([np.max(np.abs(values - hsv) / hsv) for values in found])
-    first, second, third = np.median(errors, axis=0)
-    return float(first), float(second), float(third)
+    return slycot.ab09ad(kind, "B", "N", sys.order, sys.n_inputs, sys.n_outputs, A, B, C, nr=ORDER)[4]
 
 
 continuous, discrete = dense(1000, 4, 0.0), dense(1024, 64, 1.0)
@@ -60,7 +40,6 @@ contestants = {
 }
 times = common.race(contestants, REPEATS)
 medians = [float(np.median(values)) for values in times.values()]
-mine, theirs, formed = worst_errors()
 facts = {
     "Slycot's time over ours, continuous": medians[1] / medians[0],
     "Slycot's time over ours, discrete": medians[3] / medians[2],
@@ -70,9 +49,6 @@ facts = {
     "largest disagreement, discrete, of the largest value": float(
         np.max(np.abs(ours(discrete) - by_slycot(discrete))) / by_slycot(discrete)[0]
     ),
-    "median of the worst relative error, values 1 to 1e-11, mor": mine,
-    "the same, slycot.ab09ad": theirs,
-    "the same, from formed Gramians": formed,
 }
 goals = {
     "slycot.ab09ad, the same": "at least 1.3 times the row above",

@@ -28,10 +28,19 @@ def race(contestants: dict[str, Callable[[], Any]], repeats: int) -> dict[str, l
     return times
 
 
-def report(title: str, times: dict[str, list[float]], facts: dict[str, Any], goals: dict[str, str]) -> None:
-    """Print one JSON object: medians, ranges, ratios to the first contestant, facts."""
-    first = next(iter(times))
-    ours = statistics.median(times[first])
+def report(
+    title: str,
+    results: dict[str, list[float]],
+    facts: dict[str, Any],
+    goals: dict[str, str],
+    unit: str = "s",
+) -> None:
+    """Print one JSON object: medians, ranges, ratios to the first contestant, facts.
+
+    `results` are seconds, or with ``unit=""`` plain numbers such as errors.
+    """
+    first = next(iter(results))
+    ours = statistics.median(results[first])
     rows = [
         {
             "name": name,
@@ -41,9 +50,9 @@ def report(title: str, times: dict[str, list[float]], facts: dict[str, Any], goa
             "ratio": statistics.median(values) / ours,
             "goal": goals.get(name, ""),
         }
-        for name, values in times.items()
+        for name, values in results.items()
     ]
-    json.dump({"title": title, "rows": rows, "facts": facts}, sys.stdout)
+    json.dump({"title": title, "unit": unit, "rows": rows, "facts": facts}, sys.stdout)
     sys.stdout.write("\n")
 
 

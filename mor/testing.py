@@ -124,6 +124,67 @@ def system_with_hsv(hsv: Any, b: Any, signs: Any = None) -> LTI:
     return LTI(A, b[:, None], (e * b)[None, :])
 
 
+def lyapunov_example(
+    n: int, r: float, s: float, *, dt: float = 0.0, weights: Any = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    r"""``(A, B, X)`` with ``A X A^T - X + B B^T = 0`` (dt > 0) or ``A X + X A^T + B B^T = 0``.
+
+    Eigenvalues :math:`-r^i`, or :math:`(r^i - 1)/(r^i + 1)`, behind two reflections and the scaling
+    ``diag(s^i)``, i = 0..n-1: with r the spread of the eigenvalues grows, with s their condition.
+
+    Parameters
+    ----------
+    n, r, s : order >= 2, and two numbers > 1.
+    dt : 0.0 continuous, positive discrete.
+    weights : (n,) B in the coordinates of the eigenvalues; left out 1..n if dt = 0, and
+        (1, 0, ..., 0) if dt > 0.
+
+    Notes
+    -----
+    Example 4.1 of the collections CTLEX and DTLEX, Kressner, Mehrmann and Penzl (1999), transposed;
+    SLICOT's BB03AD and BB04AD. X is right to a few units of round-off.
+
+    Examples
+    --------
+    >>> A, B, X = lyapunov_example(5, 1.5, 1.5)
+    >>> bool(np.allclose(A @ X + X @ A.T, -B @ B.T))
+    True
+    """
+    i = np.arange(n)
+    turn, alternate = np.eye(n) - 2 / n, np.eye(n) - 2 / n * np.outer((-1.0) ** i, (-1.0) ** i)
+    poles = (float(r) ** i - 1) / (float(r) ** i + 1) if dt else -(float(r) ** i)
+    default = np.eye(n)[0] if dt else np.arange(1.0, n + 1)
+    w = default if weights is None else np.asarray(weights, dtype=float)
+    gap = 1 - np.outer(poles, poles) if dt else -(poles[:, None] + poles)
+    K, inverse = alternate / float(s) ** i @ turn, turn * float(s) ** i @ alternate
+    return K * poles @ inverse, (K @ w)[:, None], K @ (np.outer(w, w) / gap) @ K.T
+
+
+def generalised_lyapunov_example(
+    n: int, t: float, *, dt: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    r"""``(A, E, Q, X)`` with ``A X E^T + E X A^T + Q = 0``, or ``A X A^T - E X E^T + Q = 0``.
+
+    X is all ones. As t grows two eigenvalues come within :math:`2^{-t}` of a singular equation.
+
+    Notes
+    -----
+    Example 4.3 of the collections CTLEX and DTLEX, Kressner, Mehrmann and Penzl (1999), transposed;
+    SLICOT's BB03AD and BB04AD. For whole numbers t up to 20 all four matrices are exact.
+
+    Examples
+    --------
+    >>> A, E, Q, X = generalised_lyapunov_example(4, 3)
+    >>> bool(np.all(A @ X @ E.T + E @ X @ A.T + Q == 0))
+    True
+    """
+    below, eye, small = np.tril(np.ones((n, n)), -1), np.eye(n), 2.0**-t
+    A = below + np.diag(np.arange(n) + (1.0 if dt else 0.0)) + small * eye
+    E, X = eye + small * below.T, np.ones((n, n))
+    Q = E @ X @ E.T - A @ X @ A.T if dt else -(A @ X @ E.T + E @ X @ A.T)
+    return A, E, Q, X
+
+
 def penzl_fom() -> LTI:
     """Penzl's FOM: order 1006, three resonances at 100, 200, 400 rad/s, continuous.
 

@@ -1,7 +1,9 @@
-"""Oracles for the tests, written without the library."""
+"""Oracles for the tests: no answer in them comes from the library."""
 
 import numpy as np
 import scipy.linalg as sl
+
+import mor
 
 
 def real_form(sys):
@@ -95,3 +97,11 @@ def lyapunov_residual(A, X, Q, E, dt):
     half = A @ X @ E.conj().T
     R = A @ X @ A.conj().T - E @ X @ E.conj().T + Q if dt else half + E @ X @ A.conj().T + Q
     return np.linalg.norm(R) / (np.linalg.norm(X) * (a * a + e * e if dt else 2 * a * e) + 1e-300)
+
+
+def tustin(sys):
+    """The discrete system of ``z = (1 + s)/(1 - s)``; its Gramians are the same."""
+    eye, root = np.eye(sys.order), np.sqrt(2)
+    A, B = (np.linalg.solve(eye - sys.A, X) for X in (eye + sys.A, root * sys.B))
+    C = root * np.linalg.solve((eye - sys.A).T, sys.C.T).T
+    return mor.LTI(A, B, C, sys.D + sys.C @ np.linalg.solve(eye - sys.A, sys.B), dt=1.0)

@@ -37,70 +37,6 @@ def test_residuals_and_symmetry(dt, complex_A, E, complex_Q):
         np.testing.assert_array_equal(X, X.conj().T)
 
 
-def ctlex(n, r, s, dt):
-    """Diagonal A with a known solution, behind two reflections and a graded scaling.
-
-    Example 4.1 of Kressner, Mehrmann and Penzl's collections CTLEX and DTLEX (1999).
-    """
-    i, k = np.arange(n), np.arange(1.0, n + 1)
-    first = np.eye(n) - 2 / n
-    second = np.eye(n) - 2 / n * np.outer((-1.0) ** i, (-1.0) ** i)
-    poles = (r**i - 1) / (r**i + 1) if dt else -(float(r) ** i)
-    gap = 1 - np.outer(poles, poles) if dt else -(poles[:, None] + poles)
-    left = (second / s**i) @ first
-    A = (second * s**i) @ first @ np.diag(poles) @ (first / s**i) @ second
-    b = k @ left.T
-    return A.T, np.outer(b, b), left @ (np.outer(k, k) / gap) @ left.T
-
-
-def ctlex_generalised(n, t, dt):
-    """Example 4.3 of the same: a pencil that comes close to a singular equation as t grows."""
-    lower, eye = np.tril(np.ones((n, n)), -1), np.eye(n)
-    shift = 2.0**-t if dt else 2.0**-t - 1
-    A, E, X = shift * eye + np.diag(np.arange(1.0, n + 1)) + lower.T, eye + 2.0**-t * lower, np.ones((n, n))
-    A, E = A.T, E.T
-    Q = E @ X @ E.T - A @ X @ A.T if dt else -(A @ X @ E.T + E @ X @ A.T)
-    return A, E, (Q + Q.T) / 2, X
-
-
-def error(X, expected):
-    return np.linalg.norm(X - expected) / np.linalg.norm(expected)
-
-
-EXAMPLES = list(
-    itertools.product([0.0, 1.0], [(5, 1.5, 1.5), (10, 1.1, 1.1), (10, 3, 3), (20, 1.5, 2), (20, 2, 1.5)])
-)
-
-
-@pytest.mark.parametrize(("dt", "example"), EXAMPLES)
-def test_forward_errors_are_those_of_slicot(dt, example):
-    slycot = pytest.importorskip("slycot")
-    A, Q, X = ctlex(*example, dt)
-    peer = slycot.sb03md57(A.T.copy(), C=-Q, dico="D" if dt else "C")[2]
-    ours = error(mor.solve_lyapunov(A, Q, dt=dt), X)
-    assert ours < 10 * error(peer, X) + 1e-14
-    # The condition of the equation reaches 1e10 at r = s = 3.
-    assert ours < 1e-4
-
-
-@pytest.mark.parametrize("dt", [0.0, 1.0])
-@pytest.mark.parametrize("t", [0, 5, 10])
-def test_generalised_example(dt, t):
-    A, E, Q, X = ctlex_generalised(10, t, dt)
-    # The smallest |lambda_i + lambda_j| is about 2^-t, and the solution's condition its inverse squared.
-    assert error(mor.solve_lyapunov(A, Q, E, dt=dt), X) < 1e-12 * 4.0**t
-
-
-@pytest.mark.parametrize("dt", [0.0, 1.0])
-def test_scipy_is_wrong_for_real_A_and_complex_Q_and_we_are_not(dt):
-    rng = np.random.default_rng(0)
-    A = 0.1 * rng.standard_normal((12, 12)) - (0.0 if dt else 1.0) * np.eye(12)
-    Q = random_matrix(rng, True, 12, 12)
-    operator = np.kron(A, A) - np.eye(144) if dt else np.kron(A, np.eye(12)) + np.kron(np.eye(12), A)
-    expected = np.linalg.solve(operator, -Q.reshape(-1)).reshape(12, 12)
-    np.testing.assert_allclose(mor.solve_lyapunov(A, Q, dt=dt), expected, atol=1e-12)
-
-
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 1.0]), st.booleans())
 def test_linear_and_covariant(seed, dt, is_complex):
     rng = np.random.default_rng(seed)
@@ -172,6 +108,17 @@ def test_empty_and_precision():
     assert mor.solve_lyapunov(A, Q.astype(np.complex64)).dtype == np.complex64
     assert mor.solve_lyapunov(A, Q.astype(float)).dtype == np.float64
     assert mor.solve_lyapunov([[-1]], [[2]]).tolist() == [[1.0]]
+    # Extended precision has no solver: what comes back does not claim its digits.
+    assert mor.solve_lyapunov(A.astype(np.longdouble), Q).dtype == np.float64
+    assert mor.solve_lyapunov(A, Q.astype(np.clongdouble)).dtype == np.complex128
+
+
+def test_numbers_below_the_range_of_the_solver():
+    """LAPACK's trsyl would solve another equation there, and say nothing."""
+    with pytest.raises(SingularEquationError):
+        mor.solve_lyapunov([[-1e-300, 0.0], [1e-301, -2e-300]], np.eye(2))
+    with pytest.raises(SingularEquationError, match="unit of time"):
+        mor.lyapunov_factor([[-1e-300, 0.0], [1e-301, -2e-300]], np.eye(2))
 
 
 def test_inputs_are_not_mutated():
@@ -191,6 +138,9 @@ def test_bad_input():
         (eye, np.ones((3, 3))),
         (eye, eye, np.ones((3, 3))),
         (np.ones(2), eye),
+        (None, eye),
+        (eye, None),
+        ([[1, 2], [3]], eye),
     ]:
         with pytest.raises(DimensionError):
             mor.solve_lyapunov(*args)

@@ -163,8 +163,8 @@ class DenseEvolution:
 
 
 def _square(**values: Any) -> list[Any]:
-    """`values` as square matrices of one size, None as it is."""
-    given = {name: x for name, x in values.items() if x is not None}
+    """`values` as square matrices of one size; E may be None."""
+    given = {name: x for name, x in values.items() if name != "E" or x is not None}
     arrays = dict(zip(given, matrices(**given), strict=True))
     n = len(next(iter(arrays.values())))
     for name, x in arrays.items():

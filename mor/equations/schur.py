@@ -17,11 +17,14 @@ import numpy as np
 import scipy.linalg
 
 from mor.equations.hammarling import triangular_factor
-from mor.equations.triangular import Pencil, Tile, solve_hermitian, solve_pair
+from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
 from mor.errors import SingularEquationError, UnstableSystemError
 
 #: ``|E| |E^{-1} A| / |A|`` up to which E is divided out: the accuracy that may be lost.
 _LARGEST_GROWTH = 30.0
+
+#: Up to this LAPACK's trsyl replaces a sum of eigenvalues by another number, in silence.
+_TAKEN_FOR_ZERO = TILE**2 * np.finfo(float).tiny / np.finfo(float).eps
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +185,12 @@ class SchurForm:
 
     def _triangular_factor(self, B: np.ndarray) -> np.ndarray:
         self.require_stable()
+        T = self.pencil.T
+        norm = float(np.linalg.norm(T))
+        if not self.dt and T.size and norm * np.finfo(float).eps <= _TAKEN_FOR_ZERO:
+            raise SingularEquationError(
+                f"A has norm {norm:.1e}, below the range of the solver: take a larger unit of time."
+            )
         return triangular_factor(self.pencil, self.enter(B), self.dt)
 
 
@@ -193,10 +202,12 @@ def eigenvalue_pairs(pencil: Pencil) -> tuple[np.ndarray, np.ndarray]:
     starts = np.flatnonzero(np.diag(T, -1))
     rows, columns = starts[:, None, None] + [[[0], [1]]], starts[:, None, None] + [[[0, 1]]]
     block = T[rows, columns] if S is None else np.linalg.solve(S[rows, columns], T[rows, columns])
+    size = np.max(np.abs(block), axis=(1, 2))
+    block = block / size[:, None, None]
     mean, half = (block[:, 0, 0] + block[:, 1, 1]) / 2, (block[:, 0, 0] - block[:, 1, 1]) / 2
     root = np.sqrt(half**2 + block[:, 0, 1] * block[:, 1, 0] + 0j)
-    scale = np.sqrt(np.abs(beta[starts] * beta[starts + 1]))
-    alpha[starts], alpha[starts + 1] = (mean + root) * scale, (mean - root) * scale
+    scale = np.sqrt(np.abs(beta[starts])) * np.sqrt(np.abs(beta[starts + 1]))
+    alpha[starts], alpha[starts + 1] = (mean + root) * size * scale, (mean - root) * size * scale
     beta[starts] = beta[starts + 1] = scale
     return alpha, beta
 
@@ -217,11 +228,12 @@ def require_regular(left: SchurForm, right: SchurForm, dt: float) -> None:
         x, y = a[rows, None], b[rows, None]
         if dt:
             value = x * c - y * d
-            doubt = norm_a * np.abs(c) + np.abs(x) * norm_c + (norm_b + 1) * np.abs(d) + np.abs(y) * norm_d
+            doubt = norm_a * np.abs(c) + np.abs(x) * norm_c
+            doubt = doubt + (norm_b + np.abs(y)) * np.abs(d) + np.abs(y) * norm_d
         else:
             value = x * d + y * c
             doubt = norm_a * np.abs(d) + np.abs(y) * norm_c + norm_b * np.abs(c) + np.abs(x) * norm_d
-        bad = np.argwhere(np.abs(value) <= eps * doubt)
+        bad = np.argwhere(np.abs(value) <= eps * doubt + _TAKEN_FOR_ZERO)
         if len(bad):
             i, j = start + int(bad[0, 0]), int(bad[0, 1])
             raise SingularEquationError(_singular_message(left.poles[i], right.poles[j], (i, j), dt))

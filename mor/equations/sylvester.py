@@ -79,7 +79,7 @@ def cross_solution(left: SchurForm, right: SchurForm, Q: np.ndarray) -> np.ndarr
 
 def matrices(**values: Any) -> list[np.ndarray]:
     """`values` as finite matrices of floating-point numbers."""
-    arrays = {name: np.asarray(x.toarray() if hasattr(x, "toarray") else x) for name, x in values.items()}
+    arrays = {name: _array(name, x) for name, x in values.items()}
     for name, x in arrays.items():
         if x.ndim != 2 or not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
             raise DimensionError(
@@ -87,8 +87,18 @@ def matrices(**values: Any) -> list[np.ndarray]:
             )
         if not np.issubdtype(x.dtype, np.inexact):
             arrays[name] = x.astype(float)
+        elif x.dtype.char in "gG":
+            # Extended precision would come back as a type that promises digits LAPACK does not have.
+            arrays[name] = x.astype(np.complex128 if x.dtype.char == "G" else float)
     check_finite(**arrays)
     return list(arrays.values())
+
+
+def _array(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+    except ValueError as error:
+        raise DimensionError(f"{name} is not a matrix: {error}.") from None
 
 
 def finish(X: np.ndarray, *data: np.ndarray | None) -> np.ndarray:
