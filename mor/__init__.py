@@ -16,6 +16,7 @@ from mor.reduction.h2.fixed_point import irka, tsia
 from mor.reduction.h2.optimal import h2_optimal
 from mor.reduction.modal import modal_truncation
 from mor.reduction.result import Reduction
+from mor.reduction.splitting import split_stable
 from mor.systems.block_diagonal import BlockDiagonal
 from mor.systems.convert import as_system
 from mor.systems.labels import Labels
@@ -55,6 +56,7 @@ __all__ = [
     "simulate",
     "solve_lyapunov",
     "solve_sylvester",
+    "split_stable",
     "step",
     "to_control",
     "to_scipy",
