@@ -14,6 +14,7 @@ from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
 from mor.reduction.h2.fixed_point import irka, tsia
 from mor.reduction.h2.optimal import h2_optimal
+from mor.reduction.minimal import minimal_realization
 from mor.reduction.modal import modal_truncation
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import split_stable
@@ -49,6 +50,7 @@ __all__ = [
     "irka",
     "load",
     "lyapunov_factor",
+    "minimal_realization",
     "modal_truncation",
     "peak_gain",
     "read_checkpoint",

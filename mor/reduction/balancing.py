@@ -9,69 +9,20 @@ from typing import Any, cast
 
 import numpy as np
 
-from mor.analysis.hankel import check_one_limit
-from mor.arrays import Array, adjoint, to_numpy
-from mor.checks import check_horizon
-from mor.equations.band import Band, check_band, semidefinite_factor
+from mor.arrays import adjoint, to_numpy
+from mor.equations.band import Band
 from mor.equations.graded import graded_svd
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import split_stable
+from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
 
-#: What an infinite frequency, or zero, is to the reduced system: a point where it is exact.
-MATCHES = ("infinity", "dc")
-
 #: What may become of poles that are not strictly stable.
 UNSTABLE = ("error", "split")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Which balanced truncation it is: the choice of the factors, and of the point kept exact."""
-
-    horizon: float | None = None
-    band: Band | None = None
-    match: str = "infinity"
-
-    @classmethod
-    def of(cls, horizon: Any, band: Any, match: Any, dt: float) -> Variant:
-        check_one_limit(horizon, band)
-        if match not in MATCHES:
-            raise ReductionError(f"match={match!r} is not one of {', '.join(MATCHES)}.")
-        return cls(check_horizon(horizon, dt), None if band is None else check_band(band, dt), match)
-
-    @property
-    def bounded(self) -> bool:
-        """Whether theory promises stability and an error bound."""
-        return self.horizon is None and self.band is None
-
-    @property
-    def name(self) -> str:
-        method = "truncation" if self.match == "infinity" else "singular perturbation approximation"
-        if self.horizon is not None:
-            return f"time-limited balanced {method} ({self.horizon:g})"
-        if self.band is not None:
-            return f"frequency-limited balanced {method} ({self.band[0]:g}, {self.band[1]:g})"
-        return f"balanced {method}"
-
-    def factors(self, system: System) -> tuple[Array, Array]:
-        """``(Zc, Zo)``."""
-        if self.band is None:
-            return system.factors(horizon=self.horizon)
-        P, Q = system.band_gramians(self.band)
-        return semidefinite_factor(P), semidefinite_factor(Q)
-
-    def rank(self, hsv: np.ndarray, n: int) -> int:
-        """Number of Hankel singular values that stand above round-off of the largest.
-
-        Gramians limited to a band are formed: values made of them are right to its root.
-        """
-        noise = n * np.finfo(float).eps
-        return int(np.sum(hsv > (noise if self.band is None else noise**0.5) * np.max(hsv, initial=0.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,32 +99,19 @@ class Balancing:
 
     @cached_property
     def _projectable(self) -> System:
-        """What is projected: the system, or its reciprocal, whose gain at infinity is that at dc."""
-        return self.system if self.variant.match == "infinity" else self.system.reciprocal()
+        return self.variant.projectable(self.system)
 
     def cut(self, total: int, order: int | None, tol: float | None) -> Reduction:
         """The reduction to `total` states, which `order` and `tol` have come to."""
         r, hsv, n = total - self.kept, self.hsv, self.full_order
         scale = 1 / np.sqrt(self.values[:r])
         reduced, condition = self._projectable.project(self.left[:, :r] * scale, self.right[:, :r] * scale)
-        if self.variant.match == "dc":
-            reduced = reduced.reciprocal()
+        reduced = self.variant.projectable(reduced)
         bound = 2 * float(np.sum(hsv[total:]))
         diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
-        if order is not None and total < order:
-            diagnostics["note"] = (
-                f"only {self.minimal} of {n} states stand above round-off; asked for {order}"
-            )
-        if tol is not None and bound > tol:
-            diagnostics["note"] = f"tol={tol:g} is below round-off; all {self.minimal} states above it are kept"
+        if note := self._note(total, order, tol, reduced.is_stable):
+            diagnostics["note"] = note
         bounded = self.variant.bounded
-        if not reduced.is_stable:
-            if bounded:
-                raise ReductionError(
-                    f"the result of order {total} is not stable: Hankel singular values {total} and {total + 1} "
-                    f"({hsv[total - 1]:.3e}, {hsv[min(total, n - 1)]:.3e}) cannot be told apart; take another order."
-                )
-            diagnostics["note"] = f"not stable: {self.variant.name} does not promise it"
         return Reduction(
             system=reduced + self.rest if self.rest else reduced,
             order=total,
@@ -184,7 +122,25 @@ class Balancing:
             method=self.variant.name + (" of the stable part" if self.rest else ""),
             roundoff=_roundoff(reduced, condition, self.values, len(self.left)),
             diagnostics=diagnostics,
+            stable_parts=(self.system, reduced) if self.rest else None,
         )
+
+    def _note(self, total: int, order: int | None, tol: float | None, stable: bool) -> str | None:
+        """What is to be said of a result of `total` states, if anything."""
+        hsv, n = self.hsv, self.full_order
+        if not stable and self.variant.bounded:
+            raise ReductionError(
+                f"the result of order {total} is not stable: Hankel singular values {total} and {total + 1} "
+                f"({hsv[total - 1]:.3e}, {hsv[min(total, n - 1)]:.3e}) cannot be told apart; "
+                "take another order."
+            )
+        if not stable:
+            return f"not stable: {self.variant.name} does not promise it"
+        if order is not None and total < order:
+            return f"only {self.minimal} of {n} states stand above round-off; asked for {order}"
+        if tol is not None and 2 * np.sum(hsv[total:]) > tol:
+            return f"tol={tol:g} is below round-off; all {self.minimal} states above it are kept"
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,7 +231,9 @@ def balance(
     constant = system.detached()
     if unstable == "split":
         if horizon is not None:
-            raise ReductionError("unstable='split' is not needed with horizon=, which takes unstable systems.")
+            raise ReductionError(
+                "unstable='split' is not needed with horizon=, which takes unstable systems."
+            )
         return _balance_split(constant, variant)
     if horizon is None:
         system.require_stable(
