@@ -91,13 +91,13 @@ def balanced_truncation(
     Gramians limited to a band are formed (:mod:`mor.equations.band`), so states are told from
     round-off at its square root.
 
-    Cost: ``70 n^3`` flops for a dense system (a Schur form, two factors, one SVD), ``130 n^3``
-    more for a band (two matrix logarithms), ``3 n^3`` for ``match="dc"``.
+    Cost for a dense system: a Schur form, ``25 n^3`` flops, two factors and one SVD; ``3 n^3`` more
+    for ``match="dc"``; two matrix logarithms a Gramian for a band, some six times all the rest.
 
     Source: Tombs and Postlethwaite (1987); bound by Enns (1984), Glover (1984); singular
     perturbation Liu and Anderson (1989); time and frequency limits Gawronski and Juang (1990).
-    Equals MATLAB's ``reducespec(sys, "balanced")``, SLICOT's ``AB09AD``, ``AB09BD`` (dc),
-    ``AB09MD`` (split) and pyMOR's ``BTReductor`` up to a change of state coordinates.
+    Equals MATLAB's ``reducespec(sys, "balanced")``, SLICOT's ``AB09AD``, ``AB09BD`` (dc, continuous
+    time), ``AB09MD`` (split) and pyMOR's ``BTReductor`` up to a change of state coordinates.
 
     Examples
     --------

@@ -31,8 +31,8 @@ class Reduction:
     bound_kind : what `error_bound` limits: ``"hinf"`` or ``"none"``.
     method : name of the method.
     diagnostics : what was measured on the way.
-    stable_parts : None, or where unstable states are kept the stable part of the full system
-        and its reduction, whose difference is the error.
+    stable_parts : where unstable states are kept the stable part of the full system and its
+        reduction, whose difference is the error; else, and for a batch, None.
     """
 
     system: System
