@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 WORKERS ?= 2
 SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs figures bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/mor demo
@@ -25,6 +25,9 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --quiet
+
+figures: $(VENV)/.core
+	$(BIN)/python docs/figures/make.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run.py

@@ -14,8 +14,10 @@ from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
 from mor.reduction.h2.fixed_point import irka, tsia
 from mor.reduction.h2.optimal import h2_optimal
+from mor.reduction.minimal import minimal_realization
 from mor.reduction.modal import modal_truncation
 from mor.reduction.result import Reduction
+from mor.reduction.splitting import split_stable
 from mor.systems.block_diagonal import BlockDiagonal
 from mor.systems.convert import as_system
 from mor.systems.labels import Labels
@@ -48,6 +50,7 @@ __all__ = [
     "irka",
     "load",
     "lyapunov_factor",
+    "minimal_realization",
     "modal_truncation",
     "peak_gain",
     "read_checkpoint",
@@ -55,6 +58,7 @@ __all__ = [
     "simulate",
     "solve_lyapunov",
     "solve_sylvester",
+    "split_stable",
     "step",
     "to_control",
     "to_scipy",

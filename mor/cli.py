@@ -160,6 +160,17 @@ def reduce(
     horizon: Annotated[
         float | None, typer.Option(help="End time or steps to optimise over (bt, h2); no error bound.")
     ] = None,
+    band: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Two frequencies, rad per unit of time, to optimise between (bt); no error bound."),
+    ] = None,
+    match: Annotated[
+        str | None, typer.Option(help="Where the gain is kept: infinity or dc (bt); infinity if left out.")
+    ] = None,
+    unstable: Annotated[
+        str | None,
+        typer.Option(help="split keeps unstable poles as they are and reduces the rest (bt); else an error."),
+    ] = None,
     dt: Annotated[float | None, typer.Option(help="Time step, where SYSTEM says none.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Where to save the plot; ROM with the ending .png if left out.")
@@ -182,9 +193,10 @@ def reduce(
     check_plot(plot, overwrite=force)
     full = load(system, dt=dt)
     start = time.perf_counter()
-    reduction = of_the_kind(full, reduce_by(method, full, order, tol=tol, horizon=horizon))
+    options = {"tol": tol, "horizon": horizon, "band": band, "match": match, "unstable": unstable}
+    reduction = of_the_kind(full, reduce_by(method, full, order, **options))
     seconds = time.perf_counter() - start
-    summary = reduction_summary(full, reduction, horizon)
+    summary = reduction_summary(full, reduction, horizon, band)
     save(rom, reduction, overwrite=force)
     save_reduction_plot(full, reduction, plot)
     summary |= {"input": str(system), "output": str(rom), "plot": str(plot), "seconds": seconds}

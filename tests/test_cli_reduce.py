@@ -79,9 +79,58 @@ def test_tolerance_and_horizon(mor_command, model, tmp_path):
     assert found["error_bound"] is None
 
 
+def test_variants_of_balanced_truncation(mor_command, model, tmp_path):
+    full, rom = mor.load(model), tmp_path / "a.mat"
+
+    def report(*options):
+        code, out, _ = mor_command("reduce", model, rom, "--order", "4", "--force", "--json", *options)
+        assert code == 0
+        return json.loads(out)
+
+    found = report("--match", "dc")
+    np.testing.assert_allclose(mor.load(rom).evaluate(0), full.evaluate(0), rtol=1e-9)
+    assert found["holds"]
+    assert (found["h2_error"], found["h2_relative"]) == (None, None)  # D has changed
+    found = report("--band", "0.5", "inf")
+    assert found["band"] == [0.5, None]
+    assert found["error_bound"] is None
+    expected = mor.h2_error(full, mor.load(rom), band=(0.5, np.inf))
+    np.testing.assert_allclose(found["h2_error"], expected, rtol=1e-6)
+    code, out, _ = mor_command("reduce", model, rom, "--order", "4", "--force", "--band", "0.5", "2")
+    assert code == 0
+    assert "From 0.5 to 2 rad" in out
+
+
+def test_unstable_poles_are_kept_when_asked(mor_command, tmp_path):
+    A = np.diag([0.0, 1.5, -1.0, -2.0, -3.0, -4.0])
+    A[2, 0] = 1.0
+    mor.save(tmp_path / "u.npz", (A, np.ones((6, 1)), np.arange(1.0, 7)[None, :]))
+    arguments = ("reduce", tmp_path / "u.npz", tmp_path / "r.npz", "--order", "3", "--unstable", "split")
+    code, out, _ = mor_command(*arguments, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["hsv"][:2] == [None, None]
+    assert not found["stable"]
+    assert found["holds"]
+    assert 0 < found["hinf_error"] <= found["error_bound"] * (1 + 1e-9)
+    np.testing.assert_allclose(np.sort(mor.load(tmp_path / "r.npz").poles.real)[1:], [0, 1.5], atol=1e-12)
+    code, out, _ = mor_command(*arguments, "--force")
+    assert code == 0
+    assert "of the stable part" in out
+    code, _, err = mor_command(*arguments[:3], "--order", "1", "--unstable", "split", "--force")
+    assert code == 3
+    assert "2 states belong to poles" in " ".join(err.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["full.mat", "rom.mat", "--order", "2", "--match", "x"], 3, "infinity, dc"),
+        (["full.mat", "rom.mat", "--order", "2", "--method", "irka", "--match", "dc"], 3, "not for irka"),
+        (["full.mat", "rom.mat", "--order", "2", "--method", "h2", "--band", "0", "1"], 3, "not for h2"),
+        (["full.mat", "rom.mat", "--order", "2", "--band", "2", "1"], 3, "band="),
+        (["full.mat", "rom.mat", "--tol", "2", "--horizon", "1"], 3, "has none"),
+        (["unstable.npz", "rom.mat", "--order", "1", "--unstable", "y"], 3, "error, split"),
         (["full.mat", "rom.mat"], 2, "--order or --tol"),
         (["full.mat", "rom.mat", "--order", "2", "--tol", "1"], 2, "--order or --tol"),
         (["full.mat", "rom.mat", "--order", "99"], 3, "between 0 and 12"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from mor.deep.ranks import allocate_ranks, check_keep
 from mor.errors import MorError, ReductionError
-from mor.reduction.balanced import Balancing, balance
+from mor.reduction.balancing import Balancing, BatchBalancing, balance
 from mor.reduction.modal import ModeRanking, rank_modes
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
@@ -117,7 +117,7 @@ def compress(
 
 
 #: What looks at a layer and knows what its states are worth.
-_METHODS: dict[str, Callable[[Modal], Balancing | ModeRanking]] = {
+_METHODS: dict[str, Callable[[Modal], Balancing | BatchBalancing | ModeRanking]] = {
     "bt": balance,
     "modal": partial(rank_modes, score="hinf"),
     "modal-h2": partial(rank_modes, score="h2"),
@@ -129,7 +129,7 @@ def compression_methods() -> tuple[str, ...]:
     return tuple(_METHODS)
 
 
-def _truncate(work: tuple[Balancing | ModeRanking, int]) -> Reduction:
+def _truncate(work: tuple[Balancing | BatchBalancing | ModeRanking, int]) -> Reduction:
     ranking, order = work
     return ranking.truncate(order)
 

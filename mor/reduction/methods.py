@@ -20,25 +20,28 @@ METHODS: dict[str, Callable[..., Reduction]] = {
     "modal": modal_truncation,
 }
 
-#: Those that know tolerances, and those that know finite horizons.
-_WITH_TOL, _WITH_HORIZON = ("bt",), ("bt", "h2")
+#: Options that are not for every method, the methods that know them, and what to say of them.
+_OPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
+    "tol": (("bt",), "is a limit on the bound of bt; give method {method} an order"),
+    "horizon": (("bt", "h2"), "is for bt and h2, not for {method}"),
+    "band": (("bt",), "is for bt, not for {method}"),
+    "match": (("bt",), "is for bt, not for {method}"),
+    "unstable": (("bt",), "is for bt, not for {method}"),
+}
 
 
-def reduce_by(
-    method: str,
-    sys: Any,
-    order: int | None = None,
-    *,
-    tol: float | None = None,
-    horizon: float | None = None,
-) -> Reduction:
+def reduce_by(method: str, sys: Any, order: int | None = None, **options: Any) -> Reduction:
     """Reduce `sys` by the method of that name.
+
+    Parameters
+    ----------
+    **options : `tol`, `horizon`, `band`, `match`, `unstable` of the method; None is its default.
 
     Raises
     ------
     ReductionError
-        If there is no such method, or it knows no `tol` (a limit on the error bound) or no
-        `horizon`; and what the method itself raises.
+        If there is no such method, or it does not know an option; and what the method
+        itself raises.
 
     Examples
     --------
@@ -47,13 +50,9 @@ def reduce_by(
     """
     if method not in METHODS:
         raise ReductionError(f"method={method!r} is not one of {', '.join(METHODS)}.")
-    options: dict[str, Any] = {}
-    if tol is not None:
-        if method not in _WITH_TOL:
-            raise ReductionError(f"tol={tol:g} is a limit on the bound of bt; give method {method} an order.")
-        options["tol"] = tol
-    if horizon is not None:
-        if method not in _WITH_HORIZON:
-            raise ReductionError(f"horizon={horizon:g} is for bt and h2, not for {method}.")
-        options["horizon"] = horizon
-    return METHODS[method](sys, order, **options)
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        methods, advice = _OPTIONS[name]
+        if method not in methods:
+            raise ReductionError(f"{name}={value} {advice.format(method=method)}.")
+    return METHODS[method](sys, order, **given)

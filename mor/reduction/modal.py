@@ -14,7 +14,7 @@ import numpy as np
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.errors import DimensionError, ReductionError
-from mor.reduction.balanced import flatten_batch, stack
+from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction
 from mor.systems.base import System
 from mor.systems.convert import as_system

@@ -19,15 +19,20 @@ class Reduction:
     system : the reduced system; of the kind of the full one where that kind allows it.
     order : number of real states kept (of each system of a batch).
     full_order : number of real states before.
-    hsv : array (..., n), Hankel singular values of the full system, largest first.
+    hsv : array (..., n), Hankel singular values of the full system, largest first; infinite for
+        unstable states that are kept whatever the order. Empty where the method needs none.
     error_bound : float or None
         Upper limit on the H-infinity norm of the error, which is also the worst
         amplification of any input signal into the error, in the l2 norm; in exact
         arithmetic. None where the method has no such guarantee. In a batch, the largest.
+        Where unstable states are kept it limits the largest gain of the error over all
+        frequencies (L-infinity norm).
     roundoff : estimate of what double precision adds to the error.
     bound_kind : what `error_bound` limits: ``"hinf"`` or ``"none"``.
     method : name of the method.
     diagnostics : what was measured on the way.
+    stable_parts : where unstable states are kept the stable part of the full system and its
+        reduction, whose difference is the error; else, and for a batch, None.
     """
 
     system: System
@@ -39,6 +44,7 @@ class Reduction:
     method: str
     roundoff: float = 0.0
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    stable_parts: tuple[System, System] | None = None
 
     @property
     def kept(self) -> np.ndarray:
@@ -52,17 +58,18 @@ class Reduction:
 
     @property
     def energy(self) -> float:
-        """Share of the sum of Hankel singular values that is kept."""
-        total = float(np.sum(self.hsv))
-        return float(np.sum(self.kept)) / total if total > 0 else 1.0
+        """Share of the sum of (finite) Hankel singular values that is kept."""
+        kept, total = (float(np.sum(hsv[np.isfinite(hsv)])) for hsv in (self.kept, self.hsv))
+        return kept / total if total > 0 else 1.0
 
     def __str__(self) -> str:
         bound = "none" if self.error_bound is None else f"{self.error_bound:.3e} ({self.bound_kind})"
-        lines = [
-            f"{self.method}: order {self.full_order} -> {self.order}",
-            f"  energy kept  {100 * self.energy:.4g} % of the sum of Hankel singular values",
-            f"  error bound  {bound}, round-off about {self.roundoff:.0e}",
-        ]
+        lines = [f"{self.method}: order {self.full_order} -> {self.order}"]
+        if self.hsv.size:
+            lines += [
+                f"  energy kept  {100 * self.energy:.4g} % of the sum of Hankel singular values",
+                f"  error bound  {bound}, round-off about {self.roundoff:.0e}",
+            ]
         lines += [f"  {name.replace('_', ' ')}: {value}" for name, value in self.diagnostics.items()]
         return "\n".join(lines)
 

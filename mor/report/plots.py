@@ -57,6 +57,7 @@ def plot_hsv(sys: Any, ax: Any = None) -> Any:
     """
     is_reduction = isinstance(sys, Reduction)
     hsv = np.atleast_2d(to_numpy(sys.hsv if is_reduction else hankel_singular_values(sys)))
+    finite = np.where(np.isfinite(hsv), hsv, 0.0)
     axes, n = ax or _new_axes(), hsv.shape[-1]
     values, states = np.max(hsv, axis=0, initial=0.0), np.arange(1, n + 1)
     kept = sys.order if is_reduction else n
@@ -67,8 +68,8 @@ def plot_hsv(sys: Any, ax: Any = None) -> Any:
     if not is_reduction or (sys.bound_kind == "hinf" and "balanced" in sys.method):
         tails = 2 * np.max(np.cumsum(hsv[:, ::-1], axis=-1)[:, ::-1], axis=0, initial=0.0)
         axes.plot(np.arange(n), _positive(tails), color=COLOURS[1], label="error bound of order r")
-    if n and values[0] > 0:
-        axes.axhline(n * np.finfo(float).eps * values[0], color="0.5", ls=":", lw=1, label="round-off")
+    if (largest := np.max(finite, initial=0.0)) > 0:
+        axes.axhline(n * np.finfo(float).eps * largest, color="0.5", ls=":", lw=1, label="round-off")
     axes.set(yscale="log", xlabel="state, order r", ylabel="Hankel singular value")
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
@@ -192,8 +193,8 @@ def _finish_sigma(axes: Any) -> Any:
 
 
 def _positive(values: np.ndarray) -> np.ndarray:
-    """For a logarithmic axis, which has no zero."""
-    return np.where(values > 0, values, np.nan)
+    """For a logarithmic axis, which has no zero and no infinity."""
+    return np.where((values > 0) & np.isfinite(values), values, np.nan)
 
 
 def _new_axes() -> Any:

@@ -11,6 +11,7 @@ from mor.analysis.gains import SystemGains, first_frequencies, largest_singular_
 from mor.analysis.hinf import peak_gain
 from mor.analysis.norms import h2_error, h2_norm
 from mor.deep.compare import PROVABLE
+from mor.equations.band import Band
 from mor.errors import DimensionError
 from mor.reduction.result import Reduction
 from mor.report.summary import Summary
@@ -24,19 +25,23 @@ _MEASUREMENT = 1e-9
 _SAMPLES = 64
 
 
-def reduction_summary(system: System, reduction: Reduction, horizon: float | None) -> Summary:
+def reduction_summary(
+    system: System, reduction: Reduction, horizon: float | None, band: Band | None = None
+) -> Summary:
     """Orders, Hankel singular values, the bound and the errors that it was to bound.
 
     ``hinf_error`` is the largest gain of the error over frequency, ``hinf_limit`` what that
     does not exceed, proven; None where the systems are so large that the gain was only
-    searched for. Both are None if a system is unstable. With a horizon the H2 errors are
-    those up to it.
+    searched for. Both are None if a system is unstable, unless its unstable part was kept: then
+    they are those of the stable parts. With a horizon or a band the H2 errors are limited to
+    it; infinite ones (D has changed in continuous time) are None, as are infinite ``hsv``.
     """
-    rom = reduction.system
-    stable = system.is_stable and rom.is_stable
-    gain, omega, limit = _error_peak(system, rom) if stable else (np.nan, np.nan, np.inf)
-    error = float(h2_error(system, rom, horizon=horizon))
-    norm = float(h2_norm(replace(system.to_lti(), D=None), horizon=horizon))
+    full, rom = reduction.stable_parts or (system, reduction.system)
+    stable = full.is_stable and rom.is_stable
+    gain, omega, limit = _error_peak(full, rom) if stable else (np.nan, np.nan, np.inf)
+    measurable = stable or horizon is not None
+    error = float(h2_error(full, rom, horizon=horizon, band=band)) if measurable else np.nan
+    norm = float(h2_norm(replace(full.to_lti(), D=None), horizon=horizon, band=band))
     return {
         "order": [system.order, reduction.order],
         "inputs": system.n_inputs,
@@ -44,15 +49,16 @@ def reduction_summary(system: System, reduction: Reduction, horizon: float | Non
         "dt": system.dt,
         "method": reduction.method,
         "horizon": horizon,
-        "stable": rom.is_stable,
-        "hsv": np.asarray(reduction.hsv, dtype=float).tolist(),
+        "band": None if band is None else [_finite(end) for end in band],
+        "stable": reduction.system.is_stable,
+        "hsv": [_finite(value) for value in np.asarray(reduction.hsv, dtype=float)],
         "error_bound": reduction.error_bound,
         "roundoff": reduction.roundoff,
         "hinf_error": _finite(gain),
         "hinf_limit": _finite(limit),
         "peak_frequency": _finite(omega),
-        "h2_error": error,
-        "h2_relative": error / norm if norm > 0 else None,
+        "h2_error": _finite(error),
+        "h2_relative": _finite(error / norm) if norm > 0 else None,
         "holds": _holds(reduction, gain) if stable else None,
         "iterations": reduction.diagnostics.get("iterations"),
         "stopped": reduction.diagnostics.get("stopped"),

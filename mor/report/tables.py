@@ -137,7 +137,7 @@ def print_reduction(console: Console, summary: Summary) -> None:
         "order": f"{full} -> {order}",
         "inputs x outputs": f"{summary['inputs']} x {summary['outputs']}",
         "time": f"discrete, dt={summary['dt']:g}" if summary["dt"] else "continuous",
-        "largest Hankel singular value": number(hsv[0] if hsv else None),
+        "largest Hankel singular value": number(next((value for value in hsv if value is not None), None)),
         "last one kept": number(hsv[order - 1] if 0 < order <= len(hsv) else None),
         "first one removed": number(hsv[order] if order < len(hsv) else None),
         "error bound, H-infinity": number(summary["error_bound"]),
@@ -156,6 +156,9 @@ def print_reduction(console: Console, summary: Summary) -> None:
         console.print("[red]The measured error exceeds the bound by more than round-off explains.[/]")
     if summary["horizon"] is not None:
         console.print(f"Up to {summary['horizon']:g}: Hankel singular values and the H2 error.")
+    if summary["band"] is not None:
+        low, high = ("infinity" if end is None else f"{end:g}" for end in summary["band"])
+        console.print(f"From {low} to {high} rad per unit of time: Hankel singular values and the H2 error.")
 
 
 def _measured(summary: Summary) -> str:

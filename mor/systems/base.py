@@ -21,7 +21,7 @@ from mor.equations.band import Band, band_gramian
 from mor.equations.cauchy import boundary_distance
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
-from mor.errors import DimensionError, NotFiniteError, TimeStepError, UnstableSystemError
+from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError, UnstableSystemError
 from mor.systems.labels import Labels, listed, signal_names
 
 #: From weights on P and Q to the gradient with respect to a system's fields.
@@ -105,6 +105,23 @@ class System(ABC):
     def project(self, left: Array, right: Array) -> tuple[System, float]:
         """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates, and the
         condition of the change of coordinates that the result went through, 1 if none."""
+
+    @abstractmethod
+    def reciprocal(self) -> System:
+        r"""The system H with :math:`H(c + 1/(s - c)) = G(s)`, c = 0 or, in discrete time, 1.
+
+        Zero frequency and infinity change places: with ``S = A - c E``, in the coordinates of
+        :meth:`factors`,
+
+        .. math:: (c + S^{-1}E,\; S^{-1}B,\; -CS^{-1}E,\; D - CS^{-1}B).
+
+        Its reciprocal is the system itself.
+
+        Raises
+        ------
+        ReductionError
+            If c is a pole.
+        """
 
     @abstractmethod
     def detached(self) -> Self:
@@ -244,6 +261,20 @@ def check_same_signals(a: System, b: System) -> None:
         raise DimensionError(f"the systems are batches of {shapes}; they must agree.")
     if a.dt != b.dt:
         raise TimeStepError(f"the systems have dt={a.dt:g} and dt={b.dt:g}; they must agree.")
+
+
+def dc_point(dt: float) -> float:
+    """Where a transfer function has its dc gain: 0, or 1 in discrete time."""
+    return 1.0 if dt else 0.0
+
+
+def no_dc_gain(dt: float) -> ReductionError:
+    """What is wrong with a system that has a pole at :func:`dc_point`."""
+    point = "z = 1" if dt else "s = 0"
+    return ReductionError(
+        f"a pole is at {point}: the gain at dc is infinite and cannot be matched. Take match='infinity', "
+        "or unstable='split', which keeps such a pole."
+    )
 
 
 def set_fields(owner: System, **fields: Any) -> None:

@@ -20,6 +20,8 @@ from mor.systems.base import (
     System,
     check_feedthrough,
     check_same_signals,
+    dc_point,
+    no_dc_gain,
     set_fields,
 )
 from mor.systems.labels import Labels, merged, widened, without_states
@@ -196,6 +198,18 @@ class BlockDiagonal(System):
         """Projected and diagonalised: a :class:`Modal`."""
         small, _ = self.to_lti().project(to_numpy(left), to_numpy(right))
         return in_modes(small)
+
+    def reciprocal(self) -> BlockDiagonal:
+        """Block by block; NumPy."""
+        blocks, C, D = to_numpy(self.blocks), to_numpy(self.C), to_numpy(self.D)
+        shift = dc_point(self.dt) * np.eye(blocks.shape[-1])
+        try:
+            inverse = np.linalg.inv(blocks - shift)
+        except np.linalg.LinAlgError:
+            raise no_dc_gain(self.dt) from None
+        B = BlockEvolution(inverse).apply(to_numpy(self.B))
+        turned = BlockEvolution(inverse.mT).apply(C.mT).mT
+        return BlockDiagonal(shift + inverse, B, -turned, D - C @ B, dt=self.dt, labels=self.labels)
 
     def __getitem__(self, index: Any) -> BlockDiagonal:
         """One system, or a slice, of a batch."""

@@ -19,6 +19,8 @@ from mor.systems.base import (
     Pullback,
     System,
     check_same_signals,
+    dc_point,
+    no_dc_gain,
     set_fields,
 )
 from mor.systems.labels import Labels, in_single, merged, without_states
@@ -167,6 +169,18 @@ class LTI(System):
             left = np.linalg.solve(self.E.T, left)
         A, B, C = left.T @ self.A @ right, left.T @ self.B, self.C @ right
         return LTI(A, B, C, self.D, dt=self.dt, labels=without_states(self.labels)), 1.0
+
+    def reciprocal(self) -> LTI:
+        """In explicit form, by one LU factorisation; E is not divided by."""
+        n, c = self.order, dc_point(self.dt)
+        E = np.eye(n) if self.E is None else self.E
+        try:
+            solved = np.linalg.solve(self.A - c * E, np.hstack([E, self.B]))
+        except np.linalg.LinAlgError:
+            raise no_dc_gain(self.dt) from None
+        R, B = solved[:, :n], solved[:, n:]
+        labels = without_states(self.labels)
+        return LTI(c * np.eye(n) + R, B, -self.C @ R, self.D - self.C @ B, dt=self.dt, labels=labels)
 
     def detached(self) -> Self:
         return self

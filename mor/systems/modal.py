@@ -38,6 +38,8 @@ from mor.systems.base import (
     System,
     check_feedthrough,
     check_same_signals,
+    dc_point,
+    no_dc_gain,
     set_fields,
 )
 from mor.systems.labels import Labels, merged, widened, without_states
@@ -220,6 +222,17 @@ class Modal(System):
         evolved = to_numpy(ModalEvolution(self.poles).apply(namespace(self.B).asarray(right)))
         B, C = to_numpy(cauchy.real_rows(self.B)), to_numpy(self.output_factor_matrix)
         return in_modes(LTI(W.T @ evolved, W.T @ B, C @ V, to_numpy(self.D), dt=self.dt, labels=self.labels))
+
+    def reciprocal(self) -> Modal:
+        """Mode by mode: ``c + 1/(pole - c)``."""
+        c, xp = dc_point(self.dt), namespace(self.B)
+        distance = self.poles - c
+        if is_concrete(distance) and bool(xp.any(distance == 0)):
+            raise no_dc_gain(self.dt)
+        inverse = 1 / distance
+        B = self.B * inverse[..., :, None]
+        D = self.D - real(self.C @ B)
+        return replace(self, poles=c + inverse, B=B, C=-self.C * inverse[..., None, :], D=D)
 
     @classmethod
     def from_lti(cls, system: LTI) -> Modal:

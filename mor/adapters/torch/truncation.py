@@ -18,7 +18,7 @@ from mor.adapters.live import LiveLayers
 from mor.adapters.torch.regularizer import named_tensors
 from mor.deep.ranks import allocate_ranks, check_keep
 from mor.errors import MorError, ReductionError
-from mor.reduction.balanced import Balancing, balance
+from mor.reduction.balancing import Balancing, BatchBalancing, balance
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 
@@ -101,7 +101,7 @@ def truncate(
     reductions: dict[str, Reduction] = {}
     new: dict[str, np.ndarray] = {}
     for prefix, r in _orders(hsv, keep, energy, order).items():
-        if r < balancings[prefix].system.order:
+        if r < balancings[prefix].full_order:
             name, old = prefix.rstrip("."), layers.dialect.read(tensors, prefix)
             reduction = _no_larger(balancings[prefix], r, old.n_modes)
             modal = modal_of(name, reduction)
@@ -246,14 +246,14 @@ def _count_states(model: nn.Module, dialect: str | None) -> int:
     return sum(system.order * math.prod(system.batch_shape) for system in systems)
 
 
-def _balance(prefix: str, system: Modal) -> Balancing:
+def _balance(prefix: str, system: Modal) -> Balancing | BatchBalancing:
     try:
         return balance(system)
     except MorError as error:
         raise type(error)(f"layer {prefix.rstrip('.') or 'of the model'}: {error}") from error
 
 
-def _no_larger(balancing: Balancing, order: int, modes: int) -> Reduction:
+def _no_larger(balancing: Balancing | BatchBalancing, order: int, modes: int) -> Reduction:
     """The reduction to `order`, or to the next below it that fits into so many modes."""
     reduction = balancing.truncate(order)
     while modal_of("", reduction).n_modes > modes:

@@ -1,0 +1,233 @@
+"""Minimal realisations of any system, by rank decisions on the data alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from mor.arrays import adjoint, to_complex, to_numpy
+from mor.errors import ReductionError
+from mor.reduction.batch import flatten_batch, stack
+from mor.reduction.result import Reduction
+from mor.systems.base import System
+from mor.systems.convert import as_system
+from mor.systems.labels import without_states
+from mor.systems.lti import LTI
+from mor.systems.modal import Modal
+
+
+def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
+    r"""The same transfer function with the states left out that no input reaches or no output shows.
+
+    Orthogonal transformations bring a dense system to staircase form,
+
+    .. math:: Z^T A Z = \begin{bmatrix} A_{11} & A_{12} \\ 0 & A_{22} \end{bmatrix}, \quad
+              Z^T B = \begin{bmatrix} B_1 \\ 0 \end{bmatrix}, \quad CZ = [C_1\; C_2],
+
+    with :math:`(A_{11}, B_1)` reachable, block by block of rows :math:`B, AB, A^2B, \dots` of
+    which none is formed; then the same with the dual of :math:`(A_{11}, B_1, C_1)`. No equation
+    is solved, so the system may be unstable.
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes. A :class:`~mor.Modal`, or each of a batch, is
+        treated mode by mode; other systems in explicit form as an :class:`~mor.LTI`.
+    tol : a column counts as dependent on others if what is left of it is below `tol`, for
+        columns of B (rows of C) relative to their own norms, for blocks of A relative to the
+        Frobenius norm of A; poles of a Modal closer than `tol` of their size are one. None is
+        ``max(n, 10)^2 eps``: what round-off leaves where the data are exact.
+
+    Returns
+    -------
+    Reduction
+        Without an error bound and without ``hsv``. ``diagnostics``: how many states were
+        ``unreachable``, how many of the others ``unobservable``, and the largest coupling
+        ``neglected`` in the same relative terms.
+
+    Raises
+    ------
+    ReductionError
+        If `tol` is not between 0 and 1, or E is singular.
+
+    Notes
+    -----
+    A rank decision is on or off: it cannot tell how much a weakly coupled state matters. For
+    stable systems :func:`mor.balanced_truncation` without `order` and `tol` does, with a bound
+    on the error; take that where it applies, and this where poles are unstable or where only
+    structure is to be removed.
+
+    The result depends on the scaling of the states: one that is in units far from the others'
+    should be rescaled first. Cost about ``10 n^3`` flops; for k modes ``k^2 (m + p)``.
+
+    Source: Rosenbrock (1970); Varga (1981). MATLAB's ``minreal``, SLICOT's ``TB01PD``.
+
+    Examples
+    --------
+    >>> import mor
+    >>> rom = mor.minimal_realization(([[2, 1], [0, 3]], [[1], [0]], [[1, 1]]))
+    >>> rom.order, rom.diagnostics["unreachable"], rom.system.poles
+    (1, 1, array([2.+0.j]))
+    """
+    if tol is not None and not (isinstance(tol, Real) and 0 < tol < 1):
+        raise ReductionError(f"tol={tol!r} is not a number between 0 and 1.")
+    system = as_system(sys).detached()
+    if isinstance(system, Modal) and system.batch_shape:
+        flat = flatten_batch(system)
+        return _joined([minimal_realization(flat[i], tol=tol) for i in range(len(flat.poles))], system)
+    if not isinstance(system, Modal):
+        system = system.to_lti()
+    share = float(tol) if tol is not None else max(system.order, 10) ** 2 * np.finfo(float).eps
+    small, unreachable, unobservable, neglected = (
+        _minimal_modes(system, share) if isinstance(system, Modal) else _minimal_states(system, share)
+    )
+    return _result(small, system.order, unreachable, unobservable, neglected)
+
+
+def _result(system: System, full: int, unreachable: int, unobservable: int, neglected: float) -> Reduction:
+    return Reduction(
+        system=system,
+        order=full - unreachable - unobservable,
+        full_order=full,
+        hsv=np.zeros(0),
+        error_bound=None,
+        bound_kind="none",
+        method="minimal realisation",
+        diagnostics={"unreachable": unreachable, "unobservable": unobservable, "neglected": neglected},
+    )
+
+
+def _joined(parts: list[Reduction], batch: Modal) -> Reduction:
+    """Of a batch, counts of the member that loses the fewest states."""
+    last = max(parts, key=lambda part: part.order)
+    counts = last.diagnostics | {"neglected": max(part.diagnostics["neglected"] for part in parts)}
+    systems: Any = [part.system for part in parts]
+    joined = stack(systems, batch.batch_shape)
+    return replace(last, system=joined, full_order=batch.order, diagnostics=counts)
+
+
+def _minimal_states(system: LTI, tol: float) -> tuple[LTI, int, int, float]:
+    full = system.explicit
+    # Norms of the data: what a first step leaves of C may be nothing but round-off.
+    inputs, outputs = (_nonzero(np.linalg.norm(x, axis=i)) for i, x in enumerate((full.B, full.C)))
+    size = float(_nonzero(np.linalg.norm(full.A)))
+    A, B, C, first = _reachable(full.A, full.B / inputs, full.C / outputs[:, None], size, tol)
+    unreachable = full.order - len(A)
+    A, C, B, second = _reachable(adjoint(A), adjoint(C), adjoint(B), size, tol)
+    unobservable = full.order - unreachable - len(A)
+    if len(A) == full.order:
+        return system, 0, 0, 0.0
+    A, B, C = adjoint(A), adjoint(B) * inputs, adjoint(C) * outputs[:, None]
+    small = LTI(A, B, C, full.D, dt=full.dt, labels=without_states(full.labels))
+    return small, unreachable, unobservable, max(first, second)
+
+
+def _nonzero(lengths: Any) -> np.ndarray:
+    return np.where(lengths > 0, lengths, 1.0)
+
+
+def _reachable(
+    A: np.ndarray, B: np.ndarray, C: np.ndarray, size: float, tol: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """The reachable part of ``(A, B, C)`` and the largest coupling to the rest, relative.
+
+    `size` is what blocks of A are relative to; columns of B are to 1. Each step compresses
+    the rows of the block that couples the states last found to those not yet reached; what
+    is left of it at the end is neglected.
+    """
+    n = len(A)
+    A, B, C = A.copy(), B.copy(), C.copy()
+    done, block, limit = 0, B, tol
+    while done < n and block.shape[1]:
+        V, T, rank = _compression(block, limit)
+        if not rank:
+            break
+        _reflect_rows(V, T, A[done:])
+        _reflect_rows(V, T, B[done:])
+        A[:, done:] -= ((A[:, done:] @ V) @ T) @ adjoint(V)
+        C[:, done:] -= ((C[:, done:] @ V) @ T) @ adjoint(V)
+        block, done = A[done + rank :, done : done + rank], done + rank
+        limit = tol * size
+    coupling = max(np.linalg.norm(A[done:, :done]) / size, np.linalg.norm(B[done:]))
+    return A[:done, :done], B[:done], C[:, :done], float(coupling)
+
+
+def _compression(block: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """Q = ``I - V T V^H`` with ``Q^H block`` zero below its first `rank` rows, up to `limit`."""
+    qr: Any = scipy.linalg.qr
+    (packed, tau), R, _ = qr(block, mode="raw", pivoting=True)
+    rank = int(np.sum(np.abs(np.diag(R)) > limit))
+    k = len(tau)
+    V = np.tril(packed[:, :k], -1) + np.eye(len(packed), k)
+    T = np.zeros((k, k), dtype=V.dtype)
+    for j in range(k):
+        T[j, j] = tau[j]
+        T[:j, j] = -tau[j] * (T[:j, :j] @ (adjoint(V[:, :j]) @ V[:, j]))
+    return V, T, rank
+
+
+def _reflect_rows(V: np.ndarray, T: np.ndarray, X: np.ndarray) -> None:
+    """``X <- Q^H X``."""
+    X -= V @ (adjoint(T) @ (adjoint(V) @ X))
+
+
+def _minimal_modes(system: Modal, tol: float) -> tuple[Modal, int, int, float]:
+    r"""Modes of one pole act as the product C B of their columns and rows: its rank is what is needed."""
+    poles, B, C = (to_complex(to_numpy(x)) for x in (system.poles, system.B, system.C))
+    real = np.abs(np.imag(poles)) <= tol * np.abs(poles)
+    lower = np.imag(poles) < 0
+    poles = np.where(real, np.real(poles), np.where(lower, poles.conj(), poles))
+    B = np.where(lower[:, None], B.conj(), B)
+    C = np.where(lower, C.conj(), C)
+    kept, counts, neglected = [], np.zeros(2, dtype=int), 0.0
+    for group in _clusters(poles, tol):
+        mode, lost, left = _minimal_group(poles[group], B[group], C[:, group], bool(np.all(real[group])), tol)
+        kept.append(mode)
+        counts, neglected = counts + lost, max(neglected, left)
+    if not np.any(counts):
+        return system, 0, 0, 0.0
+    empty = (poles[:0], B[:0], C[:, :0])
+    parts = list(zip(*kept, strict=True)) if kept else [[x] for x in empty]
+    poles, B, C = np.concatenate(parts[0]), np.vstack(parts[1]), np.hstack(parts[2])
+    if not np.iscomplexobj(system.poles):
+        poles, B, C = np.real(poles), np.real(B), np.real(C)
+    small = Modal(poles, B, C, to_numpy(system.D), dt=system.dt, labels=system.labels)
+    return small, int(counts[0]), int(counts[1]), neglected
+
+
+def _clusters(poles: np.ndarray, tol: float) -> list[np.ndarray]:
+    """Indices of poles that are equal, up to `tol` of their size, in a chain."""
+    size = np.maximum(np.abs(poles)[:, None], np.abs(poles))
+    count, label = connected_components(csr_array(np.abs(poles[:, None] - poles) <= tol * size))
+    return [np.flatnonzero(label == i) for i in range(count)]
+
+
+def _minimal_group(
+    poles: np.ndarray, B: np.ndarray, C: np.ndarray, real: bool, tol: float
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray, float]:
+    """Modes of one pole: the fewest that do the same, ``[unreachable, unobservable]`` states, neglected."""
+    original = (poles, B, C)
+    if real:
+        B, C = np.vstack([np.real(B), np.imag(B)]), np.hstack([np.real(C), -np.imag(C)])
+        # A real mode has no second state.
+        single = (np.all(B[len(poles) :] == 0, axis=1)) | (np.all(C[:, len(poles) :] == 0, axis=0))
+        there = np.concatenate([np.ones(len(poles), dtype=bool), ~single])
+        B, C = B[there], C[:, there]
+    b, c = np.linalg.norm(B, axis=1), np.linalg.norm(C, axis=0)
+    size, states = len(B), 1 if real else 2
+    directions = B[b > 0] / b[b > 0, None]
+    reachable = int(np.sum(np.linalg.svd(directions, compute_uv=False) > tol)) if len(directions) else 0
+    U, values, Vt = np.linalg.svd(C @ B, full_matrices=False)
+    scale = float(np.sum(b * c)) or 1.0
+    rank = min(int(np.sum(values > tol * scale)), reachable)
+    if rank == size:
+        return original, np.zeros(2, dtype=int), 0.0
+    root = np.sqrt(values[:rank])
+    mode = np.full(rank, np.mean(poles)), root[:, None] * Vt[:rank], U[:, :rank] * root
+    lost = states * np.array([size - reachable, reachable - rank])
+    return mode, lost, float(np.max(values[rank:], initial=0.0)) / scale

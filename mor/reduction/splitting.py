@@ -1,0 +1,122 @@
+r"""A system as the sum of a strictly stable one and the rest.
+
+With the Schur form :math:`A = Z T Z^T`, stable eigenvalues first, and the solution X of
+:math:`T_{11} X - X T_{22} + T_{12} = 0`,
+
+.. math:: \begin{bmatrix} I & -X \\ & I \end{bmatrix} Z^T A Z \begin{bmatrix} I & X \\ & I \end{bmatrix}
+          = \begin{bmatrix} T_{11} & \\ & T_{22} \end{bmatrix}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from mor.arrays import adjoint, to_numpy
+from mor.equations.cauchy import boundary_distance
+from mor.equations.sylvester import solve_sylvester
+from mor.reduction.batch import flatten_batch, stack
+from mor.systems.base import System
+from mor.systems.convert import as_system
+from mor.systems.labels import without_states
+from mor.systems.lti import LTI
+from mor.systems.modal import Modal
+
+
+def split_stable(sys: Any) -> tuple[System, System]:
+    r"""``(stable, rest)`` with :math:`G = G_{stable} + G_{rest}`, D in the stable part.
+
+    The rest has the unstable poles and those on the stability boundary (integrators). Poles of
+    a dense system that round-off could have moved across the boundary count as on it: those
+    closer than ``n eps |A| / s``, with s the cosine between left and right eigenvectors, the
+    first-order error of a computed eigenvalue.
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes. A :class:`~mor.Modal`, or a batch of them, is
+        split by a mask; other systems in explicit form as an :class:`~mor.LTI`.
+
+    Returns
+    -------
+    stable, rest : Modal or LTI, either possibly of order 0.
+
+    Raises
+    ------
+    SingularEquationError
+        If stable and other poles lie so close together that no change of coordinates
+        separates them.
+
+    Notes
+    -----
+    One Schur form, reordered, and one Sylvester equation: about ``30 n^3`` flops.
+    Source: Kagstrom and Van Dooren (1992). MATLAB's ``stabsep``, SLICOT's ``TB01KD``.
+
+    Examples
+    --------
+    >>> import mor
+    >>> stable, rest = mor.split_stable(([[-2, 1], [0, 3]], [[1], [1]], [[1, 1]]))
+    >>> stable.poles, rest.poles
+    (array([-2.+0.j]), array([3.+0.j]))
+    """
+    system = as_system(sys).detached()
+    if not isinstance(system, Modal):
+        return _split_dense(system.to_lti())
+    if not system.batch_shape:
+        return _split_modes(system)
+    flat = flatten_batch(system)
+    pairs = [_split_modes(flat[i]) for i in range(len(flat.poles))]
+    stable, rest = zip(*pairs, strict=True)
+    return stack(list(stable), system.batch_shape), stack(list(rest), system.batch_shape)
+
+
+def _split_modes(system: Modal) -> tuple[Modal, Modal]:
+    poles, B, C, D = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
+    stable = boundary_distance(poles, system.dt) > 0
+
+    def part(mask: np.ndarray, D: np.ndarray) -> Modal:
+        return replace(system, poles=poles[mask], B=B[mask], C=C[:, mask], D=D)
+
+    return part(stable, D), part(~stable, np.zeros_like(D))
+
+
+def _split_dense(system: LTI) -> tuple[LTI, LTI]:
+    full = system.explicit
+    labels, nothing = without_states(system.labels), np.zeros_like(full.D)
+    stable = _surely_stable(full)
+    if np.all(stable):
+        B, C = full.B[:0], full.C[:, :0]
+        return full, LTI(full.A[:0, :0], B, C, nothing, dt=full.dt, labels=labels)
+    T, Z, r = _stable_first(full, stable)
+    Z1, Z2 = Z[:, :r], Z[:, r:]
+    X = solve_sylvester(T[:r, :r], -T[r:, r:], T[:r, r:])
+    B2 = adjoint(Z2) @ full.B
+    first = LTI(T[:r, :r], adjoint(Z1) @ full.B - X @ B2, full.C @ Z1, full.D, dt=full.dt, labels=labels)
+    return first, LTI(T[r:, r:], B2, full.C @ (Z1 @ X + Z2), nothing, dt=full.dt, labels=labels)
+
+
+def _surely_stable(system: LTI) -> np.ndarray:
+    """Which poles are stable by more than the error they were computed with."""
+    T, poles = system.schur.pencil.T, system.schur.poles
+    margin = np.asarray(boundary_distance(poles, system.dt))
+    noise = len(T) * np.finfo(float).eps * np.linalg.norm(T)
+    # The error of a simple eigenvalue; a pair about to merge moves by no more than the root.
+    limit = np.sqrt(noise * np.linalg.norm(T))
+    if not np.any((margin > 0) & (margin <= limit)):
+        return margin > 0
+    eig: Any = scipy.linalg.eig
+    values, left, right = eig(T, left=True)
+    cosines = np.abs(np.sum(left.conj() * right, axis=0))
+    nearest = np.argmin(np.abs(poles[:, None] - values), axis=1)
+    error = noise / np.maximum(cosines[nearest], np.finfo(float).tiny)
+    return margin > np.minimum(error, limit)
+
+
+def _stable_first(system: LTI, stable: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """T and Z of the Schur form with these eigenvalues first, and how many there are."""
+    form = system.schur
+    trsen: Any = scipy.linalg.get_lapack_funcs("trsen", (form.pencil.T,))
+    result = trsen(stable.astype(np.int32), form.pencil.T, form.right, job=b"N")
+    return result[0], result[1], int(result[-4])

@@ -1,0 +1,67 @@
+"""Which balanced truncation: the one place where its variants differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mor.analysis.hankel import check_one_limit
+from mor.arrays import Array
+from mor.checks import check_horizon
+from mor.equations.band import Band, check_band, semidefinite_factor
+from mor.errors import ReductionError
+from mor.systems.base import System
+
+#: Frequencies at which the reduced system may be exact.
+MATCHES = ("infinity", "dc")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Which balanced truncation it is: the choice of the factors, and of the point kept exact."""
+
+    horizon: float | None = None
+    band: Band | None = None
+    match: str = "infinity"
+
+    @classmethod
+    def of(cls, horizon: Any, band: Any, match: Any, dt: float) -> Variant:
+        check_one_limit(horizon, band)
+        if match not in MATCHES:
+            raise ReductionError(f"match={match!r} is not one of {', '.join(MATCHES)}.")
+        return cls(check_horizon(horizon, dt), None if band is None else check_band(band, dt), match)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether theory promises stability and an error bound."""
+        return self.horizon is None and self.band is None
+
+    @property
+    def name(self) -> str:
+        method = "truncation" if self.match == "infinity" else "singular perturbation approximation"
+        if self.horizon is not None:
+            return f"time-limited balanced {method} ({self.horizon:g})"
+        if self.band is not None:
+            return f"frequency-limited balanced {method} ({self.band[0]:g}, {self.band[1]:g})"
+        return f"balanced {method}"
+
+    def projectable(self, system: System) -> System:
+        """What is projected: the system, or its reciprocal, whose gain at infinity is that at dc."""
+        return system if self.match == "infinity" else system.reciprocal()
+
+    def factors(self, system: System) -> tuple[Array, Array]:
+        """``(Zc, Zo)``."""
+        if self.band is None:
+            return system.factors(horizon=self.horizon)
+        P, Q = system.band_gramians(self.band)
+        return semidefinite_factor(P), semidefinite_factor(Q)
+
+    def rank(self, hsv: np.ndarray, n: int) -> int:
+        """Number of Hankel singular values that stand above round-off of the largest.
+
+        Gramians limited to a band are formed: values made of them are right to its root.
+        """
+        noise = n * np.finfo(float).eps
+        return int(np.sum(hsv > (noise if self.band is None else noise**0.5) * np.max(hsv, initial=0.0)))
