@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from mor.arrays import to_numpy
+from mor.arrays import adjoint, to_numpy
 from mor.equations.graded import graded_svd
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.result import Reduction
@@ -220,9 +220,9 @@ def balance(sys: Any, *, horizon: float | None = None) -> Balancing:
         constant = flatten_batch(constant)
     Zc, Zo = (to_numpy(z) for z in constant.factors(horizon=horizon))
     check_overflow(horizon, Zc, Zo)
-    product = Zo.mT @ Zc
-    U, values, Vt = graded_svd(product) if product.ndim == 2 else np.linalg.svd(product, full_matrices=False)
-    return Balancing(constant, Zo @ U, Zc @ Vt.mT, values, horizon, batch_shape)
+    product = adjoint(Zo) @ Zc
+    U, values, Vh = graded_svd(product) if product.ndim == 2 else np.linalg.svd(product, full_matrices=False)
+    return Balancing(constant, Zo @ U, Zc @ adjoint(Vh), values, horizon, batch_shape)
 
 
 def _roundoff(reduced: System, condition: float, hsv: np.ndarray, n: int) -> float:
