@@ -99,8 +99,8 @@ def lti_systems(
     m, p = draw(st.integers(1, max_signals)), draw(st.integers(1, max_signals))
     dt = float(draw(st.booleans()) if discrete is None else discrete)
     normal = _gaussian if is_complex else np.random.Generator.standard_normal
-    B, C, D = (normal(rng, shape) for shape in ((n, m), (p, n), (p, m)))
-    A, E = _stable_matrix(rng, n, dt, is_complex), None
+    B, C = normal(rng, (n, m)), normal(rng, (p, n))
+    A, D, E = _stable_matrix(rng, n, dt, is_complex), normal(rng, (p, m)), None
     if descriptor:
         E = np.eye(n) + 0.2 * normal(rng, (n, n)) / np.sqrt(n)
         A, B = E @ A, E @ B

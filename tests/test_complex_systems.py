@@ -63,6 +63,7 @@ def turned(sys, rng):
 
 
 @given(systems)
+@settings(max_examples=25)
 def test_values_and_norms_are_those_of_the_doubled_system(sys):
     real = doubled(sys)
     for options in ({}, {"horizon": 3}, {"band": BAND}):
@@ -133,7 +134,7 @@ def test_band_gramians_are_integrals_over_both_signs(dt, band):
 
 
 @given(systems, st.integers(0, 99))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_nothing_changes_with_the_coordinates(sys, seed):
     """Of the state; and unitary ones of the signals."""
     rng = np.random.default_rng(seed)
@@ -147,7 +148,7 @@ def test_nothing_changes_with_the_coordinates(sys, seed):
 
 
 @given(lti_systems(max_order=6), st.integers(0, 99))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_real_system_in_complex_coordinates(sys, seed):
     other = turned(sys, np.random.default_rng(seed))[seed % 2]
     assert not other.is_real or sys.order == 0
@@ -165,7 +166,7 @@ def test_a_real_system_in_complex_coordinates(sys, seed):
 
 
 @given(lti_systems(max_order=5, is_complex=True, discrete=False), st.floats(0.1, 3))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_the_bilinear_map_keeps_values_and_gains(sys, step):
     """Tustin: the axis becomes the circle."""
     inverse = np.linalg.inv(np.eye(sys.order) - sys.A * step / 2)
@@ -178,7 +179,7 @@ def test_the_bilinear_map_keeps_values_and_gains(sys, step):
 
 
 @given(systems, st.floats(-np.pi, np.pi))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_turning_frame_moves_the_peak(sys, speed):
     """All frequencies shift by `speed`: across zero, and on the circle across pi."""
     plain = sys.explicit
@@ -225,7 +226,7 @@ def test_an_eigenvalue_on_the_negative_axis_is_seen():
 
 
 @given(systems, st.integers(0, 5))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_the_bound_of_balanced_truncation_holds(sys, order):
     rom = mor.balanced_truncation(sys, min(order, sys.order))
     error = mor.peak_gain(sys - rom.system).gain
