@@ -84,22 +84,35 @@ def block_systems(
 
 
 @st.composite
-def lti_systems(draw: Any, *, max_order: int = 8, max_signals: int = 3, discrete: bool | None = None) -> LTI:
-    """Stable dense :class:`~mor.LTI` systems."""
+def lti_systems(
+    draw: Any,
+    *,
+    max_order: int = 8,
+    max_signals: int = 3,
+    discrete: bool | None = None,
+    is_complex: bool = False,
+    descriptor: bool = False,
+) -> LTI:
+    """Stable dense :class:`~mor.LTI` systems, real or complex; if `descriptor` with a well-conditioned E."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n = draw(st.integers(1, max_order))
     m, p = draw(st.integers(1, max_signals)), draw(st.integers(1, max_signals))
     dt = float(draw(st.booleans()) if discrete is None else discrete)
-    B, C = rng.standard_normal((n, m)), rng.standard_normal((p, n))
-    return LTI(_stable_matrix(rng, n, dt), B, C, rng.standard_normal((p, m)), dt=dt)
+    normal = _gaussian if is_complex else np.random.Generator.standard_normal
+    B, C = normal(rng, (n, m)), normal(rng, (p, n))
+    A, D, E = _stable_matrix(rng, n, dt, is_complex), normal(rng, (p, m)), None
+    if descriptor:
+        E = np.eye(n) + 0.2 * normal(rng, (n, n)) / np.sqrt(n)
+        A, B = E @ A, E @ B
+    return LTI(A, B, C, D, E, dt=dt)
 
 
 def _gaussian(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
 
 
-def _stable_matrix(rng: np.random.Generator, n: int, dt: float) -> np.ndarray:
-    A = rng.standard_normal((n, n))
+def _stable_matrix(rng: np.random.Generator, n: int, dt: float, is_complex: bool = False) -> np.ndarray:
+    A = _gaussian(rng, (n, n)) if is_complex else rng.standard_normal((n, n))
     if dt:
         return A * rng.uniform(0.3, 0.98) / max(np.max(np.abs(np.linalg.eigvals(A))), 1e-3)
     return A - (np.max(np.real(np.linalg.eigvals(A))) + rng.uniform(0.02, 1.0)) * np.eye(n)

@@ -149,7 +149,6 @@ def test_single_precision_is_written_where_nothing_is_lost(tmp_path):
         ({"A": A[:1], "B": B, "C": C}, DimensionError, "A has shape"),
         ({"A": np.nan * A, "B": B, "C": C}, NotFiniteError, "A has"),
         ({"A": "text", "B": B, "C": C}, SystemFileError, "not a matrix of numbers"),
-        ({"A": 1j * A, "B": B, "C": C}, DimensionError, "complex"),
         ({"A": A, "B": B, "C": C, "Ts": [1.0, 2.0]}, TimeStepError, "Ts"),
         ({"A": A, "B": B, "C": C, "dt": -0.5}, TimeStepError, "dt"),
         ({"A": A, "B": B, "C": C, "InputName": np.array(["a", "b"])}, DimensionError, "inputs"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mor.errors import MissingDependencyError
+from mor.errors import DimensionError, MissingDependencyError
 from mor.systems.convert import as_system
 
 
@@ -30,7 +30,8 @@ def to_control(sys: Any) -> Any:
     ReductionError
         If E is singular.
     DimensionError
-        If it is a batch: take one system of it at a time.
+        If it is a batch: take one system of it at a time; or complex, which python-control's
+        state spaces are not.
 
     Notes
     -----
@@ -52,6 +53,11 @@ def to_control(sys: Any) -> Any:
             'to_control needs python-control: pip install control, or "mor[control]".'
         ) from error
     dense = as_system(sys).to_lti().explicit
+    if not dense.is_real:
+        raise DimensionError(
+            "the system is complex, and a control.StateSpace is real: python-control would drop the "
+            "imaginary parts. Give it real and imaginary parts of the signals as signals of their own."
+        )
     names: dict[str, Any] = {}
     if dense.labels is not None:
         for field in ("inputs", "outputs", "states"):

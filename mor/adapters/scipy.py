@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.signal
 
+from mor.errors import DimensionError
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
 
@@ -20,7 +21,7 @@ def to_scipy(sys: Any, *, dtype: Any = None) -> Any:
     ----------
     sys : anything :func:`mor.as_system` takes, a :class:`~mor.Reduction` too; not a batch.
     dtype : floating type of the matrices. None is the one that the data came in, single or
-        double precision; all that is computed on the way is in double.
+        double precision, complex for a complex system; all that is computed on the way is in double.
 
     Returns
     -------
@@ -31,7 +32,7 @@ def to_scipy(sys: Any, *, dtype: Any = None) -> Any:
     ReductionError
         If E is singular.
     DimensionError
-        If it is a batch: take one system of it at a time.
+        If it is a batch: take one system of it at a time; or complex and `dtype` real.
 
     Examples
     --------
@@ -41,10 +42,13 @@ def to_scipy(sys: Any, *, dtype: Any = None) -> Any:
     """
     dense = as_system(sys).to_lti().explicit
     dtype = precision(dense) if dtype is None else dtype
+    if not dense.is_real and not np.issubdtype(dtype, np.complexfloating):
+        raise DimensionError(f"the system is complex; {np.dtype(dtype)} would lose its imaginary parts.")
     matrices = (x.astype(dtype) for x in (dense.A, dense.B, dense.C, dense.D))
     return scipy.signal.StateSpace(*matrices, **({"dt": dense.dt} if dense.dt else {}))
 
 
 def precision(system: LTI) -> Any:
     """The floating type that the data of `system` came in."""
-    return np.dtype((system.labels and system.labels.precision) or np.float64)
+    real = np.dtype((system.labels and system.labels.precision) or np.float64)
+    return real if system.is_real else np.result_type(real, np.complex64)

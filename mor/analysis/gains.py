@@ -10,7 +10,7 @@ import numpy as np
 import scipy.linalg
 from scipy.optimize import minimize_scalar
 
-from mor.arrays import is_complex, to_numpy
+from mor.arrays import adjoint, is_complex, to_numpy
 from mor.systems.base import System
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -54,14 +54,19 @@ class SystemGains:
         dense: LTI = self.system  # pyright: ignore[reportAssignmentType]
         factors: Any = scipy.linalg.schur(dense.A, output="complex")
         T, U = factors
-        return T, U.conj().T @ dense.B, dense.C @ U
+        return T, adjoint(U) @ dense.B, dense.C @ U
 
     @property
     def poles(self) -> np.ndarray:
-        """In the upper half plane, for each its conjugate too."""
+        """As :func:`distinct_poles` gives them."""
         if self.modal is not None or not self.system.order:
-            return upper_half(to_numpy(self.system.poles))
-        return upper_half(np.diag(self._schur[0]))
+            return distinct_poles(to_numpy(self.system.poles), self.is_real)
+        return distinct_poles(np.diag(self._schur[0]), self.is_real)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether frequencies of one sign tell all."""
+        return self.system.is_real
 
     def __call__(self, omega: np.ndarray) -> np.ndarray:
         parts = np.array_split(omega, max(1, -(-len(omega) // _CHUNK)))
@@ -115,29 +120,34 @@ def _size(X: np.ndarray) -> float:
     return float(np.max(np.abs(X), initial=0.0)) * X.size**0.5
 
 
-def upper_half(poles: Any) -> Any:
-    """Poles with those below the real axis conjugated, which a real system has as well."""
+def distinct_poles(poles: Any, is_real: bool) -> Any:
+    """All poles of a complex system; those of a real one with non-negative imaginary parts, for
+    each its conjugate too."""
     poles = np.asarray(poles, dtype=complex).ravel()
-    return np.where(poles.imag < 0, poles.conj(), poles)
+    return np.where(poles.imag < 0, poles.conj(), poles) if is_real else poles
 
 
-def first_frequencies(poles: Any, dt: float, samples: int) -> np.ndarray:
-    """A grid, and the frequencies of the poles nearest to the boundary, sorted."""
+def first_frequencies(poles: Any, dt: float, samples: int, *, is_real: bool = True) -> np.ndarray:
+    """A grid, and the frequencies of the poles nearest to the boundary, sorted.
+
+    Frequencies of a real system are not negative; of a complex one they have either sign.
+    """
     if dt:
-        end = np.pi / dt
-        grid, margin = np.linspace(0, end, samples), np.abs(1 - np.abs(poles))
-        own = np.abs(np.angle(poles)) / dt
+        grid, margin = np.linspace(0, np.pi / dt, samples), np.abs(1 - np.abs(poles))
+        own = np.angle(poles) / dt
     else:
         moduli = np.abs(poles)[np.abs(poles) > 0]
         low, high = (moduli.min() / 100, moduli.max() * 100) if len(moduli) else (1.0, 1.0)
         grid = np.concatenate([[0.0], np.geomspace(low, high, samples), [np.inf]])
-        margin, own = np.abs(poles.real), np.abs(poles.imag)
-    nearest = np.argsort(margin)[:samples]
-    return np.unique(np.concatenate([grid, own[nearest]]))
+        margin, own = np.abs(poles.real), poles.imag
+    own = own[np.argsort(margin)[:samples]]
+    if is_real:
+        return np.unique(np.concatenate([grid, np.abs(own)]))
+    return np.unique(np.concatenate([grid, -grid[np.isfinite(grid)], own]))
 
 
 def widths(poles: Any, dt: float, omega: np.ndarray) -> np.ndarray:
-    """Distance to the nearest of these :func:`upper_half` poles: a gain changes little over much less."""
+    """Distance to the nearest of these :func:`distinct_poles`: a gain changes little over much less."""
     if not len(poles):
         return np.full(len(omega), np.inf)
     if dt:
@@ -164,7 +174,7 @@ def search(gains: Gains, omega: np.ndarray, reach: np.ndarray) -> tuple[float, f
 
 def climb(gains: Gains, low: float, high: float) -> tuple[float, float]:
     """A local maximum of the gain between two frequencies."""
-    if not (low < high < np.inf):
+    if not (-np.inf < low < high < np.inf):
         return 0.0, low
     found: Any = minimize_scalar(
         lambda w: -gains(np.array([w]))[0],
@@ -184,8 +194,8 @@ def sampled_peak(system: System, *, samples: int = 64) -> tuple[float, float]:
         found = [largest_singular_value(to_numpy(constant.frequency_response(part))) for part in parts]
         return np.concatenate([x.reshape(-1, x.shape[-1]).max(axis=0) for x in found])
 
-    poles = upper_half(to_numpy(constant.poles))
-    omega = first_frequencies(poles, constant.dt, samples)
+    poles = distinct_poles(to_numpy(constant.poles), constant.is_real)
+    omega = first_frequencies(poles, constant.dt, samples, is_real=constant.is_real)
     omega = omega[np.isfinite(omega)]
     best, where, _ = search(gains, omega, widths(poles, constant.dt, omega))
     return best, where

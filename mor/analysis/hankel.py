@@ -11,6 +11,7 @@ import numpy as np
 
 from mor.arrays import (
     Array,
+    adjoint,
     astype_like,
     conj,
     detach,
@@ -42,15 +43,15 @@ _GRADIENT_PIVOT = 2 / 3
 
 
 def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> tuple[Array, Array]:
-    r"""Controllability and observability Gramian ``(P, Q)`` of the real map.
+    r"""Controllability and observability Gramian ``(P, Q)``, of a Modal those of its real map.
 
-    .. math:: A P A^T - P + B B^T = 0, \quad A^T Q A - Q + C^T C = 0 \quad (dt > 0)
-    .. math:: A P + P A^T + B B^T = 0, \quad A^T Q + Q A + C^T C = 0 \quad (dt = 0)
+    .. math:: A P A^H - P + B B^H = 0, \quad A^H Q A - Q + C^H C = 0 \quad (dt > 0)
+    .. math:: A P + P A^H + B B^H = 0, \quad A^H Q + Q A + C^H C = 0 \quad (dt = 0)
 
     or the finite sums and integrals up to `horizon`, or
 
     .. math:: P = \frac{1}{2\pi}\int_{\omega_1\le|\omega|\le\omega_2}
-              (i\omega - A)^{-1}BB^T(i\omega - A)^{-H} d\omega
+              (i\omega - A)^{-1}BB^H(i\omega - A)^{-H} d\omega
 
     limited to a band of frequencies (:mod:`mor.equations.band`).
 
@@ -63,8 +64,8 @@ def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None
 
     Returns
     -------
-    P, Q : arrays (..., n, n). For a :class:`~mor.Modal` of k complex modes n = 2k, in the
-        coordinates ``[Re z; Im z]``.
+    P, Q : arrays (..., n, n), symmetric, or Hermitian for a complex :class:`~mor.LTI`. For a
+        :class:`~mor.Modal` of k complex modes n = 2k, in the coordinates ``[Re z; Im z]``.
 
     Raises
     ------
@@ -88,10 +89,10 @@ def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None
 
 
 def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
-    r"""Hankel singular values of the real map, largest first.
+    r"""Hankel singular values, of a Modal those of its real map, largest first.
 
-    :math:`\sigma_i = \sqrt{\lambda_i(P Q)} = \sigma_i(Z_o^T Z_c)` with
-    ``P = Zc Zc^T``, ``Q = Zo Zo^T``. The product P Q is never formed: values down to
+    :math:`\sigma_i = \sqrt{\lambda_i(P Q)} = \sigma_i(Z_o^H Z_c)` with
+    ``P = Zc Zc^H``, ``Q = Zo Zo^H``. The product P Q is never formed: values down to
     round-off of the largest are right.
 
     Parameters
@@ -129,7 +130,7 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band
     if band is not None:
         Zc, Zo = (semidefinite_factor(X) for X in constant.band_gramians(band))
         xp = namespace(Zo)
-        return astype_like(xp.linalg.svdvals(xp.matrix_transpose(Zo) @ Zc), system.D)
+        return astype_like(xp.linalg.svdvals(adjoint(Zo) @ Zc), system.D)
     slices = constant.split(threads()) if is_numpy(constant.D) else [constant]
     if len(slices) == 1:
         values = _singular_values(constant, horizon)
@@ -147,7 +148,7 @@ def check_one_limit(horizon: float | None, band: Band | None) -> None:
 
 
 def _singular_values(system: System, horizon: float | None) -> Array:
-    """Singular values of ``Zo^T Zc``, filled up with zeros to the number of states."""
+    """Singular values of ``Zo^H Zc``, filled up with zeros to the number of states."""
     quick = _close_together(system, horizon)
     if quick is not None:
         return quick
@@ -155,7 +156,7 @@ def _singular_values(system: System, horizon: float | None) -> Array:
     check_overflow(horizon, Zc, Zo)
     xp = namespace(Zo)
     n = Zo.shape[-2]
-    product = xp.matrix_transpose(Zo) @ Zc
+    product = adjoint(Zo) @ Zc
     values = graded_svd(product)[1] if is_numpy(product) and product.ndim == 2 else xp.linalg.svdvals(product)
     missing = n - values.shape[-1]
     if missing <= 0:
@@ -167,7 +168,7 @@ def _singular_values(system: System, horizon: float | None) -> Array:
 def _close_together(system: System, horizon: float | None) -> Array | None:
     """Hankel singular values from eigenvalues, where these do not spread; else None.
 
-    The eigenvalues of ``L^T Q L``, ``P = L L^T``, are the squares: they cost a quarter of
+    The eigenvalues of ``L^H Q L``, ``P = L L^H``, are the squares: they cost a quarter of
     singular values, and are as good while the smallest is above 1e-3 of the largest. With
     few inputs or outputs a state they never are.
     """
@@ -179,9 +180,9 @@ def _close_together(system: System, horizon: float | None) -> Array | None:
     if L is None:
         return None
     xp = namespace(L)
-    inner = xp.matrix_transpose(L) @ Q @ L
+    inner = adjoint(L) @ Q @ L
     # The extreme diagonal entries enclose no more than the extreme eigenvalues do.
-    diagonal = xp.linalg.diagonal(inner)
+    diagonal = real(xp.linalg.diagonal(inner))
     if not _within(diagonal, _CLOSE**2):
         return None
     squares = xp.linalg.eigvalsh(inner)
@@ -202,11 +203,11 @@ def hankel_nuclear_norm(sys: Any, *, beyond: int = 0) -> Array:
     :math:`S_r = \sum_{i > r} \sigma_i`, half of the error bound of balanced truncation to
     the order r.
 
-    Its derivative needs no factorisation differentiated. With :math:`P = Z_c Z_c^T`,
-    :math:`Q = Z_o Z_o^T`, :math:`Z_o^T Z_c = U \Sigma V^T`,
+    Its derivative needs no factorisation differentiated. With :math:`P = Z_c Z_c^H`,
+    :math:`Q = Z_o Z_o^H`, :math:`Z_o^H Z_c = U \Sigma V^H`,
     :math:`T = Z_c V \Sigma^{-1/2}` and :math:`W = Z_o U \Sigma^{-1/2}`,
 
-    .. math:: dS = \tfrac12 \langle W W^T, dP \rangle + \tfrac12 \langle T T^T, dQ \rangle,
+    .. math:: dS = \tfrac12 \langle W W^H, dP \rangle + \tfrac12 \langle T T^H, dQ \rangle,
 
     which is pulled back to the parameters in closed form. The result is
     ``S + l(x) - stop_gradient(l(x))`` with ``l(x) = <dS/dx, x>``: right in value and first derivative, in
@@ -310,14 +311,14 @@ def _joined(
     return xp.concat([value for value, _ in parts], axis=0), gradient
 
 
-#: The sum S and, when asked for, ``W W^T / 2`` and ``T T^T / 2``.
+#: The sum S and, when asked for, ``W W^H / 2`` and ``T T^H / 2``.
 _Weights = tuple[Array, Callable[[], Array], Callable[[], Array]]
 
 
 def _quick_weights(P: Array, Q: Array, beyond: int) -> _Weights | None:
     r"""From formed Gramians, where these are definite enough for a gradient; else None.
 
-    With one Cholesky factor, ``P = L L^T`` and ``L^T Q L = V S^2 V^T`` give
+    With one Cholesky factor, ``P = L L^H`` and ``L^H Q L = V S^2 V^H`` give
     ``T = L V S^{-1/2}`` and ``W = Q L V S^{-3/2}``. That squares the values, so where they
     spread too far both factors are taken.
     """
@@ -325,7 +326,7 @@ def _quick_weights(P: Array, Q: Array, beyond: int) -> _Weights | None:
     if Lc is None:
         return None
     xp = namespace(Lc)
-    squares, V = xp.linalg.eigh(xp.matrix_transpose(Lc) @ Q @ Lc)
+    squares, V = xp.linalg.eigh(adjoint(Lc) @ Q @ Lc)
     if bool(xp.all(squares[..., 0] > eps(Lc) ** 0.5 * squares[..., -1])):
         counted = max(0, squares.shape[-1] - beyond)
         values = xp.sqrt(squares[..., :counted])
@@ -342,19 +343,19 @@ def _quick_weights(P: Array, Q: Array, beyond: int) -> _Weights | None:
 def _weights_of_factors(Zc: Array, Zo: Array, beyond: int) -> _Weights:
     """From Gramian factors; Hankel singular values in the noise get no weight."""
     xp = namespace(Zc)
-    product = xp.matrix_transpose(Zo) @ Zc
+    product = adjoint(Zo) @ Zc
     if 0 in product.shape[-2:]:
-        nothing = Zc[..., :0] @ xp.matrix_transpose(Zc[..., :0])
-        return xp.sum(nothing, axis=(-2, -1)), lambda: nothing, lambda: nothing
-    U, values, Vt = xp.linalg.svd(product, full_matrices=False)
+        nothing = Zc[..., :0] @ adjoint(Zc[..., :0])
+        return real(xp.sum(nothing, axis=(-2, -1))), lambda: nothing, lambda: nothing
+    U, values, Vh = xp.linalg.svd(product, full_matrices=False)
     noise = Zc.shape[-2] * eps(Zc) * xp.max(values, axis=-1, keepdims=True)
     values = values[..., beyond:]
     kept = values > noise
     scale = xp.where(kept, 0.5 / xp.where(kept, values, xp.ones_like(values)), xp.zeros_like(values))
-    W, T = Zo @ U[..., beyond:], Zc @ xp.matrix_transpose(Vt[..., beyond:, :])
+    W, T = Zo @ U[..., beyond:], Zc @ adjoint(Vh[..., beyond:, :])
     total = xp.sum(values, axis=-1)
     return total, lambda: _weighted_square(W, scale), lambda: _weighted_square(T, scale)
 
 
 def _weighted_square(X: Array, weights: Array) -> Array:
-    return (X * weights[..., None, :]) @ namespace(X).matrix_transpose(X)
+    return (X * weights[..., None, :]) @ adjoint(X)

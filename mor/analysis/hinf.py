@@ -108,8 +108,9 @@ def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     Returns
     -------
     Peak(gain, omega, upper) : `omega` in radians per unit of time, infinite where the gain of D is
-        the largest. `upper` is larger than ``gain (1 + 2 tol)`` where round-off hides the
-        difference, infinite where no limit could be found. Of a batch arrays of its shape.
+        the largest; not negative, except for a complex :class:`~mor.LTI`. `upper` is larger than
+        ``gain (1 + 2 tol)`` where round-off hides the difference, infinite where no limit could be
+        found. Of a batch arrays of its shape.
 
     Raises
     ------
@@ -160,7 +161,7 @@ def _require_no_pole_on_the_boundary(system: System) -> None:
 
 def _peak(system: System, tol: float) -> Peak:
     gains = SystemGains(system)
-    omega = first_frequencies(gains.poles, system.dt, _samples(system))
+    omega = first_frequencies(gains.poles, system.dt, _samples(system), is_real=gains.is_real)
     best, where, sampled = search(gains, omega, widths(gains.poles, system.dt, omega))
     if best == 0:
         return Peak(0.0, where, 0.0)
@@ -171,7 +172,7 @@ def _peak(system: System, tol: float) -> Peak:
         pencil = level_of(gamma)
         gain, place = _largest_between(gains, level_of.frequencies(pencil))
         if gain > best:
-            best, where = gain, place
+            best, where = gain, _principal(place, system.dt)
         if gain > gamma:
             continue
         clearance = pencil.clearance()
@@ -179,6 +180,11 @@ def _peak(system: System, tol: float) -> Peak:
             return Peak(best, where, gamma)
         gap *= float(np.clip(3 / max(clearance, 1e-9), *_RAISE))
     return Peak(best, where, np.inf)
+
+
+def _principal(omega: float, dt: float) -> float:
+    """The frequency of the same point on the unit circle between ``-pi/dt`` and ``pi/dt``."""
+    return omega - 2 * np.pi / dt if dt and omega > np.pi / dt else omega
 
 
 def _samples(system: System) -> int:
@@ -204,10 +210,10 @@ class _Levels:
 
     def __init__(self, system: System, poles: np.ndarray, omega: np.ndarray, sampled: np.ndarray) -> None:
         dense = system.to_lti().explicit
-        self.dt, self.point = system.dt, 1 + 0j
+        self.dt, self.point, self.is_real = system.dt, 1 + 0j, dense.is_real
         matrices: tuple[Any, Any, Any, Any] = dense.A, dense.B, dense.C, dense.D
         if self.dt and len(dense.A):
-            self.point = _mapped_point(poles, omega * self.dt, sampled)
+            self.point = _mapped_point(poles, omega * self.dt, sampled, self.is_real)
             matrices = to_the_line(*matrices, self.point)
         self.matrices = matrices
 
@@ -215,21 +221,28 @@ class _Levels:
         return level_pencil(*self.matrices, gamma)
 
     def frequencies(self, pencil: LevelPencil) -> np.ndarray:
-        """Where the level may be crossed, >= 0, sorted."""
+        """Where the level may be crossed, sorted; of a real system >= 0.
+
+        The largest gain above the level is between two of them. On the circle of a complex system
+        that may be the last and the first one, which so comes again, a turn later.
+        """
         crossings = pencil.crossings()
         if self.dt:
-            return np.unique(from_the_line(crossings, self.point)) / self.dt
-        return np.unique(np.abs(crossings))
+            crossings = from_the_line(crossings, self.point) / self.dt
+        if self.is_real:
+            return np.unique(np.abs(crossings))
+        crossings = np.unique(crossings)
+        return np.append(crossings, crossings[:1] + 2 * np.pi / self.dt) if self.dt else crossings
 
 
-def _mapped_point(poles: np.ndarray, angles: np.ndarray, sampled: np.ndarray) -> complex:
+def _mapped_point(poles: np.ndarray, angles: np.ndarray, sampled: np.ndarray, is_real: bool) -> complex:
     """The point of the unit circle to map to infinity: far from poles, and of small gain.
 
-    +-1 are preferred, as they keep real data real.
+    +-1 are preferred for a real system, as they keep real data real.
     """
     points: Any = np.where(angles == 0, 1, np.exp(1j * angles))
-    points = np.where(angles == np.max(angles), -1, points)
+    points = np.where(np.abs(angles) == np.max(angles), -1, points)
     away = np.min(np.abs(points[:, None] - poles), axis=1)
     quiet = 1 - (sampled / np.max(sampled)) ** 2 + 1e-3
-    real = points.imag == 0
-    return complex(points[np.argmax(away * quiet * np.where(real, 10.0, 1.0))])
+    preferred = np.where((points.imag == 0) & is_real, 10.0, 1.0)
+    return complex(points[np.argmax(away * quiet * preferred)])

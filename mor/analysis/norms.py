@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.hankel import check_one_limit, hankel_singular_values
-from mor.arrays import Array, astype_like, device_kwargs, is_concrete, namespace, to_numpy
+from mor.arrays import (
+    Array,
+    adjoint,
+    astype_like,
+    conj,
+    device_kwargs,
+    is_concrete,
+    namespace,
+    real,
+    to_numpy,
+)
 from mor.equations.band import Band, band_gramian, band_operator, check_band, delayed
 from mor.errors import NotFiniteError
 from mor.systems.base import System, check_overflow, check_same_signals
@@ -20,8 +30,8 @@ _CANCELLED = 1e-6
 def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
     r"""H2 norm: the l2 (L2) norm of the impulse response.
 
-    .. math:: \|G\|_{h_2}^2 = \mathrm{tr}(C P C^T) + \|D\|_F^2 \quad (dt > 0), \qquad
-              \|G\|_{H_2}^2 = \mathrm{tr}(C P C^T) \quad (dt = 0, D = 0).
+    .. math:: \|G\|_{h_2}^2 = \mathrm{tr}(C P C^H) + \|D\|_F^2 \quad (dt > 0), \qquad
+              \|G\|_{H_2}^2 = \mathrm{tr}(C P C^H) \quad (dt = 0, D = 0).
 
     Limited to a band it is the root of
     :math:`\frac{1}{2\pi}\int_{\omega_1\le|\omega|\le\omega_2} \|G(i\omega)\|_F^2\, d\omega`
@@ -47,8 +57,8 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
 
     Notes
     -----
-    ``tr(C P C^T)`` is taken where it does not cancel, else ``|C Zc|_F^2`` with a factor
-    ``P = Zc Zc^T``, which keeps errors that are tiny beside the systems' norms right.
+    ``tr(C P C^H)`` is taken where it does not cancel, else ``|C Zc|_F^2`` with a factor
+    ``P = Zc Zc^H``, which keeps errors that are tiny beside the systems' norms right.
 
     Examples
     --------
@@ -86,11 +96,12 @@ def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | N
 def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     r"""H2 inner product of two systems with the same signals.
 
-    .. math:: \langle G, H\rangle = \mathrm{tr}(C_a X C_b^T) \;[\,+\, \mathrm{tr}(D_a D_b^T),\ dt > 0], \qquad
-              A_a X + X A_b^T + B_a B_b^T = 0 \quad\text{or}\quad A_a X A_b^T - X + B_a B_b^T = 0,
+    .. math:: \langle G, H\rangle = \mathrm{tr}(C_a X C_b^H) \;[\,+\, \mathrm{tr}(D_a D_b^H),\ dt > 0], \qquad
+              A_a X + X A_b^H + B_a B_b^H = 0 \quad\text{or}\quad A_a X A_b^H - X + B_a B_b^H = 0,
 
-    the sum (integral) of :math:`\mathrm{tr}(g(t)h(t)^T)` over the impulse responses. So
-    ``h2_inner(a, a) = h2_norm(a)^2``.
+    the sum (integral) of :math:`\mathrm{tr}(g(t)h(t)^H)` over the impulse responses. So
+    ``h2_inner(a, a) = h2_norm(a)^2``. It is linear in `a` and conjugate-linear in `b`, and
+    ``h2_inner(b, a)`` is its conjugate.
 
     Parameters
     ----------
@@ -99,7 +110,7 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
 
     Returns
     -------
-    array (...)
+    array (...), complex if one of the systems is a complex :class:`~mor.LTI`.
 
     Raises
     ------
@@ -137,7 +148,7 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     product = first.inner(second, horizon=horizon)
     check_overflow(horizon, product)
     if first.dt:
-        product = product + namespace(first.D).sum(first.D * second.D, axis=(-2, -1))
+        product = product + namespace(first.D).sum(first.D * conj(second.D), axis=(-2, -1))
     return astype_like(product, as_system(a).D)[()]
 
 
@@ -176,37 +187,41 @@ def hankel_norm(sys: Any) -> Array:
 def _squared_h2(system: System, horizon: float | None) -> Array:
     C, D = system.output_factor_matrix, system.D
     xp = namespace(C)
-    feedthrough = xp.sum(D**2, axis=(-2, -1))
+    feedthrough = xp.sum(xp.abs(D) ** 2, axis=(-2, -1))
     if not system.dt:
         feedthrough = xp.where(feedthrough > 0, xp.full_like(feedthrough, np.inf), feedthrough)
     P, _ = system.gramians(horizon=horizon)
     check_overflow(horizon, P)
-    square = xp.sum((C @ P) * C, axis=(-2, -1))
+    square = _trace(C, P)
     if is_concrete(square, C):
         scale = xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
         if bool(xp.any(square <= _CANCELLED * scale)):
             Z = system.controllability_factor(horizon=horizon)
-            square = xp.sum((C @ Z) ** 2, axis=(-2, -1))
+            square = xp.sum(xp.abs(C @ Z) ** 2, axis=(-2, -1))
     return square + feedthrough
 
 
+def _trace(C: Array, P: Array) -> Array:
+    """``tr(C P C^H)`` for a Hermitian P, real."""
+    return real(namespace(C).sum((C @ P) * conj(C), axis=(-2, -1)))
+
+
 def _squared_h2_in_band(system: System, band: Band) -> Array:
-    """``tr(C P C^T)``, and what D adds; not negative."""
+    """``tr(C P C^H)``, and what D adds; not negative."""
     D, xp = system.D, namespace(system.D)
     low, high = check_band(band, system.dt)
     if not np.any(to_numpy(D)):
         P, _ = system.band_gramians(band)
-        C = system.output_factor_matrix
-        square = xp.sum((C @ P) * C, axis=(-2, -1))
+        square = _trace(system.output_factor_matrix, P)
         return xp.where(square > 0, square, xp.zeros_like(square))
     dense = system.to_lti().explicit
     if system.dt:
         A, B, C = delayed(dense.A, dense.B, dense.C, dense.D)
-        square = np.sum((C @ band_gramian(A, B, band, system.dt)) * C)
+        square = _trace(C, band_gramian(A, B, band, system.dt))
     elif np.isinf(high):
         square = np.inf
     else:
-        S = band_operator(dense.A, band, 0.0)
-        square = np.sum((dense.C @ band_gramian(dense.A, dense.B, band)) * dense.C)
-        square += np.sum(dense.D * (2 * dense.C @ S @ dense.B + (high - low) / np.pi * dense.D))
+        crossed = 2 * dense.C @ band_operator(dense.A, band, 0.0) @ dense.B
+        square = _trace(dense.C, band_gramian(dense.A, dense.B, band))
+        square += real(np.trace(adjoint(dense.D) @ (crossed + (high - low) / np.pi * dense.D)))
     return xp.asarray(max(float(square), 0.0), **device_kwargs(D))

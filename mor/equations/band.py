@@ -1,23 +1,27 @@
 r"""Gramians limited to a band of frequencies.
 
 .. math:: P = \frac{1}{2\pi} \int_{\omega_1 \le |\omega| \le \omega_2}
-              (i\omega - A)^{-1} B B^T (i\omega - A)^{-H}\, d\omega
+              (i\omega - A)^{-1} B B^H (i\omega - A)^{-H}\, d\omega
 
-solves :math:`AP + PA^T + SBB^T + BB^TS^T = 0` with
+solves :math:`AP + PA^H + SBB^H + BB^HS^H = 0` with
 
 .. math:: S = \frac1{2\pi} \int_{\omega_1 \le |\omega| \le \omega_2} (i\omega - A)^{-1} d\omega
-            = \frac1\pi \Im\bigl(\log(i\omega_2 - A) - \log(i\omega_1 - A)\bigr).
+            = \frac1{2\pi i}\bigl(\ell(\omega_2) - \ell(\omega_1) + \ell(-\omega_1) - \ell(-\omega_2)\bigr),
+            \quad \ell(\omega) = \log(i\omega - A).
 
-On the unit circle (:math:`\theta = \omega\,dt`, integrand :math:`(e^{i\theta} - A)^{-1}BB^T(\cdot)^{-H}`,
-:math:`d\theta`) it solves :math:`APA^T - P + SBB^T + BB^TS^T = 0` with
+On the unit circle (:math:`\theta = \omega\,dt`, integrand :math:`(e^{i\theta} - A)^{-1}BB^H(\cdot)^{-H}`,
+:math:`d\theta`) it solves :math:`APA^H - P + SBB^H + BB^HS^H = 0` with
 
 .. math:: S = \frac1{2\pi} \int \bigl(e^{i\theta}(e^{i\theta} - A)^{-1} - \tfrac12\bigr) d\theta
             = \frac{\theta_2-\theta_1}{2\pi} I
-              + \frac1\pi \Im\bigl(\log(I - e^{-i\theta_2}A) - \log(I - e^{-i\theta_1}A)\bigr).
+              + \frac1{2\pi i}\bigl(\ell(\theta_2) - \ell(\theta_1) + \ell(-\theta_1) - \ell(-\theta_2)\bigr),
+            \quad \ell(\theta) = \log(I - e^{-i\theta}A).
+
+For a real A the values at negative frequencies are conjugates, and S is real.
 
 For a stable A all these logarithms are of matrices with spectra in the right half plane, where the
 principal branch is smooth: none is taken of a product. On all frequencies :math:`S = I/2`. S commutes
-with A, so :math:`P = SP_\infty + P_\infty S^T`.
+with A, so :math:`P = SP_\infty + P_\infty S^H`.
 
 The right-hand side is indefinite though P is not: a formed P is semidefinite to round-off of
 :math:`P_\infty` only, and there is no factor but that of P itself.
@@ -33,7 +37,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import Array, conj, namespace, to_complex
+from mor.arrays import Array, adjoint, conj, namespace, to_complex
 from mor.equations import cauchy
 from mor.equations.schur import SchurForm
 from mor.errors import TimeStepError
@@ -61,25 +65,29 @@ def check_band(band: Any, dt: float) -> Band:
 
 
 def band_operator(A: np.ndarray, band: Band, dt: float) -> np.ndarray:
-    """S, real (n, n), for a dense stable A; cost two complex matrix logarithms, about ``100 n^3``."""
+    """S (n, n) for a dense stable A, real for a real one.
+
+    Cost two complex matrix logarithms, about ``100 n^3``, or four for a complex A.
+    """
     low, high = check_band(band, dt)
     eye = np.eye(len(A))
     if not len(A):
         return eye
-    if dt:
-        turned = [_log_imag(eye - np.exp(-1j * w * dt) * A) for w in (low, high)]
-        return (high - low) * dt / (2 * np.pi) * eye + (turned[1] - turned[0]) / np.pi
-    ends = [np.pi / 2 * eye if np.isinf(w) else _log_imag(1j * w * eye - A) for w in (low, high)]
-    return (ends[1] - ends[0]) / np.pi
 
+    def log(w: float) -> Any:
+        if np.isinf(w):
+            return math.copysign(np.pi / 2, w) * 1j * eye
+        return scipy.linalg.logm(eye - np.exp(-1j * w * dt) * A if dt else 1j * w * eye - A)
 
-def _log_imag(X: np.ndarray) -> np.ndarray:
-    log: Any = scipy.linalg.logm(X)
-    return log.imag
+    if np.iscomplexobj(A):
+        S = (log(high) - log(low) + log(-low) - log(-high)) / (2j * np.pi)
+    else:
+        S = np.imag(log(high) - log(low)) / np.pi
+    return S + (high - low) * dt / (2 * np.pi) * eye if dt else S
 
 
 def band_gramian(A: np.ndarray, B: np.ndarray, band: Band, dt: float = 0.0) -> np.ndarray:
-    """P of the module's equations for dense real A (n, n), strictly stable, and B (n, m).
+    """P of the module's equations for dense A (n, n), strictly stable, and B (n, m).
 
     Parameters
     ----------
@@ -99,8 +107,8 @@ def band_gramian(A: np.ndarray, B: np.ndarray, band: Band, dt: float = 0.0) -> n
     array([[0.25]])
     """
     S = band_operator(A, band, dt)
-    half = S @ B @ B.T
-    return SchurForm.of(A, dt=dt).solve(half + half.T)
+    half = S @ B @ adjoint(B)
+    return SchurForm.of(A, dt=dt).solve(half + adjoint(half))
 
 
 def band_kernels(poles: Array, band: Band, dt: float) -> cauchy.Kernels:
@@ -135,7 +143,7 @@ def _scalar_operator(poles: Array, low: float, high: float, dt: float) -> Array:
 
 
 def semidefinite_factor(P: Array) -> Array:
-    """Z with ``Z Z^T`` the semidefinite part of the symmetric P (..., n, n); array API.
+    """Z with ``Z Z^H`` the semidefinite part of the Hermitian P (..., n, n); array API.
 
     By eigenvalues: right to round-off of the largest entry of P, so that singular values
     made of it are right to the square root of that.

@@ -1,4 +1,4 @@
-"""Factors ``P = Z Z^T`` of a Gramian that has been formed.
+"""Factors ``P = Z Z^H`` of a Gramian that has been formed.
 
 Forming P is the fast way and right as long as P is well conditioned: the Hankel singular
 values then keep their relative accuracy. Where it is not, round-off in P would show at the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.arrays import Array, detach, diagonal_matrix, eps, namespace
+from mor.arrays import Array, detach, diagonal_matrix, eps, namespace, real
 
 
 def definite_factor(P: Array, *, smallest_pivot: float = 0.5) -> Array | None:
@@ -23,14 +23,14 @@ def definite_factor(P: Array, *, smallest_pivot: float = 0.5) -> Array | None:
     Concrete arrays only.
     """
     xp = namespace(P)
-    diagonal = xp.linalg.diagonal(P)
+    diagonal = real(xp.linalg.diagonal(P))
     if P.shape[-1] == 0 or not bool(xp.all(diagonal >= 0)):
         return None
     still = xp.astype(diagonal == 0, P.dtype)
     L = _cholesky(P + diagonal_matrix(still))
     if L is None:
         return None
-    pivots = xp.linalg.diagonal(L) ** 2
+    pivots = real(xp.linalg.diagonal(L)) ** 2
     safe = bool(xp.all(pivots > eps(P) ** smallest_pivot * diagonal))
     return L * (1 - still)[..., None, :] if safe else None
 

@@ -1,4 +1,4 @@
-"""A real system in diagonal form, one mode a conjugate pair and one a real eigenvalue."""
+"""A dense system in diagonal form; of a real one a mode is a conjugate pair or a real eigenvalue."""
 
 from __future__ import annotations
 
@@ -16,13 +16,34 @@ def diagonalise(
     r"""``(poles, B, C, condition)``, complex, with ``C_real (s - A)^{-1} B_real = Re-map of the modes``.
 
     With :math:`A = V \Lambda V^{-1}`, a conjugate pair becomes its upper half with 2 C V,
-    and a real eigenvalue keeps its real row and column. Rows and columns of a mode are
-    scaled to equal norms.
+    and a real eigenvalue keeps its real row and column.
 
     Raises
     ------
     ReductionError
         If A is (nearly) defective: the condition of V exceeds 1e8.
+    """
+    values, B, C, condition = eigenmodes(A, B, C)
+    upper, single = np.imag(values) > 0, np.imag(values) == 0
+    return (
+        np.concatenate([values[upper], values[single]]),
+        np.concatenate([B[upper], np.real(B[single])]),
+        np.concatenate([2 * C[:, upper], np.real(C[:, single])], axis=1),
+        condition,
+    )
+
+
+def eigenmodes(
+    A: np.ndarray, B: np.ndarray, C: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    r"""``(values, V^{-1} B, C V, condition)``, complex, of :math:`A = V \Lambda V^{-1}`, real or complex.
+
+    Rows and columns of a mode are scaled to equal norms.
+
+    Raises
+    ------
+    ReductionError
+        As :func:`diagonalise`.
     """
     if not len(A):
         return np.zeros(0, dtype=complex), B.astype(complex), C.astype(complex), 1.0
@@ -34,14 +55,7 @@ def diagonalise(
             f"A has no usable eigenvector basis (condition {condition:.1e}): it is nearly "
             "defective. Keep the system dense, or take another order."
         )
-    B, C = _balanced(np.linalg.solve(vectors, B.astype(complex)), C @ vectors)
-    upper, single = np.imag(values) > 0, np.imag(values) == 0
-    return (
-        np.concatenate([values[upper], values[single]]),
-        np.concatenate([B[upper], np.real(B[single])]),
-        np.concatenate([2 * C[:, upper], np.real(C[:, single])], axis=1),
-        condition,
-    )
+    return values, *_balanced(np.linalg.solve(vectors, B.astype(complex)), C @ vectors), condition
 
 
 def _balanced(B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@ r"""Singular values of a product of Gramian factors, the small ones included.
 
 Such a matrix is graded: its rows and columns differ by many orders of magnitude, and so
 do its singular values. A QR factorisation with column pivoting of the rows, largest first,
-keeps that grading, and the columns of :math:`R^T` hold the singular values almost by
+keeps that grading, and the columns of :math:`R^H` hold the singular values almost by
 themselves; those far below round-off are left out, which for few inputs or outputs leaves
 a small matrix. Source: Powell and Reid (1969), Cox and Higham (1998) for the row order,
 Drmac and Veselic (2008) for QR before the SVD, Duersch and Gu (2017) for pivots by blocks.
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from mor.arrays import adjoint
+
 #: What is smaller than this, relative to the largest column, is left out.
 _NEGLIGIBLE = 1e-22
 
@@ -23,7 +25,7 @@ _SMALL, _BLOCK = 128, 64
 
 
 def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``(U, s, Vt)`` of a real matrix, reduced; singular values below 1e-22 of the largest
+    """``(U, s, V^H)`` of a real or complex matrix, reduced; singular values below 1e-22 of the largest
     may be left out.
 
     Cost about ``4 n^2 r + 20 n r^2`` flops for what is left, r values. Where they decay
@@ -36,10 +38,10 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if found is None:
         return np.linalg.svd(M, full_matrices=False)
     Q, R, columns = found
-    X, s, Yt = scipy.linalg.svd(R.T, full_matrices=False, check_finite=False)
-    U, V = np.empty((len(M), len(s))), np.empty((M.shape[1], len(s)))
-    U[order], V[columns] = Q @ Yt.T, X
-    return U, s, V.T
+    X, s, Yh = scipy.linalg.svd(adjoint(R), full_matrices=False, check_finite=False)
+    U, V = np.empty((len(M), len(s)), X.dtype), np.empty((M.shape[1], len(s)), X.dtype)
+    U[order], V[columns] = Q @ adjoint(Yh), X
+    return U, s, adjoint(V)
 
 
 _qr: Any = scipy.linalg.qr
@@ -61,7 +63,9 @@ def _count(sizes: np.ndarray) -> int:
 def _pivoted_in_blocks(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Pivots of a random sketch serve for a block of columns; the rest is matrix products."""
     # One library for all of it: the threads of NumPy's BLAS and SciPy's slow each other.
-    ormqr: Any = scipy.linalg.get_lapack_funcs("ormqr", (A,))
+    is_complex = np.iscomplexobj(A)
+    ormqr: Any = scipy.linalg.get_lapack_funcs("unmqr" if is_complex else "ormqr", (A,))
+    transposed = "C" if is_complex else "T"
     gemm: Any = scipy.linalg.get_blas_funcs("gemm", (A,))
     rng = np.random.default_rng(0)
     rows, n = A.shape
@@ -80,10 +84,10 @@ def _pivoted_in_blocks(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
         A[:, done:], columns[done:] = A[:, done:][:, pivots], columns[done:][pivots]
         (panel, tau), _ = _qr(A[done:, done : done + width], mode="raw", check_finite=False)
         A[done:, done : done + width] = np.triu(panel)
-        A[done:, done + width :] = _apply(ormqr, panel, tau, A[done:, done + width :], "T")
+        A[done:, done + width :] = _apply(ormqr, panel, tau, A[done:, done + width :], transposed)
         reflectors.append((panel, tau))
         done += width
-    Q = np.zeros((rows, done), order="F")
+    Q = np.zeros((rows, done), A.dtype, order="F")
     np.fill_diagonal(Q, 1.0)
     start = done
     for panel, tau in reversed(reflectors):

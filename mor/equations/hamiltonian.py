@@ -88,7 +88,10 @@ class LevelPencil:
         near = int(np.sum(distance <= _NEAR * np.maximum(np.abs(values), self.norm)))
         closest = np.argsort(distance)[: min(max(near, least), most)]
         limit = _BACKWARD * np.finfo(float).eps * self.norm
-        distances = [self._distance(w) for w in np.unique(np.abs(values.imag[closest]))]
+        beside = values.imag[closest]
+        if not np.iscomplexobj(self.M):
+            beside = np.abs(beside)
+        distances = [self._distance(w) for w in np.unique(beside)]
         return min(distances, default=np.inf) / max(limit, np.finfo(float).tiny)
 
     def _distance(self, omega: float) -> float:
@@ -189,5 +192,5 @@ def to_the_line(
 
 
 def from_the_line(omega: np.ndarray, point: complex) -> np.ndarray:
-    """Angles on the unit circle, in [0, pi], of the points ``i omega`` of :func:`to_the_line`."""
-    return np.abs(np.angle(point * (1j * omega + 1) / (1j * omega - 1)))
+    """Angles on the unit circle, in [-pi, pi], of the points ``i omega`` of :func:`to_the_line`."""
+    return np.angle(point * (1j * omega + 1) / (1j * omega - 1))

@@ -62,7 +62,7 @@ def matrix_holds(A: np.ndarray, B: np.ndarray, step: float, hold: Hold) -> tuple
     check_hold(hold)
     n, m = B.shape[-2:]
     ramps = m if hold == "first" else 0
-    generator = np.zeros((*A.shape[:-2], n + m + ramps, n + m + ramps))
+    generator = np.zeros((*A.shape[:-2], n + m + ramps, n + m + ramps), np.result_type(A, B))
     generator[..., :n, :n], generator[..., :n, n : n + m] = A * step, B * step
     generator[..., n : n + ramps, n + m :] = np.eye(ramps)
     flow: Any = scipy.linalg.expm(generator) if generator.size else generator

@@ -13,11 +13,14 @@ import numpy as np
 
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
+from mor.equations.diagonal import eigenmodes
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction
 from mor.systems.base import System
 from mor.systems.convert import as_system
+from mor.systems.labels import without_states
+from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
 #: What a mode is worth with the gain ``g = |b| |c|`` and the margin d of its pole to the stability
@@ -53,9 +56,10 @@ def modal_truncation(sys: Any, order: int | None = None, *, score: str = "hinf")
     Returns
     -------
     Reduction
-        The error bound is the sum of the "hinf" scores dropped, a limit on the H-infinity
-        norm of the error whatever the score. ``hsv`` are those of the full system, which
-        this method does not use.
+        Its system is a Modal, or an LTI with a diagonal A if the full one is complex, where each
+        mode is one (complex) state. The error bound is the sum of the "hinf" scores dropped, a
+        limit on the H-infinity norm of the error whatever the score. ``hsv`` are those of the full
+        system, which this method does not use.
 
     Raises
     ------
@@ -86,13 +90,13 @@ class ModeRanking:
 
     Attributes
     ----------
-    system : the full system in modal form, on NumPy.
+    system : the full system in modal form, on NumPy; of a complex one an LTI with a diagonal A.
     scores : array (..., k), what the modes are chosen by.
     gains : array (..., k), the "hinf" scores.
     score : the name of the score.
     """
 
-    system: Modal
+    system: Modal | LTI
     scores: np.ndarray
     gains: np.ndarray
     score: str
@@ -116,7 +120,7 @@ class ModeRanking:
     @property
     def _sizes(self) -> np.ndarray:
         """Real states by mode (..., k)."""
-        if not np.iscomplexobj(self.system.poles):
+        if isinstance(self.system, LTI) or not np.iscomplexobj(self.system.poles):
             return np.ones(self.scores.shape, dtype=int)
         return np.where(self.system.real_modes, 1, 2)
 
@@ -142,8 +146,11 @@ class ModeRanking:
         """One row a system of the batch."""
         return x.reshape(-1 if x.size else max(1, math.prod(x.shape[:-1])), x.shape[-1])
 
-    def _keep(self, chosen: list[np.ndarray]) -> Modal:
+    def _keep(self, chosen: list[np.ndarray]) -> Modal | LTI:
         """The modes chosen of each system; fewer than in others are filled up with nothing."""
+        if isinstance(self.system, LTI):
+            full, i = self.system, chosen[0]
+            return replace(full, A=full.A[np.ix_(i, i)], B=full.B[i], C=full.C[:, i])
         if not self.system.batch_shape:
             return _modes(self.system, chosen[0])
         flat = flatten_batch(self.system)
@@ -156,13 +163,14 @@ def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
         raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
     system = as_system(sys)
     system.require_stable("modal truncation")
-    modal = _on_numpy(system)
+    modal = _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
+    poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
     if modal.dt:
-        margin = 1 - np.abs(modal.poles)
-        energy = margin * (1 + np.abs(modal.poles))
+        margin = 1 - np.abs(poles)
+        energy = margin * (1 + np.abs(poles))
     else:
-        margin = -np.real(modal.poles)
+        margin = -np.real(poles)
         energy = 2 * margin
     return ModeRanking(modal, _SCORES[score](gain, margin, energy), gain / margin, score)
 
@@ -175,6 +183,12 @@ def _on_numpy(system: System) -> Modal:
     constant = system.detached()
     poles, B, C, D = (to_numpy(x) for x in (constant.poles, constant.B, constant.C, constant.D))
     return Modal(poles, B, C, D, dt=system.dt, labels=constant.labels)
+
+
+def _diagonal(system: LTI) -> LTI:
+    """A complex system in the coordinates of its eigenvectors."""
+    poles, B, C, _ = eigenmodes(system.A, system.B, system.C)
+    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=without_states(system.labels))
 
 
 def _modes(system: Modal, index: np.ndarray) -> Modal:

@@ -17,8 +17,8 @@ class Reduction:
     Attributes
     ----------
     system : the reduced system; of the kind of the full one where that kind allows it.
-    order : number of real states kept (of each system of a batch).
-    full_order : number of real states before.
+    order : number of states kept, real ones unless the system is complex (of each system of a batch).
+    full_order : number of states before.
     hsv : array (..., n), Hankel singular values of the full system, largest first; infinite for
         unstable states that are kept whatever the order. Empty where the method needs none.
     error_bound : float or None

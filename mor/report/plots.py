@@ -83,7 +83,8 @@ def plot_sigma(*systems: Any, omega: Any = None, labels: Sequence[str] | None = 
     Parameters
     ----------
     *systems : anything :func:`mor.as_system` takes, reductions and differences of systems too.
-        Each has its own colour, its largest singular value a full line, the others thin ones.
+        Each has its own colour, its largest singular value a full line, the others thin ones; a
+        complex system has dashed lines too, for negative frequencies.
     omega : frequencies in radians per unit of time; None covers the poles of all systems.
     labels : one a system; None takes their names, where they have some.
     ax : matplotlib axes to draw on; None makes a new figure.
@@ -123,6 +124,8 @@ def plot_sigma(*systems: Any, omega: Any = None, labels: Sequence[str] | None = 
     axes = ax or _new_axes()
     for i, (gain, name) in enumerate(zip(gains, names, strict=True)):
         _draw_sigma(axes, omega, gain.responses(omega), name, COLOURS[i % len(COLOURS)])
+        if not gain.is_real:
+            _draw_sigma(axes, omega, gain.responses(-omega), "", COLOURS[i % len(COLOURS)], "--")
     return _finish_sigma(axes)
 
 
@@ -133,10 +136,12 @@ def save_reduction_plot(system: System, reduction: Reduction, path: Path) -> Non
     models = [system, reduction.system]
     gains = [SystemGains(model) for model in models]
     omega = _grid(gains, models)
-    full, reduced = (gain.responses(omega) for gain in gains)
-    curves = {"full": full, "reduced": reduced, "error": full - reduced}
-    for (name, response), colour in zip(curves.items(), COLOURS, strict=False):
-        _draw_sigma(sigma, omega, response, name, colour)
+    is_real = all(gain.is_real for gain in gains)
+    for sign, line in ((1, "-"),) if is_real else ((1, "-"), (-1, "--")):
+        full, reduced = (gain.responses(sign * omega) for gain in gains)
+        curves = {"full": full, "reduced": reduced, "error": full - reduced}
+        for (name, response), colour in zip(curves.items(), COLOURS, strict=False):
+            _draw_sigma(sigma, omega, response, name if sign > 0 else "", colour, line)
     if reduction.error_bound:
         sigma.axhline(reduction.error_bound, color=COLOURS[2], ls="--", lw=1, label="error bound")
     _finish_sigma(sigma)
@@ -177,11 +182,13 @@ def _grid(gains: Sequence[SystemGains], models: Sequence[System]) -> np.ndarray:
     return omega[np.isfinite(omega) & (omega > 0)]
 
 
-def _draw_sigma(axes: Any, omega: np.ndarray, response: np.ndarray, name: str, colour: str) -> None:
+def _draw_sigma(
+    axes: Any, omega: np.ndarray, response: np.ndarray, name: str, colour: str, line: str = "-"
+) -> None:
     values = np.linalg.svd(response, compute_uv=False)
     for i in range(values.shape[-1]):
         style = {"lw": 1.5, "label": name} if i == 0 and name else {"lw": 1.5 if i == 0 else 0.6}
-        axes.plot(omega, _positive(values[:, i]), color=colour, **style)
+        axes.plot(omega, _positive(values[:, i]), color=colour, ls=line, **style)
 
 
 def _finish_sigma(axes: Any) -> Any:

@@ -94,8 +94,8 @@ def _error_peak(system: System, rom: System) -> tuple[float, float, float]:
     def gains(omega: np.ndarray) -> Any:
         return largest_singular_value(full.responses(omega) - reduced.responses(omega))
 
-    poles = np.concatenate([full.poles, reduced.poles])
-    omega = first_frequencies(poles, system.dt, _SAMPLES)
+    poles, is_real = np.concatenate([full.poles, reduced.poles]), full.is_real and reduced.is_real
+    omega = first_frequencies(poles, system.dt, _SAMPLES, is_real=is_real)
     omega = omega[np.isfinite(omega)]
     return *search(gains, omega, widths(poles, system.dt, omega))[:2], np.inf
 

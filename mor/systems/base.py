@@ -10,6 +10,8 @@ import numpy as np
 
 from mor.arrays import (
     Array,
+    adjoint,
+    conj,
     is_complex,
     is_concrete,
     namespace,
@@ -29,11 +31,13 @@ Pullback = Callable[[Array, Array], dict[str, Array]]
 
 
 class System(ABC):
-    """A linear time-invariant system with real inputs and outputs.
+    """A linear time-invariant system.
 
     ``x' = A x + B u, y = C x + D u`` at ``dt = 0``, ``x[k+1] = A x[k] + B u[k]`` at
     ``dt > 0``. Norms, Hankel singular values and balanced truncation use only the
-    members below and never ask which kind of system they hold.
+    members below and never ask which kind of system they hold. Signals, factors and
+    Gramians are real where :attr:`is_real` says so, else complex; then a transpose below is a
+    conjugate transpose.
     """
 
     #: Eigenvalues of A, with conjugates left out where the kind implies them.
@@ -48,7 +52,12 @@ class System(ABC):
     @property
     @abstractmethod
     def order(self) -> int:
-        """Number of real states."""
+        """Number of states: real ones, or complex ones of a complex system."""
+
+    @property
+    def is_real(self) -> bool:
+        """Whether real inputs have real outputs, ``G(conj(s)) = conj(G(s))``."""
+        return True
 
     @property
     @abstractmethod
@@ -81,11 +90,11 @@ class System(ABC):
 
     @abstractmethod
     def controllability_factor(self, *, horizon: float | None = None) -> Array:
-        """Zc, real, with the controllability Gramian ``Zc Zc^T``."""
+        """Zc with the controllability Gramian ``Zc Zc^T``."""
 
     @abstractmethod
     def observability_factor(self, *, horizon: float | None = None) -> Array:
-        """Zo, real, with the observability Gramian ``Zo Zo^T``."""
+        """Zo with the observability Gramian ``Zo Zo^T``."""
 
     def factors(self, *, horizon: float | None = None) -> tuple[Array, Array]:
         """``(Zc, Zo)``."""
@@ -93,13 +102,13 @@ class System(ABC):
 
     @abstractmethod
     def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
-        """``(P, Q)`` as real matrices in the coordinates of :meth:`factors`."""
+        """``(P, Q)`` in the coordinates of :meth:`factors`."""
 
     def band_gramians(self, band: Band) -> tuple[Array, Array]:
         """``(P, Q)`` limited to a band of frequencies (:mod:`mor.equations.band`)."""
         dense = self.to_lti().explicit
         P = band_gramian(dense.A, dense.B, band, self.dt)
-        return P, band_gramian(dense.A.T, dense.C.T, band, self.dt)
+        return P, band_gramian(adjoint(dense.A), adjoint(dense.C), band, self.dt)
 
     @abstractmethod
     def project(self, left: Array, right: Array) -> tuple[System, float]:
@@ -135,7 +144,7 @@ class System(ABC):
     @property
     @abstractmethod
     def output_factor_matrix(self) -> Array:
-        """C in the real coordinates of :meth:`factors`."""
+        """C in the coordinates of :meth:`factors`."""
 
     @property
     @abstractmethod
@@ -157,13 +166,13 @@ class System(ABC):
         """``Gamma_1`` of :mod:`mor.equations.holds` in those coordinates, (..., n, m)."""
 
     def inner(self, other: System, *, horizon: float | None = None) -> Array:
-        """``<G, H>`` of the impulse responses without D: ``tr(C_a X C_b^T)``, X the block of the
+        """``<G, H>`` of the impulse responses without D: ``tr(C_a X C_b^H)``, X the block of the
         joint Gramian that belongs to the states of both."""
         joint = self + other
         Z, C = joint.controllability_factor(horizon=horizon), joint.output_factor_matrix
         n = self.order
         mine, theirs = C[..., :, :n] @ Z[..., :n, :], C[..., :, n:] @ Z[..., n:, :]
-        return namespace(C).sum(mine * theirs, axis=(-2, -1))
+        return namespace(C).sum(mine * conj(theirs), axis=(-2, -1))
 
     @abstractmethod
     def evaluate(self, s: complex | Array) -> Array:

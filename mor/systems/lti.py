@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
+from mor.arrays import adjoint
 from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold, matrix_holds
@@ -28,6 +29,9 @@ from mor.systems.labels import Labels, in_single, merged, without_states
 #: Beyond this condition of E less than four digits survive.
 _CONDITION_LIMIT = 1e12
 
+#: Types of data in single precision, which is noted and given back where possible.
+_SINGLE = (np.float32, np.complex64)
+
 
 @dataclass(frozen=True, eq=False)
 class LTI(System):
@@ -35,7 +39,7 @@ class LTI(System):
 
     Parameters
     ----------
-    A : array (n, n), real
+    A : array (n, n), real or complex
     B : array (n, m)
     C : array (p, n)
     D : array (p, m), optional; zero if left out.
@@ -48,11 +52,21 @@ class LTI(System):
     ------
     DimensionError, NotFiniteError, TimeStepError
 
+    Notes
+    -----
+    Matrices are held in double precision: all real if no imaginary part differs from zero
+    (whatever the type they come in), else all complex. A complex system maps complex signals,
+    :math:`G(s) = C (sE - A)^{-1} B + D` without conjugate symmetry, so frequencies of either
+    sign count; :attr:`is_real` tells which it is.
+
     Examples
     --------
     >>> import mor
     >>> mor.LTI([[-1.0]], [[1.0]], [[2.0]]).poles
     array([-1.+0.j])
+    >>> turning = mor.LTI([[-1.0 + 5.0j]], [[1.0]], [[2.0]])
+    >>> turning, mor.peak_gain(turning).omega
+    (<LTI complex order 1, 1 inputs, 1 outputs, dt=0>, 5.0)
     """
 
     A: np.ndarray
@@ -64,18 +78,18 @@ class LTI(System):
     labels: Labels | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        single = all(getattr(getattr(self, name), "dtype", None) == np.float32 for name in "ABC")
-        A, B, C = (_real_matrix(name, getattr(self, name)) for name in "ABC")
+        single = all(getattr(getattr(self, name), "dtype", None) in _SINGLE for name in "ABC")
+        given = {name: _matrix(name, x) for name in "ABCDE" if (x := getattr(self, name)) is not None}
+        given = _in_one_field(given)
+        A, B, C = (given[name] for name in "ABC")
         n = A.shape[0]
         check_shape("A", A.shape, (n, n))
         check_shape("B", B.shape, (n, None))
         check_shape("C", C.shape, (None, n))
         shape = (C.shape[0], B.shape[1])
-        D = np.zeros(shape) if self.D is None else _real_matrix("D", self.D)
+        D, E = given.get("D", np.zeros(shape, A.dtype)), given.get("E")
         check_shape("D", D.shape, shape)
-        E = None
-        if self.E is not None:
-            E = _real_matrix("E", self.E)
+        if E is not None:
             check_shape("E", E.shape, (n, n))
         check_finite(A=A, B=B, C=C, D=D, E=E)
         labels = in_single(self.labels) if single else self.labels
@@ -86,6 +100,10 @@ class LTI(System):
     @property
     def order(self) -> int:
         return self.A.shape[0]
+
+    @property
+    def is_real(self) -> bool:
+        return not np.iscomplexobj(self.A)
 
     @property
     def n_inputs(self) -> int:
@@ -133,11 +151,11 @@ class LTI(System):
         horizon = check_horizon(horizon, self.dt)
         if horizon is None:
             return self.schur.observability_factor(self.C)
-        return horizon_factor(self.explicit.A.T, self.explicit.C.T, self.dt, horizon)
+        return horizon_factor(adjoint(self.explicit.A), adjoint(self.explicit.C), self.dt, horizon)
 
     def gramians(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         Zc, Zo = self.factors(horizon=horizon)
-        return Zc @ Zc.T, Zo @ Zo.T
+        return _square(Zc), _square(Zo)
 
     @property
     def output_factor_matrix(self) -> np.ndarray:
@@ -166,8 +184,9 @@ class LTI(System):
 
     def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LTI, float]:
         if self.E is not None:
-            left = np.linalg.solve(self.E.T, left)
-        A, B, C = left.T @ self.A @ right, left.T @ self.B, self.C @ right
+            left = np.linalg.solve(adjoint(self.E), left)
+        left = adjoint(left)
+        A, B, C = left @ self.A @ right, left @ self.B, self.C @ right
         return LTI(A, B, C, self.D, dt=self.dt, labels=without_states(self.labels)), 1.0
 
     def reciprocal(self) -> LTI:
@@ -186,9 +205,9 @@ class LTI(System):
         return self
 
     def gramians_with_pullback(self) -> tuple[np.ndarray, np.ndarray, Pullback]:
-        r"""By two adjoint equations ``A^T Y A - Y + W_P = 0``, ``A H A^T - H + W_Q = 0``.
+        r"""By two adjoint equations ``A^H Y A - Y + W_P = 0``, ``A H A^H - H + W_Q = 0``.
 
-        The gradient is that of the explicit form (E = I).
+        The gradient is that of the explicit form (E = I), of a complex x ``d/dRe x + i d/dIm x``.
         """
         sys = self.explicit
         P, Q = sys.gramians()
@@ -239,16 +258,27 @@ class LTI(System):
         return LTI(A, B, C, a.D + b.D, dt=self.dt, labels=labels)
 
     def __repr__(self) -> str:
-        return f"<{self.title} order {self.order}, {self.signals}>"
+        field = "" if self.is_real else "complex "
+        return f"<{self.title} {field}order {self.order}, {self.signals}>"
 
 
-def _real_matrix(name: str, value: Any) -> np.ndarray:
+def _square(Z: np.ndarray) -> np.ndarray:
+    """``Z Z^H``, Hermitian to the last bit."""
+    X = Z @ adjoint(Z)
+    return (X + adjoint(X)) / 2 if np.iscomplexobj(X) else X
+
+
+def _matrix(name: str, value: Any) -> np.ndarray:
     x = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
     if x.ndim != 2:
         raise DimensionError(f"{name} has shape {x.shape}; it must be a matrix.")
-    if np.iscomplexobj(x):
-        raise DimensionError(
-            f"{name} is complex: an LTI maps real signals by real matrices. For diagonal "
-            "complex systems with a real output use Modal."
-        )
-    return x.astype(float)
+    return x.astype(complex if np.iscomplexobj(x) else float)
+
+
+def _in_one_field(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All matrices real where nothing imaginary would be lost, else all complex."""
+    if not any(np.iscomplexobj(x) for x in given.values()):
+        return given
+    if any(np.any(np.imag(x)) for x in given.values()):
+        return {name: x.astype(complex) for name, x in given.items()}
+    return {name: np.ascontiguousarray(np.real(x)) for name, x in given.items()}

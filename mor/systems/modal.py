@@ -32,7 +32,7 @@ from mor.equations.band import Band, band_kernels
 from mor.equations.diagonal import diagonalise
 from mor.equations.holds import Hold, scalar_holds
 from mor.equations.modal import ModalEvolution, modal_factor
-from mor.errors import DimensionError, TimeStepError
+from mor.errors import DimensionError, ReductionError, TimeStepError
 from mor.systems.base import (
     Pullback,
     System,
@@ -241,7 +241,8 @@ class Modal(System):
         Raises
         ------
         ReductionError
-            If A is (nearly) defective: its eigenvectors' condition exceeds 1e8; or E singular.
+            If A is (nearly) defective: its eigenvectors' condition exceeds 1e8; or E singular;
+            or the system is complex, whose output is no real part.
         """
         return in_modes(system)[0]
 
@@ -383,6 +384,11 @@ class Modal(System):
 def in_modes(system: LTI) -> tuple[Modal, float]:
     """The system in diagonal form, and the condition of its eigenvectors."""
     explicit = system.explicit
+    if not explicit.is_real:
+        raise ReductionError(
+            "a Modal has the real output Re(C z), so a complex system is none: keep it as an LTI, "
+            "of which modal_truncation gives a diagonal one."
+        )
     poles, B, C, condition = diagonalise(explicit.A, explicit.B, explicit.C)
     return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=without_states(system.labels)), condition
 

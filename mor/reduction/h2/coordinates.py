@@ -1,11 +1,14 @@
 r"""Input-normal coordinates: reduced systems that are stable whatever the variables are.
 
-In continuous time :math:`F = \sqrt d\,(\kappa - \tfrac12 g g^T) \sqrt d` and
-:math:`G = \sqrt d\,g` with :math:`\kappa^T = -\kappa` have the controllability Gramian I for
+In continuous time :math:`F = \sqrt d\,(\kappa - \tfrac12 g g^H) \sqrt d` and
+:math:`G = \sqrt d\,g` with :math:`\kappa^H = -\kappa` have the controllability Gramian I for
 all :math:`\kappa` and g. In discrete time that is so if :math:`[F\;G]` has orthonormal rows:
 those of the polar factor of any matrix of that shape. Either way no eigenvalue of F is
 outside the region of stability, and none is on its boundary as long as (F, G) is
 controllable. Every stable, controllable system has such coordinates.
+
+Of a complex system the variables are the real and imaginary parts of kappa and g, or of that
+matrix; a gradient in a complex x is ``d/dRe x + i d/dIm x``.
 
 Source: Mullis and Roberts (1976) for the coordinates; Hanzon and Ober (1998).
 """
@@ -16,13 +19,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mor.arrays import adjoint
+
 
 @dataclass(frozen=True, eq=False)
 class ContinuousCoordinates:
-    """Variables kappa (below the diagonal) and g, scaled by the rates d of the start."""
+    """Variables L and g, scaled by the rates d of the start; ``kappa = L - L^H``.
+
+    L is lower triangular; of a real system zero on the diagonal, of a complex one imaginary there
+    (a real part is a variable without effect).
+    """
 
     rates: np.ndarray
     inputs: int
+    dtype: np.dtype
 
     @classmethod
     def around(cls, F: np.ndarray, G: np.ndarray) -> tuple[ContinuousCoordinates, np.ndarray]:
@@ -30,27 +40,33 @@ class ContinuousCoordinates:
         # Rows of F are as large as the poles that they have most to do with.
         rates = np.maximum(np.linalg.norm(F, axis=1), np.finfo(float).tiny)
         root = np.sqrt(rates)
-        skew = (F - F.T) / 2 / root[:, None] / root
-        below = np.tril_indices(len(F), -1)
-        return cls(rates, G.shape[1]), np.concatenate([skew[below], (G / root[:, None]).ravel()])
+        skew = (F - adjoint(F)) / 2 / root[:, None] / root
+        np.fill_diagonal(skew, np.diag(skew) / 2)
+        self = cls(rates, G.shape[1], np.result_type(F, G))
+        return self, _as_reals(np.concatenate([skew[self._lower], (G / root[:, None]).ravel()]))
+
+    @property
+    def _lower(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the variables in L."""
+        return np.tril_indices(len(self.rates), 0 if self.dtype.kind == "c" else -1)
 
     def system(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(F, G) of the variables x."""
-        r, root = len(self.rates), np.sqrt(self.rates)
-        skew = np.zeros((r, r))
-        count = r * (r - 1) // 2
-        skew[np.tril_indices(r, -1)] = x[:count]
+        r, root, x = len(self.rates), np.sqrt(self.rates), x.view(self.dtype)
+        half, lower = np.zeros((r, r), self.dtype), self._lower
+        count = len(lower[0])
+        half[lower] = x[:count]
         g = x[count:].reshape(r, self.inputs)
-        F = root[:, None] * (skew - skew.T - g @ g.T / 2) * root
+        F = root[:, None] * (half - adjoint(half) - g @ adjoint(g) / 2) * root
         return F, root[:, None] * g
 
     def pull(self, x: np.ndarray, to_F: np.ndarray, to_G: np.ndarray) -> np.ndarray:
         """The gradient in x from that in F and G."""
-        r, root = len(self.rates), np.sqrt(self.rates)
-        g = x[r * (r - 1) // 2 :].reshape(r, self.inputs)
+        r, root, lower = len(self.rates), np.sqrt(self.rates), self._lower
+        g = x.view(self.dtype)[len(lower[0]) :].reshape(r, self.inputs)
         inner = root[:, None] * to_F * root
-        to_g = root[:, None] * to_G - (inner + inner.T) @ g / 2
-        return np.concatenate([(inner - inner.T)[np.tril_indices(r, -1)], to_g.ravel()])
+        to_g = root[:, None] * to_G - (inner + adjoint(inner)) @ g / 2
+        return _as_reals(np.concatenate([(inner - adjoint(inner))[lower], to_g.ravel()]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,31 +75,39 @@ class DiscreteCoordinates:
 
     order: int
     inputs: int
+    dtype: np.dtype
 
     @classmethod
     def around(cls, F: np.ndarray, G: np.ndarray) -> tuple[DiscreteCoordinates, np.ndarray]:
         """Coordinates for systems of this size, and the variables of (F, G), whose Gramian is I."""
-        return cls(*G.shape), np.hstack([F, G]).ravel()
+        r, m = G.shape
+        return cls(r, m, np.result_type(F, G)), _as_reals(np.hstack([F, G]).ravel())
 
     def system(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(F, G) of the variables x."""
-        U, _, Vt = self._svd(x)
-        rows = U @ Vt
+        U, _, Vh = self._svd(x)
+        rows = U @ Vh
         return rows[:, : self.order], rows[:, self.order :]
 
     def pull(self, x: np.ndarray, to_F: np.ndarray, to_G: np.ndarray) -> np.ndarray:
         r"""The gradient in x from that in F and G.
 
-        With :math:`Y = U \Sigma V^T` and :math:`Q = U V^T`, a gradient N in Q is one of
-        :math:`U [(K - K^T)_{ij} / (\sigma_i + \sigma_j)] V^T + U \Sigma^{-1} (L - L V V^T)`
-        in Y, where :math:`L = U^T N` and :math:`K = L V`.
+        With :math:`Y = U \Sigma V^H` and :math:`Q = U V^H`, a gradient N in Q is one of
+        :math:`U [(K - K^H)_{ij} / (\sigma_i + \sigma_j)] V^H + U \Sigma^{-1} (L - L V V^H)`
+        in Y, where :math:`L = U^H N` and :math:`K = L V`.
         """
-        U, sigma, Vt = self._svd(x)
-        inner = U.T @ np.hstack([to_F, to_G])
-        square = inner @ Vt.T
-        tangent = (square - square.T) / (sigma[:, None] + sigma)
-        outside = (inner - square @ Vt) / sigma[:, None]
-        return (U @ (tangent @ Vt + outside)).ravel()
+        U, sigma, Vh = self._svd(x)
+        inner = adjoint(U) @ np.hstack([to_F, to_G])
+        square = inner @ adjoint(Vh)
+        tangent = (square - adjoint(square)) / (sigma[:, None] + sigma)
+        outside = (inner - square @ Vh) / sigma[:, None]
+        return _as_reals((U @ (tangent @ Vh + outside)).ravel())
 
     def _svd(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return np.linalg.svd(x.reshape(self.order, self.order + self.inputs), full_matrices=False)
+        Y = x.view(self.dtype).reshape(self.order, self.order + self.inputs)
+        return np.linalg.svd(Y, full_matrices=False)
+
+
+def _as_reals(x: np.ndarray) -> np.ndarray:
+    """Real and imaginary parts in turn; `x` itself if it is real."""
+    return x.view(float)

@@ -3,7 +3,7 @@ r"""Fixed points of the first-order conditions for the least H2 error.
 With X and Z from :mod:`mor.reduction.h2.objective`, the reduced system is projected onto
 ``V = orth X`` along ``W = orth Z``,
 
-.. math:: F = (W^T V)^{-1} W^T A V, \quad G = (W^T V)^{-1} W^T B, \quad H = C V,
+.. math:: F = (W^H V)^{-1} W^H A V, \quad G = (W^H V)^{-1} W^H B, \quad H = C V,
 
 which gives new X and Z. Where this stands still, the gradient of the error vanishes: the
 transfer functions agree, in tangential directions, at the mirror images of the reduced poles.
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.norms import h2_error
+from mor.arrays import adjoint
 from mor.equations.schur import SchurForm
 from mor.errors import MorError, ReductionError
 from mor.reduction.h2.objective import H2Objective
@@ -35,8 +36,8 @@ def tsia(
 
     Solves two Sylvester equations for the current reduced system (F, G, H),
 
-    .. math:: A X F^T - X + B G^T = 0, \quad A^T Z F - Z - C^T H = 0 \quad (dt > 0)
-    .. math:: A X + X F^T + B G^T = 0, \quad A^T Z + Z F - C^T H = 0 \quad (dt = 0)
+    .. math:: A X F^H - X + B G^H = 0, \quad A^H Z F - Z - C^H H = 0 \quad (dt > 0)
+    .. math:: A X + X F^H + B G^H = 0, \quad A^H Z + Z F - C^H H = 0 \quad (dt = 0)
 
     and projects onto the range of X along that of Z, until the poles stand still.
 
@@ -44,8 +45,8 @@ def tsia(
     ----------
     sys : anything :func:`mor.as_system` takes, stable.
     order : number of states of the result.
-    start : ``"bt"``, ``"modal"``, poles (one of each conjugate pair), or a stable system of
-        that order.
+    start : ``"bt"``, ``"modal"``, poles (one of each conjugate pair; all, if the system is
+        complex), or a stable system of that order.
     tol : the largest relative change of a pole at which the iteration has converged.
     max_iterations : it ends here at the latest.
 
@@ -94,17 +95,18 @@ def irka(
 
     The reduced transfer function interpolates the full one in directions :math:`b_i, c_i` at
     shifts :math:`\sigma_i`; these are moved to the mirror images of the reduced poles,
-    :math:`-\lambda_i` or :math:`1/\lambda_i`, and the directions to those of its residues,
+    :math:`-\bar\lambda_i` or :math:`1/\bar\lambda_i`, and the directions to those of its residues,
     until
 
-    .. math:: G(\sigma_i) b_i = G_r(\sigma_i) b_i, \quad c_i^T G(\sigma_i) = c_i^T G_r(\sigma_i),
-              \quad c_i^T G'(\sigma_i) b_i = c_i^T G_r'(\sigma_i) b_i.
+    .. math:: G(\sigma_i) b_i = G_r(\sigma_i) b_i, \quad c_i^H G(\sigma_i) = c_i^H G_r(\sigma_i),
+              \quad c_i^H G'(\sigma_i) b_i = c_i^H G_r'(\sigma_i) b_i.
 
     Parameters
     ----------
     sys, order, tol, max_iterations : as for :func:`mor.tsia`.
-    shifts : initial shifts, one of each conjugate pair, in the right half-plane or outside the
-        unit circle; None starts from the mirror images of the dominant poles.
+    shifts : initial shifts, one of each conjugate pair (all, if the system is complex), in the right
+        half-plane or outside the unit circle; None starts from the mirror images of the dominant
+        poles.
 
     Returns
     -------
@@ -118,8 +120,8 @@ def irka(
     Notes
     -----
     The spaces spanned by :math:`(\sigma_i I - A)^{-1} B b_i` and
-    :math:`(\sigma_i I - A)^{-T} C^T c_i` are those of the solutions X and Z of :func:`mor.tsia`,
-    from which they are taken: in real arithmetic, and also where reduced poles coincide.
+    :math:`(\sigma_i I - A)^{-H} C^H c_i` are those of the solutions X and Z of :func:`mor.tsia`,
+    from which they are taken: for a real system in real arithmetic, and also where reduced poles coincide.
 
     Source: Gugercin, Antoulas and Beattie (2008); Bunse-Gerstner et al. (2010) in discrete
     time. Equals pyMOR's ``IRKAReductor`` (continuous time only).
@@ -143,9 +145,9 @@ def irka(
 
 
 def mirrored(points: np.ndarray, dt: float) -> np.ndarray:
-    """Mirror images at the imaginary axis or the unit circle, up to conjugation."""
+    """Mirror images at the imaginary axis or the unit circle."""
     with np.errstate(divide="ignore"):
-        return 1 / points if dt else -points
+        return 1 / points.conj() if dt else -points.conj()
 
 
 def iterate(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -> tuple[LTI, dict[str, Any]]:
@@ -180,10 +182,10 @@ def _project(problem: H2Objective, rom: LTI) -> LTI:
     full, form = problem.system, SchurForm.of(rom.A, None, rom.dt)
     V = np.linalg.qr(problem.cross(form, rom.A, rom.B))[0]
     W = np.linalg.qr(problem.adjoint(form, rom.C))[0]
-    overlap = W.T @ V
+    overlap = adjoint(W) @ V
     if np.linalg.cond(overlap) > 1 / np.finfo(float).eps:
         raise ReductionError("the two subspaces are orthogonal to each other in a direction.")
-    W = np.linalg.solve(overlap, W.T)
+    W = np.linalg.solve(overlap, adjoint(W))
     return LTI(W @ full.A @ V, W @ full.B, full.C @ V, dt=full.dt)
 
 

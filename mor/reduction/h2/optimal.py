@@ -44,7 +44,8 @@ def h2_optimal(
     order : number of states of the result.
     horizon : end time or number of steps of the norm; None is infinite.
     start : ``"bt"`` (balanced truncation, time-limited if there is a horizon), ``"modal"``,
-        ``"tsia"``, poles (one of each conjugate pair), or a stable system of that order.
+        ``"tsia"``, poles (one of each conjugate pair; all, if the system is complex), or a stable
+        system of that order.
         None is ``"tsia"``, or ``"bt"`` if there is a horizon.
     tol : the iteration ends when no entry of the gradient of the squared error, over the one of
         the start, is larger.
@@ -97,7 +98,8 @@ def _first(problem: H2Objective, order: int, start: Any) -> LTI:
 
 def descend(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -> tuple[LTI, dict[str, Any]]:
     """The best system found from `first` on, and how it was found."""
-    F, G = input_normal(first)
+    dtype = problem.system.A.dtype
+    F, G = (x.astype(dtype) for x in input_normal(first))
     kind = DiscreteCoordinates if first.dt else ContinuousCoordinates
     coordinates, x = kind.around(F, G)
     history: list[float] = []

@@ -74,18 +74,23 @@ def starting_system(full: LTI, order: int, horizon: float | None, start: Any) ->
     system = as_system(start).to_lti().explicit
     if (system.n_inputs, system.n_outputs, system.dt) != (full.n_inputs, full.n_outputs, full.dt):
         raise ReductionError(f"start is {system!r}; it must have {full.signals}.")
+    if full.is_real and not system.is_real:
+        raise ReductionError("start is complex and the system is real; so must be what approximates it.")
     if not system.is_stable:
         raise UnstableSystemError("start is not stable; give a stable system or other poles.")
     return system
 
 
 def _with_poles(full: LTI, poles: np.ndarray) -> LTI:
-    """A system with these poles, one of each conjugate pair, and inputs that reach all of them."""
+    """A system with these poles, one of each conjugate pair, and inputs that reach all of them.
+
+    Of a complex system they are all poles.
+    """
     rng = np.random.default_rng(0)
     k, m, p = len(poles), full.n_inputs, full.n_outputs
     B = rng.standard_normal((k, m)) + 0j
     C = rng.standard_normal((p, k)) + 0j
-    system = Modal(poles, B, C, dt=full.dt)
+    system = Modal(poles, B, C, dt=full.dt) if full.is_real else LTI(np.diag(poles), B, C, dt=full.dt)
     system.require_stable("a start from poles")
     return system.to_lti()
 
