@@ -1,9 +1,4 @@
-"""Systems over the complex numbers.
-
-The oracle is the real system of twice the size for the real and imaginary parts of all signals,
-``[[Re, -Im], [Im, Re]]`` of every matrix: it has the same gains and Hankel singular values, each
-twice, over frequencies of either sign.
-"""
+"""Systems over the complex numbers: what is learnt of them, and where they come from and go to."""
 
 from dataclasses import replace
 
@@ -11,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg as sl
 import scipy.signal
+from complex_oracle import POINTS, doubled, proper, some, systems
 from helpers import lyapunov_residual, random_matrix, random_stable
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,29 +18,6 @@ from mor.errors import DimensionError, NotFiniteError, ReductionError, UnstableS
 from mor.testing import lti_systems
 
 BAND = (0.4, 1.3)
-POINTS = np.array([0.3 + 1.7j, 2.0, -1.1 - 0.2j])
-
-systems = st.booleans().flatmap(lambda E: lti_systems(max_order=6, is_complex=True, descriptor=E))
-
-
-def doubled(sys):
-    """The real system for ``[Re; Im]`` of all signals."""
-
-    def real(M):
-        return None if M is None else np.block([[np.real(M), -np.imag(M)], [np.imag(M), np.real(M)]])
-
-    return mor.LTI(*(real(M) for M in (sys.A, sys.B, sys.C, sys.D, sys.E)), dt=sys.dt)
-
-
-def proper(sys):
-    """Without D in continuous time, where the H2 norm would be infinite."""
-    return sys if sys.dt else replace(sys, D=None)
-
-
-def some(seed, n=6, dt=0.0, m=2, p=2):
-    rng = np.random.default_rng(seed)
-    shapes = ((n, m), (p, n), (p, m))
-    return mor.LTI(random_stable(rng, n, dt, True), *(random_matrix(rng, True, *s) for s in shapes), dt=dt)
 
 
 def turned(sys, rng):
@@ -102,31 +75,9 @@ def test_transfer_functions(sys):
 
 @given(systems)
 def test_gramians_are_hermitian_and_solve_their_equations(sys):
-    P, Q = mor.gramians(sys)
-    np.testing.assert_array_equal(P, P.conj().T)
-    np.testing.assert_array_equal(Q, Q.conj().T)
-    A, B, C = sys.explicit.A, sys.explicit.B, sys.C
-    assert lyapunov_residual(A, P, B @ B.conj().T, None, sys.dt) < 1e-13 * np.linalg.cond(A) + 1e-12
-    assert lyapunov_residual(A.conj().T, Q, C.conj().T @ C, None, sys.dt) < 1e-13 * np.linalg.cond(A) + 1e-12
-    Zc, Zo = sys.factors()
-    np.testing.assert_allclose(Zc @ Zc.conj().T, P, atol=1e-13 * np.linalg.norm(P))
-    np.testing.assert_allclose(Zo @ Zo.conj().T, Q, atol=1e-13 * np.linalg.norm(Q))
-
-
-@pytest.mark.parametrize("dt", [0.0, 0.5])
-@pytest.mark.parametrize("band", [BAND, (0.0, 1.0), (0.7, None)])
-def test_band_gramians_are_integrals_over_both_signs(dt, band):
-    sys = some(0, dt=dt)
-    low, high = band[0], band[1] or (np.pi / dt if dt else 400.0)
-    nodes, weights = np.polynomial.legendre.leggauss(2000)
-    omega, weights = (low + high + (high - low) * nodes) / 2, weights * (high - low) / 2
-    points = np.exp(1j * omega * dt) if dt else 1j * omega
-    P, Q, square = 0, 0, 0
-    for s, w in zip([*points, *points.conj()], [*weights, *weights], strict=True):
-        R = np.linalg.inv(s * np.eye(sys.order) - sys.A)
-        P = P + w * (R @ sys.B) @ (R @ sys.B).conj().T / (2 * np.pi) * (dt or 1)
-        Q = Q + w * (sys.C @ R).conj().T @ (sys.C @ R) / (2 * np.pi) * (dt or 1)
-        square += w * np.linalg.norm(sys.C @ R @ sys.B + sys.D) ** 2 / (2 * np.pi) * (dt or 1)
+    P = np.sum(weights * (late @ late.conj().mT), axis=0)
+    Q = np.sum(weights * (early.conj().mT @ early), axis=0)
+    square = np.sum(weights * np.abs(G) ** 2)
     found = mor.gramians(sys, band=(low, high))
     np.testing.assert_allclose(found[0], P, atol=1e-9 * np.linalg.norm(P))
     np.testing.assert_allclose(found[1], Q, atol=1e-9 * np.linalg.norm(Q))
@@ -223,125 +174,6 @@ def test_an_eigenvalue_on_the_negative_axis_is_seen():
     one = np.eye(1)
     at, above = (level_pencil((-1 - 5j) * one, one, one, 0 * one, g) for g in (1.0, 1.001))
     assert at.clearance() <= 1 < above.clearance()
-
-
-@given(systems, st.integers(0, 5))
-@settings(max_examples=25)
-def test_the_bound_of_balanced_truncation_holds(sys, order):
-    rom = mor.balanced_truncation(sys, min(order, sys.order))
-    error = mor.peak_gain(sys - rom.system).gain
-    # The last term is the round-off of measuring, D included.
-    assert error <= rom.error_bound * (1 + 1e-7) + rom.roundoff + 1e-13 * mor.peak_gain(sys).gain
-    assert rom.system.is_stable
-    if 0 < rom.order < sys.order:
-        assert not rom.system.is_real
-        hsv = mor.hankel_singular_values(rom.system)
-        assert np.all(hsv <= mor.hankel_singular_values(sys)[: rom.order] * (1 + 1e-9) + rom.roundoff)
-    whole = mor.balanced_truncation(sys, tol=1e-12 * float(mor.hankel_norm(sys)))
-    assert mor.peak_gain(sys - whole.system).gain <= 1e-8 * mor.peak_gain(sys).gain
-
-
-@pytest.mark.parametrize("inputs", [1, 60])
-def test_large_ones_take_the_same_ways(inputs):
-    """Pivots by blocks for few signals, eigenvalues of the square for many."""
-    sys = some(3, n=160, m=inputs, p=inputs)
-    rom = mor.balanced_truncation(sys, 20)
-    np.testing.assert_allclose(
-        np.repeat(mor.hankel_singular_values(sys), 2),
-        mor.hankel_singular_values(doubled(sys)),
-        rtol=0,
-        atol=1e-12 * rom.hsv[0],
-    )
-    np.testing.assert_allclose(rom.hsv, mor.hankel_singular_values(sys), rtol=0, atol=1e-12 * rom.hsv[0])
-    omega = np.array([-3.0, 0.0, 5.0])
-    error = np.linalg.norm(mor.freqresp(sys, omega) - mor.freqresp(rom, omega), 2, axis=(1, 2))
-    assert np.all(error <= rom.error_bound)
-
-
-@given(systems, st.integers(0, 4))
-@settings(max_examples=30)
-def test_modal_truncation_keeps_single_poles(sys, order):
-    rom = mor.modal_truncation(sys, min(order, sys.order))
-    assert isinstance(rom.system, mor.LTI)
-    assert rom.order == rom.system.order == min(order, sys.order)
-    np.testing.assert_array_equal(rom.system.A, np.diag(np.diag(rom.system.A)))
-    distance = np.abs(np.diag(rom.system.A)[:, None] - sys.poles)
-    assert np.all(np.min(distance, axis=1) < 1e-6)
-    assert mor.peak_gain(sys - rom.system).gain <= rom.error_bound * (1 + 1e-6) + 1e-9
-    whole = mor.modal_truncation(sys)
-    scale = np.max(np.abs(sys.evaluate(POINTS)))
-    np.testing.assert_allclose(whole.system.evaluate(POINTS), sys.evaluate(POINTS), atol=1e-6 * scale)
-
-
-@pytest.mark.parametrize("dt", [0.0, 1.0])
-@pytest.mark.parametrize("method", [mor.tsia, mor.irka, mor.h2_optimal])
-def test_h2_reduction_interpolates_at_the_mirror_images(dt, method):
-    sys = some(5, dt=dt)
-    reduction = method(sys, 2)
-    assert "converged" in reduction.diagnostics["stopped"] or method is mor.h2_optimal
-    rom = reduction.system
-    assert rom.is_stable
-    poles, right = np.linalg.eig(rom.A)
-    left = np.linalg.inv(right)
-    scale = np.max(np.abs(sys.evaluate(POINTS)))
-    for i, pole in enumerate(poles):
-        point = 1 / pole.conj() if dt else -pole.conj()
-        b, c = (left @ rom.B)[i].conj(), (rom.C @ right)[:, i].conj()
-        error = sys.evaluate(point) - rom.evaluate(point)
-        slope = [(sys.evaluate(point + h) - rom.evaluate(point + h)) for h in (1e-4, -1e-4)]
-        for residual in (error @ b, c @ error, c @ (slope[0] - slope[1]) @ b / 2e-4):
-            assert np.max(np.abs(residual)) < 1e-4 * scale * max(np.linalg.norm(b), np.linalg.norm(c)) ** 2
-    np.testing.assert_allclose(
-        reduction.diagnostics["h2_error"], mor.h2_error(proper(sys), proper(rom)), rtol=1e-8
-    )
-    assert reduction.diagnostics["h2_error"] <= reduction.diagnostics["start_error"] * (1 + 1e-12)
-
-
-@pytest.mark.parametrize("dt", [0.0, 1.0])
-@pytest.mark.parametrize("horizon", [None, 6])
-@pytest.mark.parametrize("is_complex", [False, True])
-def test_h2_gradient_against_differences(dt, horizon, is_complex):
-    from mor.reduction.h2.coordinates import ContinuousCoordinates, DiscreteCoordinates
-    from mor.reduction.h2.optimal import input_normal
-    from mor.reduction.h2.start import objective
-
-    sys = some(1, n=5, dt=dt) if is_complex else mor.LTI(*(np.real(x) for x in _parts(some(1, 5, dt))), dt=dt)
-    problem = objective(sys, 3, horizon)
-    kind = DiscreteCoordinates if dt else ContinuousCoordinates
-    coordinates, x = kind.around(*input_normal(mor.balanced_truncation(sys, 3).system))
-    assert x.dtype == float
-    F, G = coordinates.system(x)
-    P = mor.gramians((F, G, G.conj().T) if not dt else mor.LTI(F, G, G.conj().T, dt=dt))[0]
-    np.testing.assert_allclose(P, np.eye(3), atol=1e-10)
-    x = x + 0.1 * np.random.default_rng(0).standard_normal(x.shape)
-    slope = coordinates.pull(x, *problem.gradient(problem.at(*coordinates.system(x))))
-
-    def value(x):
-        return problem.value(problem.at(*coordinates.system(x)))
-
-    steps = 1e-6 * np.eye(len(x))
-    differences = [(value(x + h) - value(x - h)) / 2e-6 for h in steps]
-    np.testing.assert_allclose(slope, differences, atol=1e-7 * max(1, np.max(np.abs(slope))))
-
-
-def _parts(sys):
-    """Of a stable complex system those of one whose real parts are stable too."""
-    A = np.real(sys.A) / (2 * np.linalg.norm(sys.A, 2)) if sys.dt else np.real(sys.A) - 9 * np.eye(sys.order)
-    return A, sys.B, sys.C, sys.D
-
-
-def test_starts_of_h2_reduction():
-    sys, real = some(2), mor.LTI(-np.diag([1.0, 2.0, 3.0]), np.ones((3, 2)), np.ones((2, 3)))
-    poles = [-1 + 2j, -0.5 - 1j]
-    one = np.eye(2)
-    for start in ("bt", "modal", poles, mor.balanced_truncation(sys, 2), (-one, one, one)):
-        found = mor.h2_optimal(sys, 2, start=start)
-        assert found.diagnostics["h2_error"] <= found.diagnostics["start_error"] * (1 + 1e-12)
-    shifts = mor.irka(sys, 2, shifts=[1 + 2j, 0.5 - 1j]).diagnostics["shifts"]
-    again = mor.irka(sys, 2, shifts=shifts)
-    assert again.diagnostics["stopped"] == "converged"
-    with pytest.raises(ReductionError, match="start is complex"):
-        mor.tsia(real, 2, start=mor.balanced_truncation(sys, 2))
 
 
 @given(systems, st.integers(0, 99))
