@@ -21,7 +21,7 @@ from mor.systems.base import (
     check_same_signals,
     set_fields,
 )
-from mor.systems.labels import Labels, in_single, merged, without_states
+from mor.systems.labels import Labels, in_single, merged, without_outputs, without_states
 
 #: Beyond this condition of E less than four digits survive.
 _CONDITION_LIMIT = 1e12
@@ -168,6 +168,12 @@ class LTI(System):
         A, B, C = left.T @ self.A @ right, left.T @ self.B, self.C @ right
         return LTI(A, B, C, self.D, dt=self.dt, labels=without_states(self.labels)), 1.0
 
+    def with_outputs(self, C: np.ndarray, D: np.ndarray, *, labels: Labels | None = None) -> LTI:
+        return replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
+
+    def on_numpy(self) -> Self:
+        return self
+
     def detached(self) -> Self:
         return self
 
@@ -218,6 +224,8 @@ class LTI(System):
         return replace(self, C=-self.C, D=-self.D)
 
     def __add__(self, other: System) -> System:
+        if not other.is_linear:
+            return NotImplemented
         check_same_signals(self, other)
         a, b = self.explicit, other.to_lti().explicit
         A: Any = scipy.linalg.block_diag(a.A, b.A)
