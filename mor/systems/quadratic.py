@@ -1,8 +1,8 @@
 r"""Quadratic forms ``q_i(z) = z^T N_i z`` of a readout z, one an output, and what norms ask of them.
 
-Only four things are ever needed: values, products ``T N_i`` with a matrix, inner products
-``tr(N_i X N'_i X^T)``, and the forms of ``z = Y x``. Gates, forms of rank 2, do all four without an
-n x n matrix.
+Only five things are ever needed: values, products ``T N_i`` with a matrix, inner products
+``tr(N_i X N'_i X^T)``, products ``N_i U (W^T N_i W)``, and the forms of ``z = Y x``. Gates, forms of
+rank 2, do all of them without an n x n matrix.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class Quadratic(ABC):
         """``sum_i tr(N_i X N'_i X^T)`` for X (c, c')."""
         return float(np.einsum("iab,bc,icd,ad->", self.matrices, X, other.matrices, X, optimize=True))
 
-    def sandwich(self, X: np.ndarray, other: Quadratic) -> np.ndarray:
-        """``sum_i N_i X N'_i`` (c, c') for X (c, c')."""
-        return np.einsum("iab,bc,icd->ad", self.matrices, X, other.matrices, optimize=True)
+    @abstractmethod
+    def coupled(self, U: np.ndarray, W: np.ndarray) -> np.ndarray:
+        """``sum_i N_i U (W^T N_i W)`` (c, r) for U, W (c, r): what gradients are made of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +97,9 @@ class Dense(Quadratic):
 
     def of(self, Y: np.ndarray) -> Dense:
         return Dense(Y.T @ self.N @ Y)
+
+    def coupled(self, U: np.ndarray, W: np.ndarray) -> np.ndarray:
+        return np.sum((self.N @ U) @ (W.T @ (self.N @ W)), axis=0)
 
     def __neg__(self) -> Self:
         return type(self)(-self.N)
@@ -172,15 +175,11 @@ class Products(Quadratic):
         ll, lr, rl, rr = (a @ X @ b.mT for a in self._sides for b in other._sides)
         return float(np.sum(ll * rr + lr * rl)) / 2
 
-    def sandwich(self, X: np.ndarray, other: Quadratic) -> np.ndarray:
-        if not isinstance(other, Products):
-            return super().sandwich(X, other)
-        ll, lr, rl, rr = (a @ X @ b.mT for a in self._sides for b in other._sides)
-        # (l r^T + r l^T)/2 X (l' r'^T + r' l'^T)/2, by the sides on the outside.
-        inside = np.block([[rl, rr], [ll, lr]])
-        (left, right), (first, second) = self._sides, other._sides
-        outer, outer_other = np.concatenate([left, right], axis=1), np.concatenate([second, first], axis=1)
-        return np.sum(outer.mT @ inside @ outer_other, axis=0) / 4
+    def coupled(self, U: np.ndarray, W: np.ndarray) -> np.ndarray:
+        lU, rU, lW, rW = (side @ x for x in (U, W) for side in self._sides)
+        small = lW.mT @ rW
+        small = (small + small.mT) / 4
+        return _stacked(self.left).T @ _stacked(rU @ small) + _stacked(self.right).T @ _stacked(lU @ small)
 
 
 def as_quadratic(M: Any) -> Quadratic:
@@ -201,6 +200,11 @@ def _diagonal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     out[:, : a.shape[1], : a.shape[2]] = a
     out[:, a.shape[1] :, a.shape[2] :] = b
     return out
+
+
+def _stacked(x: np.ndarray) -> np.ndarray:
+    """(p, q, c) as (p q, c)."""
+    return x.reshape(-1, x.shape[-1])
 
 
 def _real(name: str, value: Any) -> np.ndarray:
