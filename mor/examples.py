@@ -47,7 +47,7 @@ def advection_diffusion(n: int = 300, *, diffusion: float = 0.01, speed: float =
     A += np.diag(np.full(n - 1, spread + drift), -1) + np.diag(np.full(n - 1, spread), 1)
     A[-1, -1] = -(spread + drift)
     B = np.zeros((n, 2))
-    B[0, 0], B[-1, 1] = spread + drift, drift
+    B[0, 0], B[-1, 1] = spread + drift, 1 / h
     return LQO(LTI(A, B, np.full((1, n), -h)), h / 2 * np.eye(n))
 
 
