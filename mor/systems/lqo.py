@@ -199,7 +199,7 @@ class LQO(System):
         E = self.M.rows(_triangle(T))
         E = _triangle(E[np.any(E, axis=1)])
         C, D = self.system.output_factor_matrix, self.system.D
-        return self.system.with_outputs(np.vstack([C, E @ Y]), np.vstack([D, E @ Dy]))
+        return self.carrier.with_outputs(np.vstack([C, E @ Y]), np.vstack([D, E @ Dy]))
 
     @property
     def is_linear(self) -> bool:
@@ -219,7 +219,7 @@ class LQO(System):
 
     @property
     def poles(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.system.poles
+        return self.carrier.poles
 
     @property
     def D(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -169,7 +169,10 @@ class LTI(System):
         return LTI(A, B, C, self.D, dt=self.dt, labels=without_states(self.labels)), 1.0
 
     def with_outputs(self, C: np.ndarray, D: np.ndarray, *, labels: Labels | None = None) -> LTI:
-        return replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
+        other = replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
+        # The Schur form is one of A and E alone.
+        other.__dict__.update({name: self.__dict__[name] for name in ("schur",) if name in self.__dict__})
+        return other
 
     def on_numpy(self) -> Self:
         return self
