@@ -6,6 +6,7 @@ from mor.adapters.files import load, save
 from mor.adapters.scipy import to_scipy
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
 from mor.analysis.hinf import Peak, hinf_norm, peak_gain
+from mor.analysis.kernels import impulse_kernels, output_bound
 from mor.analysis.norms import h2_error, h2_inner, h2_norm, hankel_norm
 from mor.analysis.response import freqresp, impulse, simulate, step
 from mor.equations.lyapunov import lyapunov_factor, solve_lyapunov
@@ -21,12 +22,14 @@ from mor.reduction.splitting import split_stable
 from mor.systems.block_diagonal import BlockDiagonal
 from mor.systems.convert import as_system
 from mor.systems.labels import Labels
+from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "LQO",
     "LTI",
     "BlockDiagonal",
     "Labels",
@@ -47,11 +50,13 @@ __all__ = [
     "hankel_singular_values",
     "hinf_norm",
     "impulse",
+    "impulse_kernels",
     "irka",
     "load",
     "lyapunov_factor",
     "minimal_realization",
     "modal_truncation",
+    "output_bound",
     "peak_gain",
     "read_checkpoint",
     "save",

@@ -50,6 +50,12 @@ class NotASystemError(MorError, TypeError):
     exit_code = 3
 
 
+class QuadraticOutputError(MorError, TypeError):
+    """Something that only linear outputs have, asked of a system with quadratic ones."""
+
+    exit_code = 3
+
+
 class DeviceError(MorError, ValueError):
     """Tensors of one layer on different devices."""
 

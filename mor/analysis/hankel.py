@@ -173,7 +173,7 @@ def _close_together(system: System, horizon: float | None) -> Array | None:
     few inputs or outputs a state they never are.
     """
     signals = min(system.n_inputs, system.n_outputs)
-    if 8 * signals < system.output_factor_matrix.shape[-1]:
+    if 8 * signals < system.input_factor_matrix.shape[-2]:
         return None
     P, Q = system.gramians(horizon=horizon)
     L = definite_factor(P) if is_concrete(P, Q) else None

@@ -70,7 +70,10 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     check_one_limit(horizon, band)
     if horizon is None:
         system.require_stable("an H2 norm")
-    if band is None:
+    if not system.is_linear and band is None:
+        square = system.squared_h2(horizon=horizon)
+        check_overflow(horizon, square)
+    elif band is None:
         square = _squared_h2(system.detached(), horizon)
     else:
         square = _squared_h2_in_band(system.detached(), band)
@@ -139,12 +142,14 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     for system in (first, second):
         if horizon is None:
             system.require_stable("an H2 inner product")
-        if not system.dt and is_concrete(system.D) and np.any(to_numpy(system.D) != 0):
+        D = system.carrier.D
+        if not system.dt and is_concrete(D) and np.any(to_numpy(D) != 0):
             raise NotFiniteError(
                 "a continuous system with D != 0 has no H2 inner product: its impulse response is not square "
                 "integrable. Take it without D."
             )
     first, second = first.detached(), second.detached()
+    first, second = (first, second) if second.is_linear else (second, first)
     product = first.inner(second, horizon=horizon)
     check_overflow(horizon, product)
     if first.dt:

@@ -68,17 +68,17 @@ def simulate(
     check_hold(hold)
     u = _input(u, constant)
     check_finite(u=u)
-    state = _initial_state(x0, constant)
+    state = _initial_state(x0, constant.carrier)
     if constant.dt:
         _check_times(t, step, u.shape[-2], constant.dt)
         sampled = constant
     else:
-        h = _step_of(t, step, u.shape[-2])
+        h = step_of(t, step, u.shape[-2])
         sampled = constant.discretize(h, hold=hold)
         if hold == "first":
             late = namespace(u).matrix_transpose(constant.ramp_matrix(h))
             state = state - (u[..., :1, :] @ late)[..., 0, :]
-    y = _recursion(sampled, u, state)
+    y = sampled.observe(_recursion(sampled.carrier, u, state))
     check_overflow(u.shape[-2], y)
     return astype_like(y, system.D)
 
@@ -261,7 +261,7 @@ def _samples(t: Any, system: System) -> tuple[int, float]:
     if system.dt:
         _check_times(times, None, len(times), system.dt)
         return len(times), system.dt
-    return len(times), _step_of(times, None, len(times))
+    return len(times), step_of(times, None, len(times))
 
 
 def _times(t: Any) -> np.ndarray:
@@ -271,7 +271,7 @@ def _times(t: Any) -> np.ndarray:
     return times
 
 
-def _step_of(t: Any, step: float | None, count: int) -> float:
+def step_of(t: Any, step: float | None, count: int) -> float:
     if step is not None:
         return float(step)
     if t is None:
@@ -290,6 +290,6 @@ def _step_of(t: Any, step: float | None, count: int) -> float:
 def _check_times(t: Any, step: float | None, count: int, dt: float) -> None:
     if t is None and step is None:
         return
-    h = _step_of(t, step, count)
+    h = step_of(t, step, count)
     if count > 1 and abs(h - dt) > _UNEVEN * dt:
         raise TimeStepError(f"samples are {h:g} apart and the system's step is {dt:g}.")

@@ -80,6 +80,24 @@ class System(ABC):
         return f"{type(self).__name__} {name!r}" if name else type(self).__name__
 
     @property
+    def is_linear(self) -> bool:
+        """Whether outputs are linear in the state, so that there is a transfer function."""
+        return True
+
+    def squared_h2(self, *, horizon: float | None = None) -> Array:
+        """The squared H2 norm, with that of D in discrete time."""
+        raise NotImplementedError
+
+    @property
+    def carrier(self) -> System:
+        """The linear system whose outputs :meth:`observe` takes; itself, if it is linear."""
+        return self
+
+    def observe(self, y: Array) -> Array:
+        """The outputs (..., p) from those of :attr:`carrier`."""
+        return y
+
+    @property
     def batch_shape(self) -> tuple[int, ...]:
         """Shape of the batch of independent systems; empty for a single one."""
         return ()
@@ -131,6 +149,14 @@ class System(ABC):
         ReductionError
             If c is a pole.
         """
+
+    @abstractmethod
+    def with_outputs(self, C: Array, D: Array, *, labels: Labels | None = None) -> System:
+        """The same states with other outputs: C in the coordinates of :meth:`factors`."""
+
+    @abstractmethod
+    def on_numpy(self) -> System:
+        """The same system as a constant on NumPy, in double precision."""
 
     @abstractmethod
     def detached(self) -> Self:

@@ -24,7 +24,7 @@ from mor.systems.base import (
     no_dc_gain,
     set_fields,
 )
-from mor.systems.labels import Labels, merged, widened, without_states
+from mor.systems.labels import Labels, merged, widened, without_outputs, without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal, in_modes
 
@@ -222,6 +222,13 @@ class BlockDiagonal(System):
         fields = {name: widest(detach(getattr(self, name))) for name in ("blocks", "B", "C", "D")}
         return replace(self, **fields, labels=widened(self.labels, self.B))
 
+    def with_outputs(self, C: Array, D: Array, *, labels: Labels | None = None) -> BlockDiagonal:
+        return replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
+
+    def on_numpy(self) -> BlockDiagonal:
+        fields = {name: to_numpy(getattr(self.detached(), name)) for name in ("blocks", "B", "C", "D")}
+        return replace(self, **fields)
+
     def gramians_with_pullback(self) -> tuple[Array, Array, Pullback]:
         r"""By two adjoint equations, ``A^T Y A - Y + W_P = 0`` and ``A H A^T - H + W_Q = 0``.
 
@@ -261,6 +268,8 @@ class BlockDiagonal(System):
         return replace(self, C=-self.C, D=-self.D)
 
     def __add__(self, other: System) -> System:
+        if not other.is_linear:
+            return NotImplemented
         if not isinstance(other, BlockDiagonal) or other.blocks.shape[-1] != self.blocks.shape[-1]:
             return self.to_lti() + other
         check_same_signals(self, other)

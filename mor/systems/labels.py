@@ -71,6 +71,11 @@ def without_states(labels: Labels | None) -> Labels | None:
     return labels if labels is None or labels.states is None else replace(labels, states=None)
 
 
+def without_outputs(labels: Labels | None) -> Labels | None:
+    """What is left of `labels` where the outputs have become others."""
+    return labels if labels is None or labels.outputs is None else replace(labels, outputs=None)
+
+
 def in_single(labels: Labels | None) -> Labels | None:
     """`labels` with a note of single precision."""
     return replace(labels or Labels(), precision="float32")

@@ -24,7 +24,7 @@ from mor.systems.base import (
     no_dc_gain,
     set_fields,
 )
-from mor.systems.labels import Labels, in_single, merged, without_states
+from mor.systems.labels import Labels, in_single, merged, without_outputs, without_states
 
 #: Beyond this condition of E less than four digits survive.
 _CONDITION_LIMIT = 1e12
@@ -201,6 +201,15 @@ class LTI(System):
         labels = without_states(self.labels)
         return LTI(c * np.eye(n) + R, B, -self.C @ R, self.D - self.C @ B, dt=self.dt, labels=labels)
 
+    def with_outputs(self, C: np.ndarray, D: np.ndarray, *, labels: Labels | None = None) -> LTI:
+        other = replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
+        # The Schur form is one of A and E alone.
+        other.__dict__.update({name: self.__dict__[name] for name in ("schur",) if name in self.__dict__})
+        return other
+
+    def on_numpy(self) -> Self:
+        return self
+
     def detached(self) -> Self:
         return self
 
@@ -251,6 +260,8 @@ class LTI(System):
         return replace(self, C=-self.C, D=-self.D)
 
     def __add__(self, other: System) -> System:
+        if not other.is_linear:
+            return NotImplemented
         check_same_signals(self, other)
         a, b = self.explicit, other.to_lti().explicit
         A: Any = scipy.linalg.block_diag(a.A, b.A)

@@ -42,7 +42,7 @@ from mor.systems.base import (
     no_dc_gain,
     set_fields,
 )
-from mor.systems.labels import Labels, merged, widened, without_states
+from mor.systems.labels import Labels, merged, widened, without_outputs, without_states
 from mor.systems.lti import LTI
 
 
@@ -266,6 +266,16 @@ class Modal(System):
         poles, B, C, D = (widest(detach(x)) for x in (self.poles, self.B, self.C, self.D))
         return self._trusted(poles, B, C, D, widened(self.labels, self.B))
 
+    def with_outputs(self, C: Array, D: Array, *, labels: Labels | None = None) -> Modal:
+        if is_complex(self.C):
+            C = C[..., : self.n_modes] - 1j * C[..., self.n_modes :]
+        return replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
+
+    def on_numpy(self) -> Modal:
+        constant = self.detached()
+        poles, B, C, D = (to_numpy(x) for x in (constant.poles, constant.B, constant.C, constant.D))
+        return replace(constant, poles=poles, B=B, C=C, D=D)
+
     def _trusted(self, poles: Array, B: Array, C: Array, D: Array, labels: Labels | None) -> Self:
         """A system of arrays that are known to be right, unchecked."""
         system = object.__new__(type(self))
@@ -363,6 +373,8 @@ class Modal(System):
         return replace(self, C=-self.C, D=-self.D)
 
     def __add__(self, other: System) -> System:
+        if not other.is_linear:
+            return NotImplemented
         if not isinstance(other, Modal):
             return self.to_lti() + other
         check_same_signals(self, other)

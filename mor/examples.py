@@ -1,0 +1,92 @@
+"""Systems with quadratic outputs to try things on, any size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mor.errors import DimensionError
+from mor.systems.convert import as_system
+from mor.systems.lqo import LQO
+from mor.systems.lti import LTI
+from mor.systems.modal import Modal
+
+
+def advection_diffusion(n: int = 300, *, diffusion: float = 0.01, speed: float = 1.0) -> LQO:
+    r"""Advection and diffusion along a rod, with a quadratic cost as its output.
+
+    .. math:: v_t = \alpha v_{xx} - \beta v_x, \quad v(0, t) = u_1, \quad \alpha v_x(1, t) = u_2, \qquad
+              y = \tfrac12 \int_0^1 |v - 1|^2 dx - \tfrac12
+
+    in n upwind differences of width h = 1/n: :math:`y = -h \mathbf 1^T x + \tfrac h2 x^T x`. Continuous,
+    two inputs, one output.
+
+    Raises
+    ------
+    DimensionError
+        Unless n is at least 2.
+
+    Notes
+    -----
+    The constant one half of the cost is left out: a system has none. Dense, memory ``16 n^2`` bytes.
+
+    Source: Diaz, Heinkenschloss, Gosea and Antoulas (2023).
+
+    Examples
+    --------
+    >>> from mor.examples import advection_diffusion
+    >>> advection_diffusion(30)
+    <LQO of <LTI order 30, 2 inputs, 1 outputs, dt=0>, quadratic forms of 30>
+    """
+    if n < 2:
+        raise DimensionError(f"n={n}: a rod has at least 2 cells.")
+    h = 1 / n
+    spread, drift = diffusion / h**2, speed / h
+    A = np.diag(np.full(n, -(2 * spread + drift)))
+    A += np.diag(np.full(n - 1, spread + drift), -1) + np.diag(np.full(n - 1, spread), 1)
+    A[-1, -1] = -(spread + drift)
+    B = np.zeros((n, 2))
+    B[0, 0], B[-1, 1] = spread + drift, 1 / h
+    return LQO(LTI(A, B, np.full((1, n), -h)), h / 2 * np.eye(n))
+
+
+def squared_outputs(sys: Any) -> LQO:
+    """The squares of a system's outputs: their power, or their variance under noise.
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes.
+
+    Examples
+    --------
+    >>> import mor
+    >>> from mor.examples import squared_outputs
+    >>> power = squared_outputs(([[-1.0]], [[1.0]], [[2.0]]))
+    >>> float(mor.h2_norm(power).round(10))
+    2.0
+    """
+    eye = np.eye(as_system(sys).n_outputs)
+    return LQO.from_gate(sys, eye, eye)
+
+
+def gated_layer(modes: int, channels: int, *, gates: int | None = None, seed: int = 0) -> LQO:
+    """A state-space layer and its bilinear gate, as a network starts out with; discrete.
+
+    Poles of radius 0.9 to 0.999 at random angles, random gates ``(W1 z) * (W2 z)``, no feedthrough.
+
+    Examples
+    --------
+    >>> from mor.examples import gated_layer
+    >>> gated_layer(8, 4)
+    <LQO of <Modal order 16 (8 modes), 4 inputs, 4 outputs, dt=1>, quadratic products of 4>
+    """
+    rng = np.random.default_rng(seed)
+    radius = np.sqrt(rng.uniform(0.9**2, 0.999**2, modes))
+    poles = radius * np.exp(1j * rng.uniform(0, np.pi, modes))
+    B, C = (
+        (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / np.sqrt(2 * shape[1])
+        for shape in ((modes, channels), (channels, modes))
+    )
+    W1, W2 = rng.standard_normal((2, gates or channels, channels)) / np.sqrt(channels)
+    return LQO.from_gate(Modal(poles, np.sqrt(1 - radius**2)[:, None] * B, C, dt=1.0), W1, W2)

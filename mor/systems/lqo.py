@@ -1,0 +1,394 @@
+"""Linear systems with quadratic outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NoReturn, Self
+
+import numpy as np
+
+from mor.arrays import is_complex, to_numpy
+from mor.checks import check_finite, check_shape
+from mor.equations.band import Band
+from mor.equations.doubling import Evolution
+from mor.equations.holds import Hold
+from mor.errors import DimensionError, QuadraticOutputError
+from mor.systems.base import Pullback, System, check_same_signals, set_fields
+from mor.systems.convert import as_system
+from mor.systems.labels import Labels
+from mor.systems.quadratic import Dense, Products, Quadratic, as_quadratic
+
+
+@dataclass(frozen=True, eq=False)
+class LQO(System):
+    r"""A linear system with quadratic outputs (LQO).
+
+    .. math:: \dot x = A x + B u, \quad y_i = c_i x + d_i u + z^T N_i z, \qquad z = Y x + D_y u
+
+    or the discrete analogue. With :math:`z = x` these are
+    :math:`y_i = c_i x + x^T M_i x + d_i u`; a gate has the few numbers z that it multiplies.
+
+    **An LQO system is a linear system with more outputs.** For a factor :math:`P = Z Z^T` of the
+    controllability Gramian and :math:`\tilde Z = [Y Z\; D_y]` the system
+    (A, B, :math:`C_e`, :math:`D_e`) with the rows
+
+    .. math:: [C_e\; D_e] = \begin{bmatrix} C & D \\ \tilde Z^T N_1 Y & \tilde Z^T N_1 D_y \\ \vdots & \vdots
+              \end{bmatrix}
+
+    has the same Gramians, H2 norm and balanced truncation (:meth:`extended`).
+
+    Parameters
+    ----------
+    system : anything :func:`mor.as_system` takes: the linear part, with its C and D. Real, one
+        system (no batch); it is kept as it is, dense or modal, in NumPy's double precision.
+    M : array (p, n, n), one matrix an output, symmetrised; (n, n) for one output; a pair
+        ``(left, right)`` of arrays (p, q, n) for :math:`\sum_j (l_{ij}^T x)(r_{ij}^T x)` (or (p, n) for
+        one product an output); or a :class:`~mor.systems.quadratic.Quadratic`. It may be
+        indefinite. For a :class:`~mor.Modal` of k complex modes x is ``[Re z; Im z]``, n = 2k.
+    readout : pair ``(Y, D_y)`` of arrays (c, n), (c, m), for forms M of z instead of x.
+    mix : array (p, c), or None. Says that C = mix Y, D = mix D_y: the outputs are functions of z
+        alone and remain so when the system is reduced: only Y shrinks.
+    exact : whether the outputs are what they stand for, or an expansion to second order.
+
+    Raises
+    ------
+    DimensionError, NotFiniteError
+
+    Notes
+    -----
+    The H2 norm is that of the Volterra kernels, first and second: see :func:`mor.impulse_kernels`.
+    A system with quadratic outputs has no transfer function, no H-infinity norm and no dual;
+    what needs one raises :class:`~mor.errors.QuadraticOutputError`. ``.linear`` is the system
+    without the quadratic terms.
+
+    Source: Van Beeumen et al. (2012); Benner, Goyal and Pontes Duff (2021) for the Gramians.
+
+    Examples
+    --------
+    >>> import numpy as np, mor
+    >>> sys = mor.LQO(([[-2, 1], [-1, -1]], [[6], [0]], [[0, 0]]), np.eye(2) / 2)
+    >>> float((mor.h2_norm(sys) ** 2).round(10))
+    19.0
+    """
+
+    system: System
+    M: Quadratic
+    readout: Any = None
+    mix: Any = field(default=None, kw_only=True)
+    exact: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        system, M = as_system(self.system), as_quadratic(self.M)
+        if not system.is_linear:
+            raise DimensionError("the linear part of an LQO system has quadratic outputs itself.")
+        if system.batch_shape:
+            raise DimensionError(f"an LQO system is one system, not a batch of shape {system.batch_shape}.")
+        system = system.on_numpy()
+        if is_complex(system.output_factor_matrix):
+            raise DimensionError("quadratic outputs are defined for real systems; this one is complex.")
+        n, m, p = system.output_factor_matrix.shape[1], system.n_inputs, system.n_outputs
+        Y, Dy = (np.eye(n), np.zeros((n, m))) if self.readout is None else map(np.asarray, self.readout)
+        check_shape("Y", Y.shape, (None, n))
+        check_shape("D_y", Dy.shape, (len(Y), m))
+        check_finite(Y=Y, D_y=Dy)
+        if (M.n_outputs, M.size) != (p, len(Y)):
+            raise DimensionError(
+                f"M has {M.n_outputs} forms of {M.size} numbers; the system has {p} outputs and "
+                f"{len(Y)} {'states' if self.readout is None else 'rows in Y'}."
+            )
+        if self.mix is not None:
+            check_shape("mix", np.shape(self.mix), (p, len(Y)))
+        set_fields(self, system=system, M=M, readout=None if self.readout is None else (Y, Dy))
+
+    @classmethod
+    def from_gate(cls, system: Any, W1: Any, W2: Any) -> LQO:
+        r"""The gated outputs :math:`y = (W_1 z) \odot (W_2 z)` of ``z = C x + D u``; exact.
+
+        Parameters
+        ----------
+        system : the system with the outputs z, c of them.
+        W1, W2 : arrays (p, c).
+
+        Notes
+        -----
+        With the state [x; u] where D is not zero. In continuous time such an output has an
+        infinite H2 norm.
+
+        Examples
+        --------
+        >>> import mor
+        >>> gate = mor.LQO.from_gate(([[0.5]], [[1.0]], [[2.0]]), [[1.0]], [[3.0]])
+        >>> gate.M.of(gate.readout[0]).matrices  # 3 (2 x)^2
+        array([[[12.]]])
+        """
+        W1, W2 = np.asarray(W1, dtype=float), np.asarray(W2, dtype=float)
+        check_shape("W1", W1.shape, (None, as_system(system).n_outputs))
+        check_shape("W2", W2.shape, W1.shape)
+        return cls._gated(system, Products(W1[:, None], W2[:, None]), np.zeros(W1.shape), exact=True)
+
+    @classmethod
+    def from_glu(cls, system: Any, W: Any, b: Any = None) -> LQO:
+        r"""A gated linear unit :math:`z \odot \mathrm{sigmoid}(W z + b)`, z = C x + D u, to second order.
+
+        .. math:: y_i = s(b_i)\, z_i + s'(b_i)\, z_i\, w_i^T z + O(|z|^3), \qquad s' = s(1 - s).
+
+        The first term left out is :math:`\tfrac12 s''(b_i) z_i (w_i^T z)^2`; ``exact`` is False.
+
+        Parameters
+        ----------
+        system : the system with the outputs z, c of them.
+        W, b : arrays (c, c) and (c,), zero if b is left out.
+
+        Examples
+        --------
+        >>> import mor
+        >>> unit = mor.LQO.from_glu(([[0.5]], [[1.0]], [[2.0]]), [[1.0]])
+        >>> unit.exact, unit.mix
+        (False, array([[0.5]]))
+        """
+        c = as_system(system).n_outputs
+        W = np.asarray(W, dtype=float)
+        b = np.zeros(c) if b is None else np.asarray(b, dtype=float)
+        check_shape("W", W.shape, (c, c))
+        check_shape("b", b.shape, (c,))
+        check_finite(W=W, b=b)
+        gate = 1 / (1 + np.exp(-b))
+        slope = gate * (1 - gate)
+        forms = Products(np.eye(c)[:, None], (slope[:, None] * W)[:, None])
+        return cls._gated(system, forms, np.diag(gate), exact=False)
+
+    @classmethod
+    def _gated(cls, system: Any, forms: Quadratic, mix: np.ndarray, *, exact: bool) -> LQO:
+        base = as_system(system).on_numpy()
+        Y, Dy = base.output_factor_matrix, base.D
+        return cls(base.with_outputs(mix @ Y, mix @ Dy), forms, (Y, Dy), mix=mix, exact=exact)
+
+    @property
+    def linear(self) -> System:
+        """The system without its quadratic terms."""
+        return self.system
+
+    @property
+    def carrier(self) -> System:
+        """The linear system with the outputs [Cx + Du; z]."""
+        return self._carrier
+
+    @cached_property
+    def _carrier(self) -> System:
+        Y, Dy = self._readout
+        C, D = self.system.output_factor_matrix, self.system.D
+        return self.system.with_outputs(np.vstack([C, Y]), np.vstack([D, Dy]))
+
+    @property
+    def _readout(self) -> tuple[np.ndarray, np.ndarray]:
+        if self.readout is not None:
+            return self.readout
+        n = self.system.output_factor_matrix.shape[1]
+        return np.eye(n), np.zeros((n, self.n_inputs))
+
+    def observe(self, y: np.ndarray) -> np.ndarray:
+        """Outputs (..., p) from those of :attr:`carrier`."""
+        p = self.n_outputs
+        return y[..., :p] + self.M.values(y[..., p:])
+
+    def extended(self, factor: np.ndarray) -> System:
+        """The linear system (A, B, C_e, D_e) of the class's equations, for a factor Z of P."""
+        Y, Dy = self._readout
+        T = np.hstack([Y @ factor, Dy]).T
+        E = self.M.rows(_triangle(T))
+        E = _triangle(E[np.any(E, axis=1)])
+        C, D = self.system.output_factor_matrix, self.system.D
+        return self.carrier.with_outputs(np.vstack([C, E @ Y]), np.vstack([D, E @ Dy]))
+
+    @property
+    def is_linear(self) -> bool:
+        return False
+
+    @property
+    def order(self) -> int:
+        return self.system.order if self.readout is None else self.carrier.order
+
+    @property
+    def n_inputs(self) -> int:
+        return self.system.n_inputs
+
+    @property
+    def n_outputs(self) -> int:
+        return self.system.n_outputs
+
+    @property
+    def poles(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.carrier.poles
+
+    @property
+    def D(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.system.D
+
+    @property
+    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.system.dt
+
+    @property
+    def labels(self) -> Labels | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.system.labels
+
+    def factors(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+        Zc = to_numpy(self.controllability_factor(horizon=horizon))
+        return Zc, to_numpy(self.extended(Zc).observability_factor(horizon=horizon))
+
+    def controllability_factor(self, *, horizon: float | None = None) -> np.ndarray:
+        return self.carrier.controllability_factor(horizon=horizon)
+
+    def observability_factor(self, *, horizon: float | None = None) -> np.ndarray:
+        return self.factors(horizon=horizon)[1]
+
+    def gramians(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+        r"""P, and Q of :math:`C^T C + \sum_i M_i P M_i` in place of :math:`C^T C`."""
+        return self.extended(self.controllability_factor(horizon=horizon)).gramians(horizon=horizon)
+
+    def squared_h2(self, *, horizon: float | None = None) -> Any:
+        r""":math:`|C_e Z|_F^2 + |D_e|_F^2`; infinite for D_e != 0 in continuous time."""
+        Z = self.controllability_factor(horizon=horizon)
+        extended = self.extended(Z)
+        direct = np.sum(extended.D**2)
+        if direct and not self.dt:
+            return direct * np.inf
+        return np.sum((extended.output_factor_matrix @ Z) ** 2) + direct
+
+    def inner(self, other: System, *, horizon: float | None = None) -> Any:
+        r""":math:`\mathrm{tr}(C X \hat C^T) + \sum_i \mathrm{tr}(M_i X \hat M_i X^T)`, X of the joint P."""
+        if not isinstance(other, LQO):
+            other = self.of_linear(other)
+        check_same_signals(self, other)
+        a, b = self.carrier, other.carrier
+        # All outputs of both, apart: those of a first.
+        first, second = (
+            a.with_outputs(_below(a.output_factor_matrix, b.n_outputs), _below(a.D, b.n_outputs)),
+            b.with_outputs(_above(a.n_outputs, b.output_factor_matrix), _above(a.n_outputs, b.D)),
+        )
+        joint = first + second
+        seen = joint.output_factor_matrix @ joint.controllability_factor(horizon=horizon)
+        mine, theirs = seen[: a.n_outputs], seen[a.n_outputs :]
+        p = self.n_outputs
+        X = mine[p:] @ theirs[p:].T + self._readout[1] @ other._readout[1].T
+        return np.sum(mine[:p] * theirs[:p]) + self.M.inner(other.M, X)
+
+    @classmethod
+    def of_linear(cls, system: System) -> LQO:
+        """A linear system as one whose quadratic terms are zero."""
+        p, n, m = system.n_outputs, system.output_factor_matrix.shape[1], system.n_inputs
+        nothing = np.zeros((p, 0, 0))
+        return cls(system, Products(nothing, nothing), (np.zeros((0, n)), np.zeros((0, m))))
+
+    def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LQO, float]:
+        """The carrier projected; forms of z stay, forms of the whole state become those of the new one."""
+        carrier, condition = self.carrier.project(left, right)
+        return self.with_carrier(carrier), condition
+
+    def with_carrier(self, carrier: System) -> LQO:
+        """The same forms of the outputs of another carrier.
+
+        Where z is the state, or more than it without being tied to it, z becomes the new state.
+        """
+        p, C = self.n_outputs, carrier.output_factor_matrix
+        system = carrier.with_outputs(C[:p], carrier.D[:p], labels=self.labels)
+        Y, Dy = C[p:], carrier.D[p:]
+        if self.mix is None and not np.any(Dy) and len(Y) >= Y.shape[1]:
+            return LQO(system, self.M.of(Y), exact=self.exact)
+        return LQO(system, self.M, (Y, Dy), mix=self.mix, exact=self.exact)
+
+    def with_outputs(self, C: Any, D: Any, *, labels: Labels | None = None) -> NoReturn:
+        self._refuse("linear outputs of its own choice")
+
+    def on_numpy(self) -> Self:
+        return self
+
+    def detached(self) -> Self:
+        return self
+
+    def discretize(self, step: float, *, hold: Hold = "zero") -> LQO:
+        """Exact at the samples, as the outputs are functions of state and input there."""
+        return self.with_carrier(self.carrier.discretize(step, hold=hold))
+
+    def ramp_matrix(self, step: float) -> Any:
+        return self.system.ramp_matrix(step)
+
+    @property
+    def input_factor_matrix(self) -> Any:
+        return self.system.input_factor_matrix
+
+    @property
+    def evolution(self) -> Evolution:
+        return self.system.evolution
+
+    def to_dense(self) -> LQO:
+        """The same system on a dense :class:`~mor.LTI`."""
+        return self.with_carrier(self.carrier.to_lti().explicit)
+
+    def __neg__(self) -> LQO:
+        mix = None if self.mix is None else -self.mix
+        return LQO(-self.system, -self.M, self.readout, mix=mix, exact=self.exact)
+
+    def __add__(self, other: System) -> LQO:
+        if not isinstance(other, LQO):
+            other = self.of_linear(other)
+        check_same_signals(self, other)
+        p, (Ya, Da), (Yb, Db) = self.n_outputs, self._readout, other._readout
+        first, second = self.system, other.system
+        a = first.with_outputs(
+            np.vstack([first.output_factor_matrix, _below(Ya, len(Yb))]),
+            np.vstack([first.D, _below(Da, len(Db))]),
+        )
+        b = second.with_outputs(
+            np.vstack([second.output_factor_matrix, _above(len(Ya), Yb)]),
+            np.vstack([second.D, _above(len(Da), Db)]),
+        )
+        carrier = a + b
+        C, D = carrier.output_factor_matrix, carrier.D
+        system = carrier.with_outputs(C[:p], D[:p])
+        exact = self.exact and other.exact
+        return LQO(system, self.M.beside(other.M), (C[p:], D[p:]), exact=exact)
+
+    def __radd__(self, other: System) -> LQO:
+        return self.of_linear(other) + self
+
+    @property
+    def output_factor_matrix(self) -> NoReturn:
+        self._refuse("one matrix of outputs")
+
+    def evaluate(self, s: Any) -> NoReturn:
+        self._refuse("a transfer function")
+
+    def to_lti(self) -> NoReturn:
+        self._refuse("the form of a linear system")
+
+    def band_gramians(self, band: Band) -> NoReturn:
+        self._refuse("Gramians of a band of frequencies")
+
+    def gramians_with_pullback(self) -> tuple[Any, Any, Pullback]:
+        self._refuse("a differentiable sum of Hankel singular values")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise QuadraticOutputError(
+            f"a system with quadratic outputs does not have {what}. Its linear part, .linear, may; "
+            "norms, responses (simulate, impulse_kernels), balanced truncation and H2 reduction work on it."
+        )
+
+    def __repr__(self) -> str:
+        kind = "forms" if isinstance(self.M, Dense) else "products"
+        about = "" if self.exact else ", to second order"
+        return f"<LQO of {self.system!r}, quadratic {kind} of {self.M.size}{about}>"
+
+
+def _triangle(T: np.ndarray) -> np.ndarray:
+    """At most as many rows as columns with the same ``T^T T``."""
+    return np.asarray(np.linalg.qr(T, mode="r")) if T.shape[0] > T.shape[1] else T
+
+
+def _below(x: np.ndarray, rows: int) -> np.ndarray:
+    return np.pad(x, [(0, rows), (0, 0)])
+
+
+def _above(rows: int, x: np.ndarray) -> np.ndarray:
+    return np.pad(x, [(rows, 0), (0, 0)])
