@@ -9,7 +9,7 @@ import numpy as np
 from mor.analysis.hankel import check_one_limit, hankel_singular_values
 from mor.arrays import Array, astype_like, device_kwargs, is_concrete, namespace, to_numpy
 from mor.equations.band import Band, band_gramian, band_operator, check_band, delayed
-from mor.errors import NotFiniteError
+from mor.errors import NotFiniteError, QuadraticOutputError
 from mor.systems.base import System, check_overflow, check_same_signals
 from mor.systems.convert import as_system
 
@@ -22,6 +22,9 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
 
     .. math:: \|G\|_{h_2}^2 = \mathrm{tr}(C P C^T) + \|D\|_F^2 \quad (dt > 0), \qquad
               \|G\|_{H_2}^2 = \mathrm{tr}(C P C^T) \quad (dt = 0, D = 0).
+
+    With quadratic outputs (:class:`~mor.LQO`) it is that of both kernels (:func:`mor.impulse_kernels`), with
+    :math:`C_e` for C; without D :math:`\mathrm{tr}(C P C^T) + \sum_i \mathrm{tr}(M_i P M_i P)`.
 
     Limited to a band it is the root of
     :math:`\frac{1}{2\pi}\int_{\omega_1\le|\omega|\le\omega_2} \|G(i\omega)\|_F^2\, d\omega`
@@ -60,11 +63,8 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     check_one_limit(horizon, band)
     if horizon is None:
         system.require_stable("an H2 norm")
-    if not system.is_linear and band is None:
-        square = system.squared_h2(horizon=horizon)
-        check_overflow(horizon, square)
-    elif band is None:
-        square = _squared_h2(system.detached(), horizon)
+    if band is None:
+        square = _squared_h2(system.detached().equivalent(horizon=horizon), horizon)
     else:
         square = _squared_h2_in_band(system.detached(), band)
     return astype_like(namespace(square).sqrt(square), system.D)
@@ -92,7 +92,8 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     .. math:: \langle G, H\rangle = \mathrm{tr}(C_a X C_b^T) \;[\,+\, \mathrm{tr}(D_a D_b^T),\ dt > 0], \qquad
               A_a X + X A_b^T + B_a B_b^T = 0 \quad\text{or}\quad A_a X A_b^T - X + B_a B_b^T = 0,
 
-    the sum (integral) of :math:`\mathrm{tr}(g(t)h(t)^T)` over the impulse responses. So
+    the sum (integral) of :math:`\mathrm{tr}(g(t)h(t)^T)` over the impulse responses, with quadratic outputs
+    over both kernels: :math:`+ \sum_i \mathrm{tr}(M_i X \hat M_i X^T)`. So
     ``h2_inner(a, a) = h2_norm(a)^2``.
 
     Parameters
@@ -161,6 +162,8 @@ def hankel_norm(sys: Any) -> Array:
     Raises
     ------
     UnstableSystemError
+    QuadraticOutputError
+        Of a system with quadratic outputs.
 
     Notes
     -----
@@ -172,6 +175,11 @@ def hankel_norm(sys: Any) -> Array:
     >>> float(mor.hankel_norm(([[-1.0]], [[2.0]], [[3.0]])).round(6))
     3.0
     """
+    if not as_system(sys).is_linear:
+        raise QuadraticOutputError(
+            "a Hankel norm is the largest ratio of energies, which quadratic outputs do not have. "
+            "hankel_singular_values are those that balanced truncation goes by."
+        )
     values = hankel_singular_values(sys)
     if values.shape[-1]:
         return values[..., 0]
@@ -192,6 +200,7 @@ def _squared_h2(system: System, horizon: float | None) -> Array:
         if bool(xp.any(square <= _CANCELLED * scale)):
             Z = system.controllability_factor(horizon=horizon)
             square = xp.sum((C @ Z) ** 2, axis=(-2, -1))
+    check_overflow(horizon, square)
     return square + feedthrough
 
 
