@@ -76,7 +76,8 @@ class LQO(System):
     """
 
     system: System
-    M: Quadratic
+    #: A Quadratic once it is constructed.
+    M: Any
     readout: Any = None
     mix: Any = field(default=None, kw_only=True)
     exact: bool = field(default=True, kw_only=True)
