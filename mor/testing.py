@@ -12,12 +12,14 @@ of those who use it::
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from mor.systems.block_diagonal import BlockDiagonal
+from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
@@ -105,6 +107,33 @@ def lti_systems(
         E = np.eye(n) + 0.2 * normal(rng, (n, n)) / np.sqrt(n)
         A, B = E @ A, E @ B
     return LTI(A, B, C, D, E, dt=dt)
+
+
+@st.composite
+def lqo_systems(draw: Any, *, max_signals: int = 3, discrete: bool | None = None) -> LQO:
+    """Stable :class:`~mor.LQO` systems on linear parts of every kind, with forms of every kind.
+
+    Indefinite forms of the state, dense or as products, forms that are zero, gates and gated linear
+    units. Continuous ones have D = 0, so that their norms are finite.
+    """
+    kinds = (
+        lti_systems(max_order=6, max_signals=max_signals, discrete=discrete),
+        modal_systems(max_modes=4, max_signals=max_signals, discrete=discrete, margin=1e-2),
+        block_systems(max_signals=max_signals, discrete=discrete),
+    )
+    linear: LTI | Modal | BlockDiagonal = draw(st.one_of(*kinds))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    if not linear.dt:
+        linear = replace(linear, D=None)
+    n, p = linear.output_factor_matrix.shape[1], linear.n_outputs
+    forms = draw(st.sampled_from(["dense", "products", "zero", "gate", "unit"]))
+    if forms == "gate":
+        return LQO.from_gate(linear, rng.standard_normal((2, p)), rng.standard_normal((2, p)))
+    if forms == "unit":
+        return LQO.from_glu(linear, rng.standard_normal((p, p)), rng.standard_normal(p))
+    if forms == "products":
+        return LQO(linear, (rng.standard_normal((p, 2, n)), rng.standard_normal((p, 2, n))))
+    return LQO(linear, rng.standard_normal((p, n, n)) * (forms == "dense"))
 
 
 def _gaussian(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

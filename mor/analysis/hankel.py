@@ -53,7 +53,8 @@ def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None
     .. math:: P = \frac{1}{2\pi}\int_{\omega_1\le|\omega|\le\omega_2}
               (i\omega - A)^{-1}BB^H(i\omega - A)^{-H} d\omega
 
-    limited to a band of frequencies (:mod:`mor.equations.band`).
+    limited to a band of frequencies (:mod:`mor.equations.band`). With quadratic outputs (:class:`~mor.LQO`)
+    Q has :math:`C^TC + \sum_i M_i P M_i` in place of :math:`C^TC`, and there is no limit in frequency.
 
     Parameters
     ----------

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.norms import h2_norm
-from mor.analysis.response import impulse, step_of
-from mor.arrays import to_numpy
-from mor.errors import DimensionError
+from mor.analysis.response import check_times, impulse, step_of
+from mor.errors import DimensionError, TimeStepError
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.lqo import LQO
+from mor.systems.quadratic import real_array
 
 
 def impulse_kernels(sys: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -53,10 +53,10 @@ def impulse_kernels(sys: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
            [3.2974, 5.4366]])
     """
     system = _quadratic(sys)
-    g = to_numpy(impulse(system.carrier, t))
+    g = impulse(system.carrier, t)
     p = system.n_outputs
     # Columns of g are values of z for impulses at one input each.
-    z = g[:, p:].swapaxes(-1, -2)
+    z = g[:, p:].mT
     pairs = system.M.values(z[:, None, :, None], z[None, :, None, :])
     return g[:, :p], np.moveaxis(pairs, -1, 2)
 
@@ -75,16 +75,18 @@ def output_bound(
 
     Parameters
     ----------
-    sys : a :class:`~mor.LQO`, or anything :func:`mor.as_system` takes, stable or not; initially at rest.
-    u : array (T, m) or (T,), time first. In continuous time it is held between samples.
-    t, step : times of the samples (equally spaced), or the time between them; continuous time only.
+    sys : a :class:`~mor.LQO`, or anything :func:`mor.as_system` takes (no batch), stable or not; initially
+        at rest.
+    u : array (T, m) or (T,), time first. In continuous time each sample is held until the next, the last
+        one for as long.
+    t, step : times of the samples (equally spaced), or the time between them; needed in continuous time.
     rom : a reduced system, or a :class:`~mor.Reduction`.
     other : a second input v of the same shape.
 
     Returns
     -------
     float : on the Euclidean norm of the outputs at any time within the input's; infinite in
-        continuous time for D != 0.
+        continuous time for D != 0, where the output has no limit in terms of the L2 norm of the input.
 
     Raises
     ------
@@ -98,24 +100,30 @@ def output_bound(
     Examples
     --------
     >>> import numpy as np, mor
-    >>> sys = mor.LQO(([[0.5]], [[1.0]], [[1.0]], None, None), [[1.0]])
-    >>> mor.output_bound(sys, np.array([0.1, 0.0]), step=1.0) > 0.1
-    True
+    >>> sys = mor.LQO(mor.LTI([[0.5]], [[1.0]], [[1.0]], dt=1.0), [[1.0]])
+    >>> u = np.array([0.1, 0.2, 0.0])
+    >>> float(mor.simulate(sys, u).max().round(4)), round(mor.output_bound(sys, u), 4)
+    (0.3125, 0.3843)
     """
     system = as_system(sys) if rom is None else as_system(sys) - as_system(rom)
-    u = _signal(u, system)
-    v = None if other is None else _signal(other, system)
-    if v is not None and v.shape != u.shape:
+    if system.batch_shape:
+        raise DimensionError(f"output_bound takes one system, not a batch of shape {system.batch_shape}.")
+    u = _signal("u", u, system)
+    v = np.zeros_like(u) if other is None else _signal("other", other, system)
+    if v.shape != u.shape:
         raise DimensionError(f"the inputs have shapes {u.shape} and {v.shape}; they must agree.")
-    # In discrete time lags 0..T-1 reach the last output.
-    h = 1.0 if system.dt else step_of(t, step, len(u))
-    horizon = max(1, len(u) - 1) if system.dt else h * len(u)
-    norm = float(h2_norm(system, horizon=horizon))
-    if v is None:
-        size, spread = np.sqrt(h) * np.linalg.norm(u), np.sqrt(h) * np.linalg.norm(u)
+    if system.dt:
+        check_times(t, step, len(u), system.dt)
+        # Lags 0..T-1 reach the last output.
+        h, horizon = 1.0, max(1, len(u) - 1)
     else:
-        size, spread = np.sqrt(h) * np.linalg.norm(u - v), np.sqrt(h) * np.linalg.norm(u + v)
-    return norm * float(size) * float(np.hypot(1.0, 0.0 if system.is_linear else spread))
+        h = _held_for(t, step, len(u))
+        horizon = h * len(u)
+    size, spread = (float(np.sqrt(h) * np.linalg.norm(x)) for x in (u - v, u + v))
+    if size == 0:
+        return 0.0
+    norm = float(h2_norm(system, horizon=horizon))
+    return norm * size * float(np.hypot(1.0, 0.0 if system.is_linear else spread))
 
 
 def _quadratic(sys: Any) -> LQO:
@@ -123,9 +131,20 @@ def _quadratic(sys: Any) -> LQO:
     return system if isinstance(system, LQO) else LQO.of_linear(system.on_numpy())
 
 
-def _signal(u: Any, system: System) -> np.ndarray:
-    u = to_numpy(u).astype(float)
+def _held_for(t: Any, step: float | None, count: int) -> float:
+    if step is None and t is not None and count < 2:
+        raise TimeStepError("one sample does not say how long it is held: give step=.")
+    h = step_of(t, step, count)
+    if not 0 < h < np.inf:
+        raise TimeStepError(f"step={step!r}: the time between samples is positive and finite.")
+    return h
+
+
+def _signal(name: str, u: Any, system: System) -> np.ndarray:
+    u = real_array(name, u)
     u = u[:, None] if u.ndim == 1 else u
     if u.ndim != 2 or u.shape[1] != system.n_inputs or not len(u):
-        raise DimensionError(f"u has shape {u.shape}; it must be (T, {system.n_inputs}), T >= 1, time first.")
+        raise DimensionError(
+            f"{name} has shape {u.shape}; it must be (T, {system.n_inputs}), T >= 1, time first."
+        )
     return u

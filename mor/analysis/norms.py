@@ -19,7 +19,7 @@ from mor.arrays import (
     to_numpy,
 )
 from mor.equations.band import Band, band_gramian, band_operator, check_band, delayed
-from mor.errors import NotFiniteError
+from mor.errors import NotFiniteError, QuadraticOutputError
 from mor.systems.base import System, check_overflow, check_same_signals
 from mor.systems.convert import as_system
 
@@ -32,6 +32,9 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
 
     .. math:: \|G\|_{h_2}^2 = \mathrm{tr}(C P C^H) + \|D\|_F^2 \quad (dt > 0), \qquad
               \|G\|_{H_2}^2 = \mathrm{tr}(C P C^H) \quad (dt = 0, D = 0).
+
+    With quadratic outputs (:class:`~mor.LQO`) it is that of both kernels (:func:`mor.impulse_kernels`), with
+    :math:`C_e` for C; without D :math:`\mathrm{tr}(C P C^T) + \sum_i \mathrm{tr}(M_i P M_i P)`.
 
     Limited to a band it is the root of
     :math:`\frac{1}{2\pi}\int_{\omega_1\le|\omega|\le\omega_2} \|G(i\omega)\|_F^2\, d\omega`
@@ -70,11 +73,8 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     check_one_limit(horizon, band)
     if horizon is None:
         system.require_stable("an H2 norm")
-    if not system.is_linear and band is None:
-        square = system.squared_h2(horizon=horizon)
-        check_overflow(horizon, square)
-    elif band is None:
-        square = _squared_h2(system.detached(), horizon)
+    if band is None:
+        square = _squared_h2(system.detached().equivalent(horizon=horizon), horizon)
     else:
         square = _squared_h2_in_band(system.detached(), band)
     return astype_like(namespace(square).sqrt(square), system.D)
@@ -102,7 +102,8 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     .. math:: \langle G, H\rangle = \mathrm{tr}(C_a X C_b^H) \;[\,+\, \mathrm{tr}(D_a D_b^H),\ dt > 0], \qquad
               A_a X + X A_b^H + B_a B_b^H = 0 \quad\text{or}\quad A_a X A_b^H - X + B_a B_b^H = 0,
 
-    the sum (integral) of :math:`\mathrm{tr}(g(t)h(t)^H)` over the impulse responses. So
+    the sum (integral) of :math:`\mathrm{tr}(g(t)h(t)^H)` over the impulse responses, with quadratic outputs
+    over both kernels: :math:`+ \sum_i \mathrm{tr}(M_i X \hat M_i X^T)`. So
     ``h2_inner(a, a) = h2_norm(a)^2``. It is linear in `a` and conjugate-linear in `b`, and
     ``h2_inner(b, a)`` is its conjugate.
 
@@ -172,6 +173,8 @@ def hankel_norm(sys: Any) -> Array:
     Raises
     ------
     UnstableSystemError
+    QuadraticOutputError
+        Of a system with quadratic outputs.
 
     Notes
     -----
@@ -183,6 +186,11 @@ def hankel_norm(sys: Any) -> Array:
     >>> float(mor.hankel_norm(([[-1.0]], [[2.0]], [[3.0]])).round(6))
     3.0
     """
+    if not as_system(sys).is_linear:
+        raise QuadraticOutputError(
+            "a Hankel norm is the largest ratio of energies, which quadratic outputs do not have. "
+            "hankel_singular_values are those that balanced truncation goes by."
+        )
     values = hankel_singular_values(sys)
     if values.shape[-1]:
         return values[..., 0]
@@ -203,6 +211,7 @@ def _squared_h2(system: System, horizon: float | None) -> Array:
         if bool(xp.any(square <= _CANCELLED * scale)):
             Z = system.controllability_factor(horizon=horizon)
             square = xp.sum(xp.abs(C @ Z) ** 2, axis=(-2, -1))
+    check_overflow(horizon, square)
     return square + feedthrough
 
 

@@ -70,7 +70,7 @@ def simulate(
     check_finite(u=u)
     state = _initial_state(x0, constant.carrier)
     if constant.dt:
-        _check_times(t, step, u.shape[-2], constant.dt)
+        check_times(t, step, u.shape[-2], constant.dt)
         sampled = constant
     else:
         h = step_of(t, step, u.shape[-2])
@@ -154,13 +154,14 @@ def step(sys: Any, t: Any) -> Array:
     constant = system.detached()
     count, h = _samples(t, constant)
     sampled = constant if constant.dt else constant.discretize(h)
-    xp = namespace(sampled.D)
-    A, B, C = sampled.evolution, sampled.input_factor_matrix, sampled.output_factor_matrix
+    xp, carrier = namespace(sampled.D), sampled.carrier
+    A, B, C, D = carrier.evolution, carrier.input_factor_matrix, carrier.output_factor_matrix, carrier.D
     state, out = xp.zeros_like(B), []
     for _ in range(count):
-        out.append(C @ state + sampled.D)
+        out.append(C @ state + D)
         state = A.apply(state) + B
-    y = xp.stack(out, axis=-3)
+    y, t = xp.stack(out, axis=-3), xp.matrix_transpose
+    y = t(sampled.observe(t(y)))
     check_overflow(count, y)
     return astype_like(y, system.D)
 
@@ -259,7 +260,7 @@ def _samples(t: Any, system: System) -> tuple[int, float]:
     if not len(times) or times[0] != 0:
         raise TimeStepError("the times of an impulse or step response begin with 0.")
     if system.dt:
-        _check_times(times, None, len(times), system.dt)
+        check_times(times, None, len(times), system.dt)
         return len(times), system.dt
     return len(times), step_of(times, None, len(times))
 
@@ -287,7 +288,7 @@ def step_of(t: Any, step: float | None, count: int) -> float:
     return h
 
 
-def _check_times(t: Any, step: float | None, count: int, dt: float) -> None:
+def check_times(t: Any, step: float | None, count: int, dt: float) -> None:
     if t is None and step is None:
         return
     h = step_of(t, step, count)

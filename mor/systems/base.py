@@ -84,9 +84,10 @@ class System(ABC):
         """Whether outputs are linear in the state, so that there is a transfer function."""
         return True
 
-    def squared_h2(self, *, horizon: float | None = None) -> Array:
-        """The squared H2 norm, with that of D in discrete time."""
-        raise NotImplementedError
+    def equivalent(self, *, horizon: float | None = None) -> System:
+        """The linear system with the same Gramians, H2 norm and balanced truncation; itself, if
+        it is linear."""
+        return self
 
     @property
     def carrier(self) -> System:

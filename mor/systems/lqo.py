@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NoReturn, Self
 
 import numpy as np
+from scipy.special import expit
 
 from mor.arrays import is_complex, to_numpy
-from mor.checks import check_finite, check_shape
 from mor.equations.band import Band
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
 from mor.errors import DimensionError, QuadraticOutputError
-from mor.systems.base import Pullback, System, check_same_signals, set_fields
+from mor.systems.base import Pullback, System, check_overflow, check_same_signals, set_fields
 from mor.systems.convert import as_system
-from mor.systems.labels import Labels
-from mor.systems.quadratic import Dense, Products, Quadratic, as_quadratic
+from mor.systems.labels import Labels, merged, signal_names
+from mor.systems.quadratic import Dense, Products, Quadratic, as_quadratic, real_array, real_matrix
+
+#: Relative to the product: far above its round-off, far below any other C.
+_TIED = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,8 @@ class LQO(System):
     """
 
     system: System
-    M: Quadratic
+    #: A Quadratic once it is constructed.
+    M: Any
     readout: Any = None
     mix: Any = field(default=None, kw_only=True)
     exact: bool = field(default=True, kw_only=True)
@@ -82,24 +86,25 @@ class LQO(System):
         system, M = as_system(self.system), as_quadratic(self.M)
         if not system.is_linear:
             raise DimensionError("the linear part of an LQO system has quadratic outputs itself.")
-        if system.batch_shape:
-            raise DimensionError(f"an LQO system is one system, not a batch of shape {system.batch_shape}.")
-        system = system.on_numpy()
-        if is_complex(system.output_factor_matrix):
+        system = _on_numpy(system)
+        C, D = system.output_factor_matrix, system.D
+        if is_complex(C):
             raise DimensionError("quadratic outputs are defined for real systems; this one is complex.")
-        n, m, p = system.output_factor_matrix.shape[1], system.n_inputs, system.n_outputs
-        Y, Dy = (np.eye(n), np.zeros((n, m))) if self.readout is None else map(np.asarray, self.readout)
-        check_shape("Y", Y.shape, (None, n))
-        check_shape("D_y", Dy.shape, (len(Y), m))
-        check_finite(Y=Y, D_y=Dy)
-        if (M.n_outputs, M.size) != (p, len(Y)):
+        readout, mix = self.readout, self.mix
+        if readout is not None:
+            readout = _checked_readout(readout, C.shape[1], system.n_inputs)
+        size = C.shape[1] if readout is None else len(readout[0])
+        if (M.n_outputs, M.size) != (system.n_outputs, size):
             raise DimensionError(
-                f"M has {M.n_outputs} forms of {M.size} numbers; the system has {p} outputs and "
-                f"{len(Y)} {'states' if self.readout is None else 'rows in Y'}."
+                f"M has {M.n_outputs} forms of {M.size} numbers; the system has {system.n_outputs} outputs "
+                f"and {size} {'states' if readout is None else 'rows in Y'}."
             )
-        if self.mix is not None:
-            check_shape("mix", np.shape(self.mix), (p, len(Y)))
-        set_fields(self, system=system, M=M, readout=None if self.readout is None else (Y, Dy))
+        if mix is not None:
+            mix = real_matrix("mix", mix, system.n_outputs, size)
+            Y, Dy = readout or (np.eye(size), np.zeros((size, system.n_inputs)))
+            _check_tied("C = mix Y", C, mix, Y)
+            _check_tied("D = mix D_y", D, mix, Dy)
+        set_fields(self, system=system, M=M, readout=readout, mix=mix)
 
     @classmethod
     def from_gate(cls, system: Any, W1: Any, W2: Any) -> LQO:
@@ -122,9 +127,8 @@ class LQO(System):
         >>> gate.M.of(gate.readout[0]).matrices  # 3 (2 x)^2
         array([[[12.]]])
         """
-        W1, W2 = np.asarray(W1, dtype=float), np.asarray(W2, dtype=float)
-        check_shape("W1", W1.shape, (None, as_system(system).n_outputs))
-        check_shape("W2", W2.shape, W1.shape)
+        W1 = real_matrix("W1", W1, None, as_system(system).n_outputs)
+        W2 = real_matrix("W2", W2, *W1.shape)
         return cls._gated(system, Products(W1[:, None], W2[:, None]), np.zeros(W1.shape), exact=True)
 
     @classmethod
@@ -148,19 +152,18 @@ class LQO(System):
         (False, array([[0.5]]))
         """
         c = as_system(system).n_outputs
-        W = np.asarray(W, dtype=float)
-        b = np.zeros(c) if b is None else np.asarray(b, dtype=float)
-        check_shape("W", W.shape, (c, c))
-        check_shape("b", b.shape, (c,))
-        check_finite(W=W, b=b)
-        gate = 1 / (1 + np.exp(-b))
-        slope = gate * (1 - gate)
+        W = real_matrix("W", W, c, c)
+        b = np.zeros(c) if b is None else real_array("b", b)
+        if b.shape != (c,):
+            raise DimensionError(f"b has shape {b.shape}; it must be ({c},), one number an output.")
+        gate = expit(b)
+        slope = gate * expit(-b)
         forms = Products(np.eye(c)[:, None], (slope[:, None] * W)[:, None])
         return cls._gated(system, forms, np.diag(gate), exact=False)
 
     @classmethod
     def _gated(cls, system: Any, forms: Quadratic, mix: np.ndarray, *, exact: bool) -> LQO:
-        base = as_system(system).on_numpy()
+        base = _on_numpy(as_system(system))
         Y, Dy = base.output_factor_matrix, base.D
         return cls(base.with_outputs(mix @ Y, mix @ Dy), forms, (Y, Dy), mix=mix, exact=exact)
 
@@ -192,6 +195,12 @@ class LQO(System):
         p = self.n_outputs
         return y[..., :p] + self.M.values(y[..., p:])
 
+    def equivalent(self, *, horizon: float | None = None) -> System:
+        Z = self.controllability_factor(horizon=horizon)
+        with np.errstate(over="ignore"):
+            check_overflow(horizon, Z**2)
+        return self.extended(Z)
+
     def extended(self, factor: np.ndarray) -> System:
         """The linear system (A, B, C_e, D_e) of the class's equations, for a factor Z of P."""
         Y, Dy = self._readout
@@ -207,7 +216,7 @@ class LQO(System):
 
     @property
     def order(self) -> int:
-        return self.system.order if self.readout is None else self.carrier.order
+        return self.carrier.order
 
     @property
     def n_inputs(self) -> int:
@@ -245,31 +254,16 @@ class LQO(System):
 
     def gramians(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         r"""P, and Q of :math:`C^T C + \sum_i M_i P M_i` in place of :math:`C^T C`."""
-        return self.extended(self.controllability_factor(horizon=horizon)).gramians(horizon=horizon)
-
-    def squared_h2(self, *, horizon: float | None = None) -> Any:
-        r""":math:`|C_e Z|_F^2 + |D_e|_F^2`; infinite for D_e != 0 in continuous time."""
-        Z = self.controllability_factor(horizon=horizon)
-        extended = self.extended(Z)
-        direct = np.sum(extended.D**2)
-        if direct and not self.dt:
-            return direct * np.inf
-        return np.sum((extended.output_factor_matrix @ Z) ** 2) + direct
+        return self.equivalent(horizon=horizon).gramians(horizon=horizon)
 
     def inner(self, other: System, *, horizon: float | None = None) -> Any:
         r""":math:`\mathrm{tr}(C X \hat C^T) + \sum_i \mathrm{tr}(M_i X \hat M_i X^T)`, X of the joint P."""
         if not isinstance(other, LQO):
             other = self.of_linear(other)
         check_same_signals(self, other)
-        a, b = self.carrier, other.carrier
-        # All outputs of both, apart: those of a first.
-        first, second = (
-            a.with_outputs(_below(a.output_factor_matrix, b.n_outputs), _below(a.D, b.n_outputs)),
-            b.with_outputs(_above(a.n_outputs, b.output_factor_matrix), _above(a.n_outputs, b.D)),
-        )
-        joint = first + second
+        joint, count = _side_by_side(self.carrier, other.carrier), self.carrier.n_outputs
         seen = joint.output_factor_matrix @ joint.controllability_factor(horizon=horizon)
-        mine, theirs = seen[: a.n_outputs], seen[a.n_outputs :]
+        mine, theirs = seen[:count], seen[count:]
         p = self.n_outputs
         X = mine[p:] @ theirs[p:].T + self._readout[1] @ other._readout[1].T
         return np.sum(mine[:p] * theirs[:p]) + self.M.inner(other.M, X)
@@ -289,17 +283,21 @@ class LQO(System):
     def with_carrier(self, carrier: System) -> LQO:
         """The same forms of the outputs of another carrier.
 
-        Where z is the state, or more than it without being tied to it, z becomes the new state.
+        Where z is as long as the new state or longer, and the outputs are not tied to it by
+        `mix`, the state takes its place.
         """
-        p, C = self.n_outputs, carrier.output_factor_matrix
-        system = carrier.with_outputs(C[:p], carrier.D[:p], labels=self.labels)
-        Y, Dy = C[p:], carrier.D[p:]
-        if self.mix is None and not np.any(Dy) and len(Y) >= Y.shape[1]:
+        p, mix = self.n_outputs, self.mix
+        (C, Y), (D, Dy) = ((x[:p], x[p:]) for x in (carrier.output_factor_matrix, carrier.D))
+        if mix is not None:
+            C, D = mix @ Y, mix @ Dy
+        labels = carrier.labels or Labels()
+        system = carrier.with_outputs(C, D, labels=replace(labels, outputs=signal_names(self.labels)[1]))
+        if mix is None and not np.any(Dy) and len(Y) >= Y.shape[1]:
             return LQO(system, self.M.of(Y), exact=self.exact)
-        return LQO(system, self.M, (Y, Dy), mix=self.mix, exact=self.exact)
+        return LQO(system, self.M, (Y, Dy), mix=mix, exact=self.exact)
 
     def with_outputs(self, C: Any, D: Any, *, labels: Labels | None = None) -> NoReturn:
-        self._refuse("linear outputs of its own choice")
+        self._refuse("outputs that are linear in its state")
 
     def on_numpy(self) -> Self:
         return self
@@ -334,34 +332,30 @@ class LQO(System):
         if not isinstance(other, LQO):
             other = self.of_linear(other)
         check_same_signals(self, other)
-        p, (Ya, Da), (Yb, Db) = self.n_outputs, self._readout, other._readout
-        first, second = self.system, other.system
-        a = first.with_outputs(
-            np.vstack([first.output_factor_matrix, _below(Ya, len(Yb))]),
-            np.vstack([first.D, _below(Da, len(Db))]),
+        p, count = self.n_outputs, self.carrier.n_outputs
+        both = _side_by_side(self.carrier, other.carrier)
+        C, D = both.output_factor_matrix, both.D
+        system = both.with_outputs(
+            C[:p] + C[count : count + p],
+            D[:p] + D[count : count + p],
+            labels=merged(self.labels, other.labels),
         )
-        b = second.with_outputs(
-            np.vstack([second.output_factor_matrix, _above(len(Ya), Yb)]),
-            np.vstack([second.D, _above(len(Da), Db)]),
-        )
-        carrier = a + b
-        C, D = carrier.output_factor_matrix, carrier.D
-        system = carrier.with_outputs(C[:p], D[:p])
-        exact = self.exact and other.exact
-        return LQO(system, self.M.beside(other.M), (C[p:], D[p:]), exact=exact)
+        Y, Dy = (np.delete(x, [*range(p), *range(count, count + p)], axis=0) for x in (C, D))
+        mix = None if self.mix is None or other.mix is None else np.hstack([self.mix, other.mix])
+        return LQO(system, self.M.beside(other.M), (Y, Dy), mix=mix, exact=self.exact and other.exact)
 
     def __radd__(self, other: System) -> LQO:
         return self.of_linear(other) + self
 
     @property
     def output_factor_matrix(self) -> NoReturn:
-        self._refuse("one matrix of outputs")
+        self._refuse("one matrix C of its outputs")
 
     def evaluate(self, s: Any) -> NoReturn:
         self._refuse("a transfer function")
 
     def to_lti(self) -> NoReturn:
-        self._refuse("the form of a linear system")
+        self._refuse("the matrices (A, B, C, D) of a linear one")
 
     def band_gramians(self, band: Band) -> NoReturn:
         self._refuse("Gramians of a band of frequencies")
@@ -386,9 +380,32 @@ def _triangle(T: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.qr(T, mode="r")) if T.shape[0] > T.shape[1] else T
 
 
-def _below(x: np.ndarray, rows: int) -> np.ndarray:
-    return np.pad(x, [(0, rows), (0, 0)])
+def _side_by_side(a: System, b: System) -> System:
+    """The states of both, all outputs of a, and then those of b."""
+    above, below = [(0, b.n_outputs), (0, 0)], [(a.n_outputs, 0), (0, 0)]
+    first, second = (
+        x.with_outputs(np.pad(x.output_factor_matrix, rows), np.pad(x.D, rows))
+        for x, rows in ((a, above), (b, below))
+    )
+    return first + second
 
 
-def _above(rows: int, x: np.ndarray) -> np.ndarray:
-    return np.pad(x, [(rows, 0), (0, 0)])
+def _on_numpy(system: System) -> System:
+    if system.batch_shape:
+        raise DimensionError(f"an LQO system is one system, not a batch of shape {system.batch_shape}.")
+    return system.on_numpy()
+
+
+def _checked_readout(readout: Any, n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(readout, tuple | list) or len(readout) != 2:
+        raise DimensionError("readout must be a pair (Y, D_y) of arrays (c, n) and (c, m).")
+    Y = real_matrix("Y", readout[0], None, n)
+    return Y, real_matrix("D_y", readout[1], len(Y), m)
+
+
+def _check_tied(what: str, x: np.ndarray, mix: np.ndarray, z: np.ndarray) -> None:
+    error = np.linalg.norm(x - mix @ z)
+    if error > _TIED * np.linalg.norm(mix) * np.linalg.norm(z):
+        raise DimensionError(
+            f"mix says that {what}, but these differ by {error:.1e}: leave mix out, or give that system."
+        )

@@ -14,7 +14,8 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
-from mor.checks import check_finite
+from mor.arrays import to_numpy
+from mor.checks import check_finite, check_shape
 from mor.errors import DimensionError
 
 
@@ -71,7 +72,7 @@ class Dense(Quadratic):
     N: np.ndarray
 
     def __post_init__(self) -> None:
-        N = _real("M", self.N)
+        N = real_array("M", self.N)
         if N.ndim != 3 or N.shape[1] != N.shape[2]:
             raise DimensionError(f"M has shape {N.shape}; it must be (p, n, n), one matrix an output.")
         object.__setattr__(self, "N", (N + N.mT) / 2)
@@ -89,11 +90,15 @@ class Dense(Quadratic):
         return self.N
 
     def values(self, z: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
-        right = np.tensordot(z if w is None else w, self.N, axes=(-1, 2))
-        return np.einsum("...c,...ic->...i", z, right)
+        w = z if w is None else w
+        out = np.empty((*np.broadcast_shapes(z.shape, w.shape)[:-1], self.n_outputs))
+        # Form by form: products of a long signal with all forms at once would fill the memory.
+        for i, N in enumerate(self.N):
+            out[..., i] = np.einsum("...c,...c->...", np.tensordot(z, N, axes=1), w)
+        return out
 
     def rows(self, T: np.ndarray) -> np.ndarray:
-        return (T @ self.N).reshape(-1, self.size)
+        return _stacked(T @ self.N)
 
     def of(self, Y: np.ndarray) -> Dense:
         return Dense(Y.T @ self.N @ Y)
@@ -118,7 +123,7 @@ class Products(Quadratic):
     right: np.ndarray
 
     def __post_init__(self) -> None:
-        left, right = _real("left", self.left), _real("right", self.right)
+        left, right = real_array("left", self.left), real_array("right", self.right)
         if left.ndim != 3 or left.shape != right.shape:
             raise DimensionError(
                 f"left and right have shapes {left.shape} and {right.shape}; both must be (p, q, n)."
@@ -154,7 +159,7 @@ class Products(Quadratic):
         left = T @ sides.mT
         if left.shape[1] > left.shape[2]:
             left = np.linalg.qr(left, mode="r")
-        return (left @ swapped / 2).reshape(-1, self.size)
+        return _stacked(left @ swapped / 2)
 
     def of(self, Y: np.ndarray) -> Products:
         return Products(self.left @ Y, self.right @ Y)
@@ -183,14 +188,19 @@ class Products(Quadratic):
 
 
 def as_quadratic(M: Any) -> Quadratic:
-    """`M` as forms: (p, n, n), or (n, n) for one output, or a pair (left, right) of (p, q, n)."""
+    """`M` as forms: (p, n, n), or (n, n) for one output, or a pair (left, right) of (p, q, n) or (p, n)."""
     if isinstance(M, Quadratic):
         return M
     if isinstance(M, tuple) and len(M) == 2:
-        left, right = (_real(name, x) for name, x in zip(("left", "right"), M, strict=True))
+        left, right = (real_array(name, x) for name, x in zip(("left", "right"), M, strict=True))
+        if left.shape == right.shape == (2, 2):
+            raise DimensionError(
+                "a pair of 2 x 2 matrices may be two forms M, or the factors of two: give the first as an "
+                "array (2, 2, 2), the second as arrays (p, q, n) = (2, 1, 2)."
+            )
         # (p, n): one product an output.
         return Products(*(x[:, None] if x.ndim == 2 else x for x in (left, right)))
-    N = _real("M", M)
+    N = real_array("M", M)
     return Dense(N[None] if N.ndim == 2 else N)
 
 
@@ -204,13 +214,26 @@ def _diagonal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _stacked(x: np.ndarray) -> np.ndarray:
     """(p, q, c) as (p q, c)."""
-    return x.reshape(-1, x.shape[-1])
+    return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
 
 
-def _real(name: str, value: Any) -> np.ndarray:
-    x = np.asarray(value)
-    if np.iscomplexobj(x) or x.dtype.kind not in "biuf":
+def real_array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array of finite doubles."""
+    try:
+        x = np.asarray(to_numpy(value))
+    except ValueError as error:
+        raise DimensionError(f"{name} is no array: {error}") from None
+    if x.dtype.kind not in "biuf":
         raise DimensionError(f"{name} must be an array of real numbers, not of {x.dtype}.")
     x = x.astype(float)
     check_finite(**{name: x})
+    return x
+
+
+def real_matrix(name: str, value: Any, rows: int | None, columns: int) -> np.ndarray:
+    """`value` as a matrix of finite doubles of that shape."""
+    x = real_array(name, value)
+    if x.ndim != 2:
+        raise DimensionError(f"{name} has shape {x.shape}; it must be a matrix.")
+    check_shape(name, x.shape, (rows, columns))
     return x

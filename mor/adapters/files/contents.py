@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import to_numpy
-from mor.errors import SystemFileError, TimeStepError
+from mor.errors import QuadraticOutputError, SystemFileError, TimeStepError
 from mor.systems.base import System
 from mor.systems.block_diagonal import BlockDiagonal
 from mor.systems.convert import check_dense_order
@@ -44,6 +44,10 @@ def known(stored: Iterable[str]) -> dict[str, str]:
 
 def contents_of(system: System) -> Contents:
     """The fields of `system` as NumPy arrays; names as strings and tuples of them."""
+    if not system.is_linear:
+        raise QuadraticOutputError(
+            "files hold linear systems: save sys.linear, and its quadratic forms apart (numpy.savez)."
+        )
     kind = next(name for name, cls in KINDS.items() if isinstance(system, cls))  # pyright: ignore[reportArgumentType]
     labels = system.labels or Labels()
     arrays = {name: to_numpy(getattr(system, name)) for name in (kind, "B", "C", "D")}
