@@ -75,6 +75,29 @@ def test_transfer_functions(sys):
 
 @given(systems)
 def test_gramians_are_hermitian_and_solve_their_equations(sys):
+    P, Q = mor.gramians(sys)
+    np.testing.assert_array_equal(P, P.conj().T)
+    np.testing.assert_array_equal(Q, Q.conj().T)
+    A, B, C = sys.explicit.A, sys.explicit.B, sys.C
+    assert lyapunov_residual(A, P, B @ B.conj().T, None, sys.dt) < 1e-13 * np.linalg.cond(A) + 1e-12
+    assert lyapunov_residual(A.conj().T, Q, C.conj().T @ C, None, sys.dt) < 1e-13 * np.linalg.cond(A) + 1e-12
+    Zc, Zo = sys.factors()
+    np.testing.assert_allclose(Zc @ Zc.conj().T, P, atol=1e-13 * np.linalg.norm(P))
+    np.testing.assert_allclose(Zo @ Zo.conj().T, Q, atol=1e-13 * np.linalg.norm(Q))
+
+
+@pytest.mark.parametrize("dt", [0.0, 0.5])
+@pytest.mark.parametrize("band", [BAND, (0.0, 1.0), (0.7, None)])
+def test_band_gramians_are_integrals_over_both_signs(dt, band):
+    sys = some(0, dt=dt)
+    low, high = band[0], band[1] or (np.pi / dt if dt else 400.0)
+    nodes, weights = np.polynomial.legendre.leggauss(1000)
+    omega = (low + high + (high - low) * nodes) / 2
+    points = np.exp(1j * omega * dt) if dt else 1j * omega
+    points = np.concatenate([points, points.conj()])
+    weights = np.tile(weights, 2)[:, None, None] * (high - low) / 2 * (dt or 1) / (2 * np.pi)
+    R = np.linalg.inv(points[:, None, None] * np.eye(sys.order) - sys.A)
+    late, early, G = R @ sys.B, sys.C @ R, sys.C @ R @ sys.B + sys.D
     P = np.sum(weights * (late @ late.conj().mT), axis=0)
     Q = np.sum(weights * (early.conj().mT @ early), axis=0)
     square = np.sum(weights * np.abs(G) ** 2)
