@@ -36,7 +36,7 @@ def read_only(rng, dt, kind, n=6):
 
 #: Names that take no system and no matrices, or only make systems of them.
 NO_ARRAYS = {"Labels", "MorError", "Peak", "Reduction", "load", "read_checkpoint"}
-CONSTRUCTORS = {"LTI", "Modal", "BlockDiagonal"}
+CONSTRUCTORS = {"LQO", "LTI", "Modal", "BlockDiagonal"}
 
 
 def calls(s, tmp_path):
@@ -65,17 +65,21 @@ def calls(s, tmp_path):
         "hankel_singular_values": lambda: mor.hankel_singular_values(s),
         "hinf_norm": lambda: mor.hinf_norm(s),
         "impulse": lambda: mor.impulse(s, 5 if dt else t),
+        "impulse_kernels": lambda: mor.impulse_kernels(s, 5 if dt else t),
         "irka": lambda: mor.irka(s, 2),
         "lyapunov_factor": lambda: [
             mor.lyapunov_factor(A, x, E, dt=dt, trans=trans, horizon=horizon)
             for (x, trans), horizon in itertools.product(((B, False), (C, True)), (None, 3))
         ],
+        "minimal_realization": lambda: mor.minimal_realization(s),
         "modal_truncation": lambda: mor.modal_truncation(s, order=3),
+        "output_bound": lambda: mor.output_bound(s, u, t),
         "peak_gain": lambda: mor.peak_gain(s),
         "save": lambda: mor.save(tmp_path / "system.npz", s),
         "simulate": lambda: mor.simulate(s, u, t),
         "solve_lyapunov": lambda: mor.solve_lyapunov(A, Q, E, dt=dt),
         "solve_sylvester": lambda: mor.solve_sylvester(A, A, Q, dt=dt),
+        "split_stable": lambda: mor.split_stable(s),
         "step": lambda: mor.step(s, 5 if dt else t),
         "to_control": lambda: pytest.importorskip("control") and mor.to_control(s),
         "to_scipy": lambda: mor.to_scipy(s),

@@ -74,6 +74,11 @@ class Balancing:
         """Number of states above round-off, those always kept among them."""
         return self.kept + self.variant.rank(self.values, len(self.left))
 
+    @property
+    def bounded(self) -> bool:
+        """Whether the error has a bound: not with quadratic outputs."""
+        return self.variant.bounded and self.system.is_linear
+
     def truncate(self, order: int | None = None, *, tol: float | None = None) -> Reduction:
         """The reduction to `order`, or to the smallest order whose bound is at most `tol`."""
         check_request(self.full_order, order, tol)
@@ -86,10 +91,9 @@ class Balancing:
                 f"order={order} is too small: {self.kept} states belong to poles that are not strictly "
                 "stable, and all of them are kept."
             )
-        if tol is not None and not self.variant.bounded:
-            raise ReductionError(
-                f"tol={tol:g} limits the error bound, and {self.variant.name} has none; give order=."
-            )
+        if tol is not None and not self.bounded:
+            what = self.variant.name + ("" if self.system.is_linear else " of quadratic outputs")
+            raise ReductionError(f"tol={tol:g} limits the error bound, and {what} has none; give order=.")
         if order is not None:
             return min(int(order), self.minimal)
         if tol is None:
@@ -111,14 +115,13 @@ class Balancing:
         diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
         if note := self._note(total, order, tol, reduced.is_stable):
             diagnostics["note"] = note
-        bounded = self.variant.bounded
         return Reduction(
             system=reduced + self.rest if self.rest else reduced,
             order=total,
             full_order=n,
             hsv=hsv,
-            error_bound=bound if bounded else None,
-            bound_kind="hinf" if bounded else "none",
+            error_bound=bound if self.bounded else None,
+            bound_kind="hinf" if self.bounded else "none",
             method=self.variant.name + (" of the stable part" if self.rest else ""),
             roundoff=_roundoff(reduced, condition, self.values, len(self.left)),
             diagnostics=diagnostics,

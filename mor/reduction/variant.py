@@ -35,7 +35,7 @@ class Variant:
 
     @property
     def bounded(self) -> bool:
-        """Whether theory promises stability and an error bound."""
+        """Whether theory promises stability and, of linear outputs, an error bound."""
         return self.horizon is None and self.band is None
 
     @property

@@ -296,6 +296,10 @@ class LQO(System):
             return LQO(system, self.M.of(Y), exact=self.exact)
         return LQO(system, self.M, (Y, Dy), mix=mix, exact=self.exact)
 
+    def reciprocal(self) -> LQO:
+        """That of the carrier: the state of a slow input, and all that is read from it, stay what they were."""
+        return self.with_carrier(self.carrier.reciprocal())
+
     def with_outputs(self, C: Any, D: Any, *, labels: Labels | None = None) -> NoReturn:
         self._refuse("outputs that are linear in its state")
 

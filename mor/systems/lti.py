@@ -203,8 +203,9 @@ class LTI(System):
 
     def with_outputs(self, C: np.ndarray, D: np.ndarray, *, labels: Labels | None = None) -> LTI:
         other = replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
-        # The Schur form is one of A and E alone.
-        other.__dict__.update({name: self.__dict__[name] for name in ("schur",) if name in self.__dict__})
+        if "schur" in vars(self):
+            # It is one of A and E alone.
+            set_fields(other, schur=self.schur)
         return other
 
     def on_numpy(self) -> Self:
