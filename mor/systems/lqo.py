@@ -297,7 +297,7 @@ class LQO(System):
         return LQO(system, self.M, (Y, Dy), mix=mix, exact=self.exact)
 
     def reciprocal(self) -> LQO:
-        """That of the carrier: the state of a slow input, and all that is read from it, stay what they were."""
+        """That of the carrier, with the same forms: what is read from a steady state stays the same."""
         return self.with_carrier(self.carrier.reciprocal())
 
     def with_outputs(self, C: Any, D: Any, *, labels: Labels | None = None) -> NoReturn:
