@@ -179,15 +179,23 @@ def _squared_h2(system: System, horizon: float | None) -> Array:
     feedthrough = xp.sum(D**2, axis=(-2, -1))
     if not system.dt:
         feedthrough = xp.where(feedthrough > 0, xp.full_like(feedthrough, np.inf), feedthrough)
+    if system.gramians_from_factors:
+        return _by_factor(system, horizon) + feedthrough
     P, _ = system.gramians(horizon=horizon)
     check_overflow(horizon, P)
     square = xp.sum((C @ P) * C, axis=(-2, -1))
     if is_concrete(square, C):
         scale = xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
         if bool(xp.any(square <= _CANCELLED * scale)):
-            Z = system.controllability_factor(horizon=horizon)
-            square = xp.sum((C @ Z) ** 2, axis=(-2, -1))
+            square = _by_factor(system, horizon)
     return square + feedthrough
+
+
+def _by_factor(system: System, horizon: float | None) -> Array:
+    """``|C Zc|_F^2``."""
+    C, Z = system.output_factor_matrix, system.controllability_factor(horizon=horizon)
+    check_overflow(horizon, Z)
+    return namespace(C).sum((C @ Z) ** 2, axis=(-2, -1))
 
 
 def _squared_h2_in_band(system: System, band: Band) -> Array:
