@@ -9,9 +9,17 @@ For the full system (A, B, C) and a reduced one (F, G, H), with the horizon left
 On a finite horizon T the terms ``G G^T`` and ``B G^T`` lose ``S_F G (S_F G)^T`` and
 ``S_A B (S_F G)^T``, where S is the power or the exponential of its matrix over T.
 
-J is quadratic in H. Its minimum :math:`H = C X P^{-1}` leaves a function of F and G,
+J is quadratic in H, and least at :math:`H = C X P^{-1}`. Its gradient in F and G follows from two
+adjoint equations, whose right-hand sides are half the derivatives of J in P and X:
 
-.. math:: J = \mathrm{tr}\,C P_A C^T - \mathrm{tr}\,H P H^T.
+.. math:: F^T Q F - Q + H^T H = 0, \qquad A^T Z F - Z - C^T H = 0 \qquad (dt > 0)
+.. math:: F^T Q + Q F + H^T H = 0, \qquad A^T Z + Z F - C^T H = 0 \qquad (dt = 0)
+.. math:: J_F = 2 (Q F P + Z^T A X) \;\text{or}\; 2 (Q P + Z^T X), \qquad
+          J_G = 2 (Q G + Z^T B), \qquad J_H = 2 (H P - C X).
+
+Of the full system nothing is asked but products with A and the equations for X and Z
+(:meth:`mor.systems.base.System.cross_solution`): ``O(n^2 r)`` flops for a dense system, whose
+Schur form is computed once, and ``O(n r^2)`` for a modal one.
 
 Source: Wilson (1970); Van Dooren, Gallivan and Absil (2008). On a finite horizon Goyal and
 Redmann (2019).
@@ -19,20 +27,29 @@ Redmann (2019).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import scipy.linalg
 
+from mor.arrays import to_numpy
 from mor.equations.schur import SchurForm
-from mor.equations.sylvester import cross_solution
-from mor.systems.lti import LTI
+from mor.errors import ReductionError
+from mor.reduction.balanced import Balancing, balance
+from mor.systems.base import System, check_overflow
 
 
 @dataclass(frozen=True, eq=False)
 class Reduced:
-    """A reduced system (F, G) with the best H, and what its derivative needs."""
+    """A reduced system (F, G, H) and what the error and its derivative need of it.
+
+    Attributes
+    ----------
+    P, X : its Gramian and the cross Gramian; without P where it is not stable.
+    form : the Schur form of F.
+    flow : S_F, the evolution over the horizon; None if that is infinite.
+    """
 
     F: np.ndarray
     G: np.ndarray
@@ -40,71 +57,131 @@ class Reduced:
     P: np.ndarray
     X: np.ndarray
     form: SchurForm
+    flow: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
 class H2Objective:
-    """The error of approximating `system`, an explicit :class:`~mor.LTI`, up to `horizon`.
+    """The error of approximating `system`, a single one on NumPy, up to `horizon`.
 
-    Attributes
-    ----------
-    square : the squared H2 norm of the full system without D, by which errors are scaled.
+    D takes no part: every reduced system has the D of the full one.
     """
 
-    system: LTI
+    system: System
     horizon: float | None
-    square: float
+
+    @cached_property
+    def square(self) -> float:
+        """The squared H2 norm of the full system without D, by which errors are scaled."""
+        Z = to_numpy(self.system.controllability_factor(horizon=self.horizon))
+        check_overflow(self.horizon, Z)
+        return float(np.sum((self.C @ Z) ** 2))
+
+    @cached_property
+    def balancing(self) -> Balancing:
+        """Gramian factors and Hankel singular values on the horizon."""
+        return balance(self.system, horizon=self.horizon)
 
     @property
-    def proper(self) -> LTI:
-        """The full system without its D, which every reduced one shares."""
-        return replace(self.system, D=None)
+    def B(self) -> np.ndarray:
+        return to_numpy(self.system.input_factor_matrix)
+
+    @property
+    def C(self) -> np.ndarray:
+        return to_numpy(self.system.output_factor_matrix)
 
     @cached_property
     def _late_input(self) -> np.ndarray:
         """``S_A B``."""
-        return evolution(self.system.A, self.system.dt, self.horizon or 0.0) @ self.system.B
+        system, left = self.system, int(self.horizon or 0)
+        if not system.dt:
+            return to_numpy(system.discretize(self.horizon or 0.0).evolution.apply(self.B))
+        state, power = self.B, system.evolution
+        while left:
+            state = power.apply(state) if left & 1 else state
+            left >>= 1
+            power = power.square() if left else power
+        return to_numpy(state)
 
-    def cross(self, form: SchurForm, F: np.ndarray, G: np.ndarray) -> np.ndarray:
-        """X for a reduced (F, G) with the Schur form `form`."""
-        right = self.system.B @ G.T
-        if self.horizon is not None:
-            right = right - self._late_input @ (evolution(F, self.system.dt, self.horizon) @ G).T
-        return cross_solution(self.system.schur, form, right)
+    def evolved(self, X: np.ndarray) -> np.ndarray:
+        """``A X``."""
+        return to_numpy(self.system.evolution.apply(X))
 
-    def adjoint(self, form: SchurForm, H: np.ndarray) -> np.ndarray:
-        """Z with ``A^T Z F - Z - C^T H = 0``, or ``A^T Z + Z F - C^T H = 0``."""
-        return cross_solution(self.system.schur.adjoint, form.adjoint, -self.system.C.T @ H)
+    def adjoint(self, form: SchurForm, weight: np.ndarray) -> np.ndarray:
+        """Z with ``A^T Z F - Z + weight = 0``, or ``A^T Z + Z F + weight = 0``.
 
-    def at(self, F: np.ndarray, G: np.ndarray) -> Reduced:
-        """The reduced system with these F, G and the best H."""
+        Raises
+        ------
+        ReductionError
+        """
+        return self._cross_solution(form, weight, adjoint=True)
+
+    def at(self, F: np.ndarray, G: np.ndarray, H: np.ndarray | None = None) -> Reduced:
+        """The reduced system (F, G, H), stable, by default with the best H.
+
+        Raises
+        ------
+        SingularEquationError, ReductionError
+        """
         form = SchurForm.of(F, None, self.system.dt)
-        driven = G @ G.T
+        driven, flow = G @ G.T, None
         if self.horizon is not None:
-            late = evolution(F, self.system.dt, self.horizon) @ G
-            driven = driven - late @ late.T
-        P = form.solve(driven)
-        X = self.cross(form, F, G)
-        H = scipy.linalg.solve(P, (self.system.C @ X).T, assume_a="sym").T
-        return Reduced(F, G, H, P, X, form)
+            flow = evolution(F, self.system.dt, self.horizon)
+            driven = driven - (flow @ G) @ (flow @ G).T
+        P, X = form.solve(driven), self.cross(form, G, flow)
+        H = _best_output(self.C @ X, P) if H is None else H
+        return Reduced(F, G, H, P, X, form, flow)
+
+    def cross(self, form: SchurForm, G: np.ndarray, flow: np.ndarray | None = None) -> np.ndarray:
+        """X for a reduced system with the Schur form `form`; it need not be stable.
+
+        Raises
+        ------
+        ReductionError
+        """
+        right = self.B @ G.T
+        if flow is not None:
+            right = right - self._late_input @ (flow @ G).T
+        return self._cross_solution(form, right)
+
+    def _cross_solution(self, form: SchurForm, Q: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
+        try:
+            with np.errstate(all="ignore"):
+                X = self.system.cross_solution(form, Q, adjoint=adjoint)
+        except np.linalg.LinAlgError:
+            X = np.full(Q.shape, np.nan)
+        if not np.all(np.isfinite(X)):
+            raise ReductionError("a reduced pole is the mirror image of a full one.")
+        return X
 
     def value(self, reduced: Reduced) -> float:
-        """J over the squared norm of the full system."""
-        return 1 - float(np.sum((reduced.H @ reduced.P) * reduced.H)) / self.square
+        """J over the squared norm of the full system; right to round-off of 1, and may be negative."""
+        H = reduced.H
+        return 1 + float(np.sum((H @ reduced.P - 2 * (self.C @ reduced.X)) * H)) / self.square
 
     def gradient(self, reduced: Reduced) -> tuple[np.ndarray, np.ndarray]:
         """``(dJ/dF, dJ/dG)``, scaled as `value`."""
-        A, B, dt = self.system.A, self.system.B, self.system.dt
-        F, G, H, P, X = reduced.F, reduced.G, reduced.H, reduced.P, reduced.X
-        Q, Z = reduced.form.adjoint.solve(H.T @ H), self.adjoint(reduced.form, H)
-        to_F = Q @ F @ P + Z.T @ (A @ X) if dt else Q @ P + Z.T @ X
-        to_G = Q @ G + Z.T @ B
-        if self.horizon is not None:
-            S = evolution(F, dt, self.horizon)
-            late = Q @ S @ G + Z.T @ self._late_input
-            to_G = to_G - S.T @ late
+        dt, F, G, H, P, X = self.system.dt, reduced.F, reduced.G, reduced.H, reduced.P, reduced.X
+        Q, Z = reduced.form.adjoint.solve(H.T @ H), self.adjoint(reduced.form, -self.C.T @ H)
+        to_F = Q @ F @ P + Z.T @ self.evolved(X) if dt else Q @ P + Z.T @ X
+        to_G = Q @ G + Z.T @ self.B
+        if self.horizon is not None and reduced.flow is not None:
+            late = Q @ reduced.flow @ G + Z.T @ self._late_input
+            to_G = to_G - reduced.flow.T @ late
             to_F = to_F - evolution_derivative(F.T, late @ G.T, dt, self.horizon)
         return 2 * to_F / self.square, 2 * to_G / self.square
+
+
+def _best_output(CX: np.ndarray, P: np.ndarray) -> np.ndarray:
+    """``C X P^{-1}``, on the range of P as far as it stands above round-off.
+
+    In the coordinates of :mod:`mor.reduction.h2.coordinates` P is the identity, or what is left
+    of it on a finite horizon: round-off is that of 1, not of the largest eigenvalue of P.
+    """
+    values, U = scipy.linalg.eigh(P)
+    kept = values > 10 * len(P) * np.finfo(float).eps * max(1.0, values[-1])
+    U = U[:, kept]
+    return (CX @ U / values[kept]) @ U.T
 
 
 def evolution(A: np.ndarray, dt: float, horizon: float) -> np.ndarray:
