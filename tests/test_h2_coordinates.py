@@ -1,4 +1,4 @@
-"""The squared H2 error and its coordinates: gradients against differences, and what the coordinates promise."""
+"""The squared H2 error and its coordinates: gradients against differences, promises."""
 
 import numpy as np
 import pytest

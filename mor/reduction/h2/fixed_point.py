@@ -25,6 +25,9 @@ from mor.systems.lti import LTI
 #: Relative change of the poles that counts as none, and the most iterations, by default.
 TOLERANCE, ITERATIONS = 1e-8, 100
 
+#: Relative difference of errors that is round-off: of two iterates the later one is taken.
+_TIE = 1e-12
+
 
 def tsia(
     sys: Any, order: int, *, start: Any = "bt", tol: float = TOLERANCE, max_iterations: int = ITERATIONS
@@ -157,7 +160,7 @@ def iterate(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -
     try:
         while True:
             X, error = _cross(problem, rom)
-            best = rom if error < min(history, default=float("inf")) else best
+            best = rom if error <= (1 + _TIE) * min(history, default=0.0) else best
             history.append(error)
             if before is not None and _change(before, rom.poles, rom.dt) <= tol:
                 stopped = "converged" if rom.is_stable else "converged to an unstable system"
@@ -168,7 +171,7 @@ def iterate(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -
     except MorError as failure:
         stopped = f"broke down: {failure}"
     errors = [h2_distance(problem, candidate) for candidate in (first, best)]
-    return (best if errors[1] < errors[0] else first), {
+    return (best if errors[1] <= errors[0] else first), {
         "h2_error": min(errors),
         "start_error": errors[0],
         "iterations": len(history) - 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ def h2_optimal(
     horizon : end time or number of steps of the norm; None is infinite.
     start : ``"bt"`` (balanced truncation, time-limited if there is a horizon), ``"modal"``,
         ``"tsia"``, ``"irka"`` (fixed points from these two), poles (one of each conjugate pair), or
-        a stable system of that order. None is the better of ``"tsia"`` and ``"irka"``, or ``"bt"``
-        if there is a horizon.
+        a stable system of that order. None is the better of ``"tsia"`` and ``"irka"``; if there is
+        a horizon, the best of these, for an infinite one, and ``"bt"``.
     tol : the iteration ends when no entry of the gradient of the squared error, in units of the
         squared error at the start and the distances of its poles to the stability boundary, is larger.
     max_iterations : it ends here at the latest.
@@ -90,7 +91,10 @@ def h2_optimal(
 def _first(problem: H2Objective, order: int, start: Any) -> LTI:
     finite = problem.horizon is not None
     if start is None:
-        return starting_system(problem, order, "bt") if finite else _better_fixed_point(problem, order)
+        found = [starting_system(problem, order, "bt")] if finite else []
+        if problem.system.is_stable:
+            found.append(_better_fixed_point(replace(problem, horizon=None), order))
+        return min(found, key=lambda rom: h2_distance(problem, rom))
     if not (isinstance(start, str) and start in _FIXED_POINTS):
         return starting_system(problem, order, start)
     if finite:
@@ -161,6 +165,8 @@ def _minimize(
             best = value, x.copy(), float(np.max(np.abs(slope)))
         if not history:
             note()
+        if not max_iterations:
+            raise StopIteration
         return value / unit, slope
 
     def note(_: Any = None) -> None:
@@ -177,6 +183,8 @@ def _minimize(
             options=options,
         )
         stopped = f"{max_iterations} iterations" if found.status == 1 else "no decrease above round-off"
+    except StopIteration:
+        stopped = "0 iterations"
     except MorError as failure:
         stopped = f"broke down: {failure}"
     if best[2] <= tol:
