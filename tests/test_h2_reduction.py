@@ -176,7 +176,7 @@ def test_every_kind_of_start(dt):
     poles = [-1.0 + 1j, -0.2] if not dt else [0.5 + 0.5j, 0.9]
     results = [
         mor.h2_optimal(sys, 3, start=start)
-        for start in (None, "bt", "modal", "tsia", "irka", poles, np.array(poles), bt, bt.system)
+        for start in (None, "bt", "modal", "spread", "tsia", "irka", poles, np.array(poles), bt, bt.system)
     ]
     for rom in results:
         check(sys, rom)
@@ -339,6 +339,11 @@ def test_a_modal_system_needs_no_schur_form_of_its_size(monkeypatch):
     rom = mor.h2_optimal(mor.Modal(poles, B, C), 4)
     assert max(sizes) == 4
     assert rom.diagnostics["h2_error"] <= mor.tsia(mor.Modal(poles, B, C), 4).diagnostics["h2_error"]
+
+
+def test_a_system_with_all_poles_at_zero():
+    sys = mor.LTI(np.eye(4, k=-1), np.eye(4)[:, :1], [[1.0, 2.0, 3.0, 1.0]], dt=1.0)
+    check(sys, mor.h2_optimal(sys, 2))
 
 
 def test_a_fast_discrete_mode_does_not_underflow():

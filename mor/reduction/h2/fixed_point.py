@@ -45,8 +45,8 @@ def tsia(
     ----------
     sys : anything :func:`mor.as_system` takes, stable.
     order : number of states of the result.
-    start : ``"bt"``, ``"modal"``, poles (one of each conjugate pair), or a stable system of
-        that order.
+    start : ``"bt"``, ``"modal"``, ``"spread"`` (real poles, evenly spread over the logarithm of
+        their rates), poles (one of each conjugate pair), or a stable system of that order.
     tol : the largest change of a pole, relative to ``|pole|`` (``|1 - pole|`` in discrete time), at
         which the iteration has converged.
     max_iterations : it ends here at the latest.

@@ -45,9 +45,10 @@ def h2_optimal(
     order : number of states of the result.
     horizon : end time or number of steps of the norm; None is infinite.
     start : ``"bt"`` (balanced truncation, time-limited if there is a horizon), ``"modal"``,
-        ``"tsia"``, ``"irka"`` (fixed points from these two), poles (one of each conjugate pair), or
-        a stable system of that order. None is the better of ``"tsia"`` and ``"irka"``; if there is
-        a horizon, the best of these, for an infinite one, and ``"bt"``.
+        ``"spread"`` (real poles, evenly spread over the logarithm of their rates), ``"tsia"``, ``"irka"``
+        (fixed points from the first two), poles (one of each conjugate pair), or a stable system of that
+        order. None is the best of the fixed points from the first three, for an infinite horizon, and,
+        if there is a horizon, of ``"bt"``.
     tol : the iteration ends when no entry of the gradient of the squared error, in units of the
         squared error at the start and the distances of its poles to the stability boundary, is larger.
     max_iterations : it ends here at the latest.
@@ -93,7 +94,7 @@ def _first(problem: H2Objective, order: int, start: Any) -> LTI:
     if start is None:
         found = [starting_system(problem, order, "bt")] if finite else []
         if problem.system.is_stable:
-            found.append(_better_fixed_point(replace(problem, horizon=None), order))
+            found.append(_best_fixed_point(replace(problem, horizon=None), order))
         return min(found, key=lambda rom: h2_distance(problem, rom))
     if not (isinstance(start, str) and start in _FIXED_POINTS):
         return starting_system(problem, order, start)
@@ -109,16 +110,19 @@ def _fixed_point(problem: H2Objective, order: int, start: str) -> tuple[LTI, flo
     return rom, diagnostics["h2_error"]
 
 
-def _better_fixed_point(problem: H2Objective, order: int) -> LTI:
-    """Of the fixed points from different starts, of which one may fail."""
-    found, failure = [], None
-    for start in _FIXED_POINTS.values():
+def _best_fixed_point(problem: H2Objective, order: int) -> LTI:
+    """Of the fixed points from different starts, of which some may fail or be short of states."""
+    found: list[tuple[LTI, float]] = []
+    failure: MorError = ReductionError("no start was found.")
+    for start in ("bt", "modal", "spread"):
         try:
             found.append(_fixed_point(problem, order, start))
-        except ReductionError as error:
+        except MorError as error:
             failure = error
+        if found and found[0][0].order < order:
+            break
     if not found:
-        raise failure or ReductionError("no start was found.")
+        raise failure
     return min(found, key=lambda pair: pair[1])[0]
 
 
