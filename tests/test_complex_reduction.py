@@ -86,14 +86,15 @@ def test_h2_reduction_interpolates_at_the_mirror_images(dt, method):
 @pytest.mark.parametrize("horizon", [None, 6])
 @pytest.mark.parametrize("is_complex", [False, True])
 def test_h2_gradient_against_differences(dt, horizon, is_complex):
-    from mor.reduction.h2.coordinates import ContinuousCoordinates, DiscreteCoordinates
-    from mor.reduction.h2.optimal import input_normal
+    from mor.reduction.h2.coordinates import ContinuousCoordinates, DiscreteCoordinates, InputNormal
     from mor.reduction.h2.start import objective
 
     sys = some(1, n=5, dt=dt) if is_complex else mor.LTI(*(np.real(x) for x in _parts(some(1, 5, dt))), dt=dt)
     problem = objective(sys, 3, horizon)
     kind = DiscreteCoordinates if dt else ContinuousCoordinates
-    coordinates, x = kind.around(*input_normal(mor.balanced_truncation(sys, 3).system))
+    coordinates, x = kind.around(
+        InputNormal.of(mor.balanced_truncation(sys, 3).system, is_real=not is_complex)
+    )
     assert x.dtype == float
     F, G = coordinates.system(x)
     P = mor.gramians((F, G, G.conj().T) if not dt else mor.LTI(F, G, G.conj().T, dt=dt))[0]

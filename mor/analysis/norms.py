@@ -203,16 +203,25 @@ def _squared_h2(system: System, horizon: float | None) -> Array:
     feedthrough = xp.sum(xp.abs(D) ** 2, axis=(-2, -1))
     if not system.dt:
         feedthrough = xp.where(feedthrough > 0, xp.full_like(feedthrough, np.inf), feedthrough)
+    if system.gramians_from_factors:
+        return _by_factor(system, horizon) + feedthrough
     P, _ = system.gramians(horizon=horizon)
     check_overflow(horizon, P)
     square = _trace(C, P)
     if is_concrete(square, C):
         scale = xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
         if bool(xp.any(square <= _CANCELLED * scale)):
-            Z = system.controllability_factor(horizon=horizon)
-            square = xp.sum(xp.abs(C @ Z) ** 2, axis=(-2, -1))
+            square = _by_factor(system, horizon)
     check_overflow(horizon, square)
     return square + feedthrough
+
+
+def _by_factor(system: System, horizon: float | None) -> Array:
+    """``|C Zc|_F^2``."""
+    xp, C = namespace(system.D), system.output_factor_matrix
+    Z = system.controllability_factor(horizon=horizon)
+    check_overflow(horizon, Z)
+    return xp.sum(xp.abs(C @ Z) ** 2, axis=(-2, -1))
 
 
 def _trace(C: Array, P: Array) -> Array:

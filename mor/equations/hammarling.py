@@ -210,9 +210,9 @@ def _double(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.nda
 
 def _normal_coordinates(T: np.ndarray) -> tuple[np.ndarray, float, float]:
     """K, a, w with ``K^{-1} T K = [[a, w], [-w, a]]`` for a block with complex eigenvalues."""
-    # Squares of entries appear below, and their floor is one of a block of size 1.
-    size = float(np.max(np.abs(T)))
-    (t11, t12), (t21, t22) = (T / size).tolist()
+    # Squares of a block that a fast discrete mode leaves would underflow.
+    scale = float(np.max(np.abs(T)))
+    (t11, t12), (t21, t22) = (T / scale).tolist()
     a, p, q, skew = (t11 + t22) / 2, (t11 - t22) / 2, (t12 + t21) / 2, (t12 - t21) / 2
     sign = math.copysign(1.0, q)
     angle = 0.5 * math.atan2(-sign * p, abs(q))
@@ -221,11 +221,11 @@ def _normal_coordinates(T: np.ndarray) -> tuple[np.ndarray, float, float]:
     # cancel, but their product does not where the block came with equal diagonals.
     spread = sign * math.hypot(p, q)
     larger = spread + skew if spread * skew > 0 else spread - skew
-    floor = np.finfo(float).eps * abs(larger)
-    smaller = -math.copysign(max(abs((p * p + t12 * t21) / larger), floor * floor), larger)
+    floor = np.finfo(float).eps ** 2 * abs(larger)
+    smaller = -math.copysign(max(abs((p * p + t12 * t21) / larger), floor), larger)
     upper, lower = (larger, smaller) if spread * skew > 0 else (smaller, larger)
     stretch = math.sqrt(abs(lower / upper))
-    return np.array([[c, -s * stretch], [s, c * stretch]]), size * a, size * (upper * stretch)
+    return np.array([[c, -s * stretch], [s, c * stretch]]), scale * a, scale * upper * stretch
 
 
 def _orthogonal_rows(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

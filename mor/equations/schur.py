@@ -81,6 +81,15 @@ class SchurForm:
         T, Z = schur(A, output=kind)
         return cls(Pencil.of(np.ascontiguousarray(T)), Z, Z, dt, divisor)
 
+    def joined(self, other: SchurForm) -> SchurForm:
+        """The form of ``diag(A, A_other)``, for two forms without E: nothing is computed."""
+        a, b = self.pencil.T, other.pencil.T
+        n = len(a)
+        dtype = np.result_type(a, b)
+        T, Z = (np.zeros((n + len(b), n + len(b)), dtype) for _ in range(2))
+        T[:n, :n], T[n:, n:], Z[:n, :n], Z[n:, n:] = a, b, self.left, other.left
+        return SchurForm(Pencil.of(T), Z, Z, self.dt)
+
     @cached_property
     def adjoint(self) -> SchurForm:
         """The form of ``(A^H, E^H)``: the same numbers in the opposite order."""

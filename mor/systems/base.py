@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from mor.equations.band import Band, band_gramian
 from mor.equations.cauchy import boundary_distance
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
+from mor.equations.schur import SchurForm
+from mor.equations.sylvester import cross_solution
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError, UnstableSystemError
 from mor.systems.labels import Labels, listed, signal_names
 
@@ -48,6 +50,8 @@ class System(ABC):
     dt: float
     #: Names of the signals and the system; None where there are none.
     labels: Labels | None
+    #: Whether :meth:`gramians` multiplies factors, which then are the cheaper of the two.
+    gramians_from_factors: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -191,6 +195,15 @@ class System(ABC):
     @abstractmethod
     def ramp_matrix(self, step: float) -> Array:
         """``Gamma_1`` of :mod:`mor.equations.holds` in those coordinates, (..., n, m)."""
+
+    def cross_solution(self, form: SchurForm, Q: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
+        """X with ``A X + X F^T + Q = 0``, or ``A X F^T - X + Q = 0``; `form` is the Schur form of a
+        real F. With `adjoint`: ``A^T X + X F + Q = 0``, or ``A^T X F - X + Q = 0``.
+
+        In the coordinates of :meth:`factors`, NumPy, unchecked.
+        """
+        mine = self.to_lti().explicit.schur
+        return cross_solution(mine.adjoint, form.adjoint, Q) if adjoint else cross_solution(mine, form, Q)
 
     def inner(self, other: System, *, horizon: float | None = None) -> Array:
         """``<G, H>`` of the impulse responses without D: ``tr(C_a X C_b^H)``, X the block of the

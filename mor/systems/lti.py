@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.linalg
@@ -76,6 +76,7 @@ class LTI(System):
     E: np.ndarray | None = None
     dt: float = field(default=0.0, kw_only=True)
     labels: Labels | None = field(default=None, kw_only=True)
+    gramians_from_factors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         single = all(getattr(getattr(self, name), "dtype", None) in _SINGLE for name in "ABC")
@@ -267,7 +268,11 @@ class LTI(System):
         a, b = self.explicit, other.to_lti().explicit
         A: Any = scipy.linalg.block_diag(a.A, b.A)
         B, C, labels = np.vstack([a.B, b.B]), np.hstack([a.C, b.C]), merged(self.labels, other.labels)
-        return LTI(A, B, C, a.D + b.D, dt=self.dt, labels=labels)
+        total = LTI(A, B, C, a.D + b.D, dt=self.dt, labels=labels)
+        # The Schur form of the larger part, if it is known, is most of the work of every norm.
+        if "schur" in a.__dict__ and a.schur.pencil.S is None:
+            set_fields(total, schur=a.schur.joined(b.schur))
+        return total
 
     def __repr__(self) -> str:
         field = "" if self.is_real else "complex "

@@ -29,9 +29,11 @@ from mor.arrays import (
 from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
 from mor.equations import cauchy
 from mor.equations.band import Band, band_kernels
+from mor.equations.columns import solve_by_columns
 from mor.equations.diagonal import diagonalise
 from mor.equations.holds import Hold, scalar_holds
 from mor.equations.modal import ModalEvolution, modal_factor
+from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, ReductionError, TimeStepError
 from mor.systems.base import (
     Pullback,
@@ -183,6 +185,15 @@ class Modal(System):
             terms = weights * cauchy.kernel(a.poles, poles, dt=self.dt, horizon=horizon)
             total = total + real(xp.sum(terms, axis=(-2, -1))) / 2
         return total
+
+    def cross_solution(self, form: SchurForm, Q: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
+        """By columns, ``8 k r^2`` flops: no equation is solved."""
+        poles = to_numpy(self.poles)
+        if not is_complex(poles):
+            return np.real(_by_columns(poles, form.adjoint if adjoint else form, Q))
+        Q = to_numpy(cauchy.complex_rows(Q))
+        X = _by_columns(poles.conj(), form.adjoint, Q) if adjoint else _by_columns(poles, form, Q)
+        return to_numpy(cauchy.real_rows(X))
 
     def _cauchy_pair(self, horizon: float | None) -> tuple[cauchy.CauchyGramian, cauchy.CauchyGramian]:
         return self._cauchy_pair_of(cauchy.kernels(self.poles, dt=self.dt, horizon=horizon))
@@ -403,6 +414,10 @@ def in_modes(system: LTI) -> tuple[Modal, float]:
         )
     poles, B, C, condition = diagonalise(explicit.A, explicit.B, explicit.C)
     return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=without_states(system.labels)), condition
+
+
+def _by_columns(poles: np.ndarray, form: SchurForm, Q: np.ndarray) -> np.ndarray:
+    return solve_by_columns(lambda a, c, b: b / (a * poles + c), lambda Y: poles[:, None] * Y, form, Q)
 
 
 def _common_kind(xp: Any, *arrays: Array) -> tuple[Array, ...]:

@@ -15,18 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from mor.analysis.norms import h2_error
 from mor.arrays import adjoint
-from mor.equations.schur import SchurForm
-from mor.errors import MorError, ReductionError
+from mor.errors import MorError, ReductionError, SingularEquationError
 from mor.reduction.h2.objective import H2Objective
-from mor.reduction.h2.start import objective, result, starting_system
+from mor.reduction.h2.start import h2_distance, objective, result, starting_system
 from mor.reduction.result import Reduction
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
 
 #: Relative change of the poles that counts as none, and the most iterations, by default.
 TOLERANCE, ITERATIONS = 1e-8, 100
+
+#: Relative difference of errors that is round-off: of two iterates the later one is taken.
+_TIE = 1e-12
 
 
 def tsia(
@@ -45,17 +46,20 @@ def tsia(
     ----------
     sys : anything :func:`mor.as_system` takes, stable.
     order : number of states of the result.
-    start : ``"bt"``, ``"modal"``, poles (one of each conjugate pair; all, if the system is
-        complex), or a stable system of that order.
-    tol : the largest relative change of a pole at which the iteration has converged.
+    start : ``"bt"``, ``"modal"``, ``"spread"`` (real poles, evenly spread over the logarithm of
+        their rates), poles (one of each conjugate pair; all, if the
+        system is complex), or a stable system of that order.
+    tol : the largest change of a pole, relative to ``|pole|`` (``|1 - pole|`` in discrete time), at
+        which the iteration has converged.
     max_iterations : it ends here at the latest.
 
     Returns
     -------
     Reduction
         The stable iterate with the least error, the start included. ``diagnostics``:
-        ``h2_error``, ``start_error``, ``iterations``, ``stopped``, ``history`` (relative errors;
-        infinite where an iterate is not stable).
+        ``h2_error``, ``start_error``, ``iterations``, ``stopped``, ``history`` (relative errors, right
+        to about 1e-8; infinite where an iterate is not stable). Of lower order if the full system has
+        no more states above round-off (``diagnostics["note"]``).
 
     Raises
     ------
@@ -64,7 +68,7 @@ def tsia(
     Notes
     -----
     It converges fast where it does; nothing makes it. :func:`mor.h2_optimal` always
-    descends. Cost ``25 n^3`` flops once, ``8 n^2 r`` an iteration.
+    descends. Cost ``25 n^3`` flops once and ``16 n^2 r`` an iteration; ``16 n r^2`` for a modal system.
 
     Source: Xu and Zeng (2011); Bunse-Gerstner et al. (2010) in discrete time. Equals pyMOR's
     ``TSIAReductor`` (continuous time only).
@@ -78,9 +82,9 @@ def tsia(
     """
     system = as_system(sys)
     problem = objective(system, order, None)
-    first = starting_system(problem.system, order, None, start)
+    first = starting_system(problem, order, start)
     rom, diagnostics = iterate(problem, first, tol, max_iterations)
-    return result(system, rom, None, "TSIA", diagnostics)
+    return result(problem, system, order, rom, "TSIA", diagnostics)
 
 
 def irka(
@@ -104,9 +108,9 @@ def irka(
     Parameters
     ----------
     sys, order, tol, max_iterations : as for :func:`mor.tsia`.
-    shifts : initial shifts, one of each conjugate pair (all, if the system is complex), in the right
-        half-plane or outside the unit circle; None starts from the mirror images of the dominant
-        poles.
+    shifts : initial shifts, one of each conjugate pair (all, if the system is complex), in the
+        right half-plane or outside the unit circle; None starts from the mirror images of the
+        dominant poles.
 
     Returns
     -------
@@ -138,65 +142,73 @@ def irka(
     start: Any = "modal"
     if shifts is not None:
         start = mirrored(np.atleast_1d(np.asarray(shifts, dtype=complex)), system.dt)
-    first = starting_system(problem.system, order, None, start)
+    first = starting_system(problem, order, start)
     rom, diagnostics = iterate(problem, first, tol, max_iterations)
     diagnostics["shifts"] = mirrored(rom.poles, system.dt)
-    return result(system, rom, None, "IRKA", diagnostics)
+    return result(problem, system, order, rom, "IRKA", diagnostics)
 
 
 def mirrored(points: np.ndarray, dt: float) -> np.ndarray:
     """Mirror images at the imaginary axis or the unit circle."""
-    with np.errstate(divide="ignore"):
-        return 1 / points.conj() if dt else -points.conj()
+    if not dt:
+        return -points.conj()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(points == 0, np.inf, 1 / points.conj())
 
 
 def iterate(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -> tuple[LTI, dict[str, Any]]:
     """The best stable iterate from `first` on, and how the iteration went."""
-    rom, stopped = first, f"{max_iterations} iterations"
-    best, start_error = first, _relative_error(problem, first)
-    history = [start_error]
-    for _ in range(max_iterations):
-        before = rom.poles
-        try:
-            rom = _project(problem, rom)
-        except MorError as error:
-            stopped = f"broke down: {error}"
-            break
-        history.append(_relative_error(problem, rom))
-        if history[-1] < min(history[:-1]):
-            best = rom
-        if _change(before, rom.poles) <= tol:
-            stopped = "converged"
-            break
-    if stopped == "converged" and not rom.is_stable:
-        stopped = "converged to an unstable system; the best stable iterate is returned"
-    return best, {
-        "start_error": start_error * problem.square**0.5,
+    rom, best, before, stopped = first, first, None, f"{max_iterations} iterations"
+    history: list[float] = []
+    try:
+        while True:
+            X, error = _cross(problem, rom)
+            best = rom if error <= (1 + _TIE) * min(history, default=0.0) else best
+            history.append(error)
+            if before is not None and _change(before, rom.poles, rom.dt) <= tol:
+                stopped = "converged" if rom.is_stable else "converged to an unstable system"
+                break
+            if len(history) > max_iterations:
+                break
+            before, rom = rom.poles, _project(problem, rom, X)
+    except MorError as failure:
+        stopped = f"broke down: {failure}"
+    errors = [h2_distance(problem, candidate) for candidate in (first, best)]
+    return (best if errors[1] <= errors[0] else first), {
+        "h2_error": min(errors),
+        "start_error": errors[0],
         "iterations": len(history) - 1,
         "stopped": stopped,
         "history": history,
     }
 
 
-def _project(problem: H2Objective, rom: LTI) -> LTI:
-    full, form = problem.system, SchurForm.of(rom.A, None, rom.dt)
-    V = np.linalg.qr(problem.cross(form, rom.A, rom.B))[0]
-    W = np.linalg.qr(problem.adjoint(form, rom.C))[0]
+def _project(problem: H2Objective, rom: LTI, X: np.ndarray) -> LTI:
+    V = np.linalg.qr(X)[0]
+    W = np.linalg.qr(problem.adjoint(rom.schur, -adjoint(problem.C) @ rom.C))[0]
     overlap = adjoint(W) @ V
     if np.linalg.cond(overlap) > 1 / np.finfo(float).eps:
         raise ReductionError("the two subspaces are orthogonal to each other in a direction.")
     W = np.linalg.solve(overlap, adjoint(W))
-    return LTI(W @ full.A @ V, W @ full.B, full.C @ V, dt=full.dt)
+    return LTI(W @ problem.evolved(V), W @ problem.B, problem.C @ V, dt=rom.dt)
 
 
-def _relative_error(problem: H2Objective, rom: LTI) -> float:
-    """H2 error over the norm of the full system; infinite if `rom` is not stable."""
-    if not rom.is_stable:
-        return float("inf")
-    return float(h2_error(problem.proper, rom)) / problem.square**0.5
+def _cross(problem: H2Objective, rom: LTI) -> tuple[np.ndarray, float]:
+    """X, and the H2 error over the norm of the full system, infinite if `rom` is not stable."""
+    if rom.is_stable:
+        try:
+            reduced = problem.at(rom.A, rom.B, rom.C)
+            return reduced.X, max(problem.value(reduced), 0.0) ** 0.5
+        except SingularEquationError:
+            pass
+    return problem.cross(rom.schur, rom.B), float("inf")
 
 
-def _change(old: np.ndarray, new: np.ndarray) -> float:
-    """Largest relative change of a pole, each new one beside the nearest old one."""
+def _change(old: np.ndarray, new: np.ndarray, dt: float) -> float:
+    """Largest relative change of a pole, each new one beside the nearest old one.
+
+    In discrete time relative to ``|1 - pole|``, its rate per step: a pole at zero is no special case.
+    """
     distance = np.min(np.abs(new[:, None] - old), axis=1)
-    return float(np.max(distance / np.maximum(np.abs(new), np.finfo(float).tiny)))
+    rates = np.abs(1 - new) if dt else np.abs(new)
+    return float(np.max(distance / np.maximum(rates, np.finfo(float).tiny)))

@@ -9,9 +9,17 @@ For the full system (A, B, C) and a reduced one (F, G, H), with the horizon left
 On a finite horizon T the terms ``G G^H`` and ``B G^H`` lose ``S_F G (S_F G)^H`` and
 ``S_A B (S_F G)^H``, where S is the power or the exponential of its matrix over T.
 
-J is quadratic in H. Its minimum :math:`H = C X P^{-1}` leaves a function of F and G,
+J is quadratic in H, and least at :math:`H = C X P^{-1}`. Its gradient in F and G follows from two
+adjoint equations, whose right-hand sides are half the derivatives of J in P and X:
 
-.. math:: J = \mathrm{tr}\,C P_A C^H - \mathrm{tr}\,H P H^H.
+.. math:: F^H Q F - Q + H^H H = 0, \qquad A^H Z F - Z - C^H H = 0 \qquad (dt > 0)
+.. math:: F^H Q + Q F + H^H H = 0, \qquad A^H Z + Z F - C^H H = 0 \qquad (dt = 0)
+.. math:: J_F = 2 (Q F P + Z^H A X) \;\text{or}\; 2 (Q P + Z^H X), \qquad
+          J_G = 2 (Q G + Z^H B), \qquad J_H = 2 (H P - C X).
+
+Of the full system nothing is asked but products with A and the equations for X and Z
+(:meth:`mor.systems.base.System.cross_solution`): ``O(n^2 r)`` flops for a dense system, whose
+Schur form is computed once, and ``O(n r^2)`` for a modal one.
 
 Source: Wilson (1970); Van Dooren, Gallivan and Absil (2008). On a finite horizon Goyal and
 Redmann (2019).
@@ -19,21 +27,30 @@ Redmann (2019).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
+from mor.arrays import adjoint, to_numpy
 from mor.equations.schur import SchurForm
-from mor.equations.sylvester import cross_solution
-from mor.systems.lti import LTI
+from mor.errors import ReductionError
+from mor.reduction.balancing import Balancing, balance
+from mor.systems.base import System, check_overflow
 
 
 @dataclass(frozen=True, eq=False)
 class Reduced:
-    """A reduced system (F, G) with the best H, and what its derivative needs."""
+    """A reduced system (F, G, H) and what the error and its derivative need of it.
+
+    Attributes
+    ----------
+    P, X : its Gramian and the cross Gramian; without P where it is not stable.
+    form : the Schur form of F.
+    flow : S_F, the evolution over the horizon; None if that is infinite.
+    """
 
     F: np.ndarray
     G: np.ndarray
@@ -41,72 +58,133 @@ class Reduced:
     P: np.ndarray
     X: np.ndarray
     form: SchurForm
+    flow: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
 class H2Objective:
-    """The error of approximating `system`, an explicit :class:`~mor.LTI`, up to `horizon`.
+    """The error of approximating `system`, a single one on NumPy, up to `horizon`.
 
-    Attributes
-    ----------
-    square : the squared H2 norm of the full system without D, by which errors are scaled.
+    D takes no part: every reduced system has the D of the full one.
     """
 
-    system: LTI
+    system: System
     horizon: float | None
-    square: float
+
+    @cached_property
+    def square(self) -> float:
+        """The squared H2 norm of the full system without D, by which errors are scaled."""
+        Z = to_numpy(self.system.controllability_factor(horizon=self.horizon))
+        check_overflow(self.horizon, Z)
+        return float(np.sum(np.abs(self.C @ Z) ** 2))
+
+    @cached_property
+    def balancing(self) -> Balancing:
+        """Gramian factors and Hankel singular values on the horizon."""
+        return cast(Balancing, balance(self.system, horizon=self.horizon))
 
     @property
-    def proper(self) -> LTI:
-        """The full system without its D, which every reduced one shares."""
-        return replace(self.system, D=None)
+    def B(self) -> np.ndarray:
+        return to_numpy(self.system.input_factor_matrix)
+
+    @property
+    def C(self) -> np.ndarray:
+        return to_numpy(self.system.output_factor_matrix)
 
     @cached_property
     def _late_input(self) -> np.ndarray:
         """``S_A B``."""
-        return evolution(self.system.A, self.system.dt, self.horizon or 0.0) @ self.system.B
+        system, left = self.system, int(self.horizon or 0)
+        if not system.dt:
+            return to_numpy(system.discretize(self.horizon or 0.0).evolution.apply(self.B))
+        state, power = self.B, system.evolution
+        while left:
+            state = power.apply(state) if left & 1 else state
+            left >>= 1
+            power = power.square() if left else power
+        return to_numpy(state)
 
-    def cross(self, form: SchurForm, F: np.ndarray, G: np.ndarray) -> np.ndarray:
-        """X for a reduced (F, G) with the Schur form `form`."""
-        right = self.system.B @ adjoint(G)
-        if self.horizon is not None:
-            right = right - self._late_input @ adjoint(evolution(F, self.system.dt, self.horizon) @ G)
-        return cross_solution(self.system.schur, form, right)
+    def evolved(self, X: np.ndarray) -> np.ndarray:
+        """``A X``."""
+        return to_numpy(self.system.evolution.apply(X))
 
-    def adjoint(self, form: SchurForm, H: np.ndarray) -> np.ndarray:
-        """Z with ``A^H Z F - Z - C^H H = 0``, or ``A^H Z + Z F - C^H H = 0``."""
-        return cross_solution(self.system.schur.adjoint, form.adjoint, -adjoint(self.system.C) @ H)
+    def adjoint(self, form: SchurForm, weight: np.ndarray) -> np.ndarray:
+        """Z with ``A^H Z F - Z + weight = 0``, or ``A^H Z + Z F + weight = 0``.
 
-    def at(self, F: np.ndarray, G: np.ndarray) -> Reduced:
-        """The reduced system with these F, G and the best H."""
+        Raises
+        ------
+        ReductionError
+        """
+        return self._cross_solution(form, weight, adjoint=True)
+
+    def at(self, F: np.ndarray, G: np.ndarray, H: np.ndarray | None = None) -> Reduced:
+        """The reduced system (F, G, H), stable, by default with the best H.
+
+        Raises
+        ------
+        SingularEquationError, ReductionError
+        """
         form = SchurForm.of(F, None, self.system.dt)
-        driven = G @ adjoint(G)
+        driven, flow = G @ adjoint(G), None
         if self.horizon is not None:
-            late = evolution(F, self.system.dt, self.horizon) @ G
-            driven = driven - late @ adjoint(late)
-        P = form.solve(driven)
-        X = self.cross(form, F, G)
-        H = adjoint(scipy.linalg.solve(P, adjoint(self.system.C @ X), assume_a="her"))
-        return Reduced(F, G, H, P, X, form)
+            flow = evolution(F, self.system.dt, self.horizon)
+            driven = driven - (flow @ G) @ adjoint(flow @ G)
+        P, X = form.solve(driven), self.cross(form, G, flow)
+        H = _best_output(self.C @ X, P) if H is None else H
+        return Reduced(F, G, H, P, X, form, flow)
+
+    def cross(self, form: SchurForm, G: np.ndarray, flow: np.ndarray | None = None) -> np.ndarray:
+        """X for a reduced system with the Schur form `form`; it need not be stable.
+
+        Raises
+        ------
+        ReductionError
+        """
+        right = self.B @ adjoint(G)
+        if flow is not None:
+            right = right - self._late_input @ adjoint(flow @ G)
+        return self._cross_solution(form, right)
+
+    def _cross_solution(self, form: SchurForm, Q: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
+        try:
+            with np.errstate(all="ignore"):
+                X = self.system.cross_solution(form, Q, adjoint=adjoint)
+        except np.linalg.LinAlgError:
+            X = np.full(Q.shape, np.nan)
+        if not np.all(np.isfinite(X)):
+            raise ReductionError("a reduced pole is the mirror image of a full one.")
+        return X
 
     def value(self, reduced: Reduced) -> float:
-        """J over the squared norm of the full system."""
-        return 1 - float(np.real(np.vdot(reduced.H, reduced.H @ reduced.P))) / self.square
+        """J over the squared norm of the full system; right to round-off of 1, and may be negative."""
+        H = reduced.H
+        half = H @ reduced.P - 2 * (self.C @ reduced.X)
+        return 1 + float(np.real(np.vdot(H, half))) / self.square
 
     def gradient(self, reduced: Reduced) -> tuple[np.ndarray, np.ndarray]:
         """``(dJ/dF, dJ/dG)``, scaled as `value`; of a complex x ``d/dRe x + i d/dIm x``."""
-        A, B, dt = self.system.A, self.system.B, self.system.dt
-        F, G, H, P, X = reduced.F, reduced.G, reduced.H, reduced.P, reduced.X
-        Q, Z = reduced.form.adjoint.solve(adjoint(H) @ H), self.adjoint(reduced.form, H)
-        Zh = adjoint(Z)
-        to_F = Q @ F @ P + Zh @ (A @ X) if dt else Q @ P + Zh @ X
-        to_G = Q @ G + Zh @ B
-        if self.horizon is not None:
-            S = evolution(F, dt, self.horizon)
-            late = Q @ S @ G + Zh @ self._late_input
-            to_G = to_G - adjoint(S) @ late
+        dt, F, G, H, P, X = self.system.dt, reduced.F, reduced.G, reduced.H, reduced.P, reduced.X
+        Q = reduced.form.adjoint.solve(adjoint(H) @ H)
+        Zh = adjoint(self.adjoint(reduced.form, -adjoint(self.C) @ H))
+        to_F = Q @ F @ P + Zh @ self.evolved(X) if dt else Q @ P + Zh @ X
+        to_G = Q @ G + Zh @ self.B
+        if self.horizon is not None and reduced.flow is not None:
+            late = Q @ reduced.flow @ G + Zh @ self._late_input
+            to_G = to_G - adjoint(reduced.flow) @ late
             to_F = to_F - evolution_derivative(adjoint(F), late @ adjoint(G), dt, self.horizon)
         return 2 * to_F / self.square, 2 * to_G / self.square
+
+
+def _best_output(CX: np.ndarray, P: np.ndarray) -> np.ndarray:
+    """``C X P^{-1}``, on the range of P as far as it stands above round-off.
+
+    In the coordinates of :mod:`mor.reduction.h2.coordinates` P is the identity, or what is left
+    of it on a finite horizon: round-off is that of 1, not of the largest eigenvalue of P.
+    """
+    values, U = scipy.linalg.eigh(P)
+    kept = values > 10 * len(P) * np.finfo(float).eps * max(1.0, values[-1])
+    U = U[:, kept]
+    return (CX @ U / values[kept]) @ adjoint(U)
 
 
 def evolution(A: np.ndarray, dt: float, horizon: float) -> np.ndarray:

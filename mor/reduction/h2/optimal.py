@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg
-from scipy.optimize import OptimizeResult, minimize
+from scipy.optimize import minimize
 
-from mor.analysis.norms import h2_error
-from mor.errors import ReductionError
-from mor.reduction.h2.coordinates import ContinuousCoordinates, DiscreteCoordinates
+from mor.errors import MorError, ReductionError
+from mor.reduction.h2.coordinates import ContinuousCoordinates, DiscreteCoordinates, InputNormal
 from mor.reduction.h2.fixed_point import ITERATIONS, TOLERANCE, iterate
 from mor.reduction.h2.objective import H2Objective
-from mor.reduction.h2.start import objective, result, starting_system
+from mor.reduction.h2.start import h2_distance, objective, result, starting_system
 from mor.reduction.result import Reduction
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
 
-#: Why L-BFGS stops: its status 2 is a line search that finds no decrease any more.
-_REASONS = {1: "iterations", 2: "no decrease above round-off"}
+Coordinates = ContinuousCoordinates | DiscreteCoordinates
+
+#: Where a fixed-point iteration by name starts.
+_FIXED_POINTS = {"tsia": "bt", "irka": "modal"}
 
 
 def h2_optimal(
@@ -44,18 +45,21 @@ def h2_optimal(
     order : number of states of the result.
     horizon : end time or number of steps of the norm; None is infinite.
     start : ``"bt"`` (balanced truncation, time-limited if there is a horizon), ``"modal"``,
-        ``"tsia"``, poles (one of each conjugate pair; all, if the system is complex), or a stable
-        system of that order.
-        None is ``"tsia"``, or ``"bt"`` if there is a horizon.
-    tol : the iteration ends when no entry of the gradient of the squared error, over the one of
-        the start, is larger.
+        ``"spread"`` (real poles, evenly spread over the logarithm of their rates), ``"tsia"``, ``"irka"``
+        (fixed points from the first two), poles (one of each conjugate pair), or a stable system of that
+        order. None is the best of the fixed points from the first three, for an infinite horizon, and,
+        if there is a horizon, of ``"bt"``.
+    tol : the iteration ends when no entry of the gradient of the squared error, in units of the
+        squared error at the start and the distances of its poles to the stability boundary, is larger.
     max_iterations : it ends here at the latest.
 
     Returns
     -------
     Reduction
-        Never worse than the start. ``diagnostics``: ``h2_error``, ``start_error``,
-        ``iterations``, ``stopped`` (why), ``history`` (relative errors by iteration).
+        Never worse than the start; of lower order if the full system, or the start, has no more
+        states above round-off (``diagnostics["note"]``). ``diagnostics``: ``h2_error``,
+        ``start_error``, ``iterations``, ``stopped`` (why), ``gradient`` (its largest entry at the end, in
+        the units of `tol`), ``history`` (relative errors by iteration, right to about 1e-8).
 
     Raises
     ------
@@ -63,10 +67,10 @@ def h2_optimal(
 
     Notes
     -----
-    A local minimum, and the best start is not known beforehand. An iteration costs four
-    equations of the full and the reduced size, ``8 n^2 r`` flops on the Schur form of A, which is
-    computed once (``25 n^3``). With a finite horizon the true optimum may be unstable;
-    this finds the best stable system near the start.
+    A local minimum: starts differ in which one. An iteration costs two equations of the full
+    system, ``8 n^2 r`` flops each on the Schur form of A, which is computed once (``25 n^3``), and
+    ``8 n r^2`` for a modal one. With a finite horizon the true optimum may be unstable; this finds
+    the best stable system near the start. Unstable poles of a start are mirrored.
 
     Sources: Wilson (1970), Van Dooren et al. (2008) for the gradient; see
     :mod:`mor.reduction.h2.coordinates` for the coordinates.
@@ -81,64 +85,117 @@ def h2_optimal(
     """
     system = as_system(sys)
     problem = objective(system, order, horizon)
-    first = _first(problem, order, start)
-    best, diagnostics = descend(problem, first, tol, max_iterations)
-    return result(system, best, problem.horizon, "H2-optimal reduction", diagnostics)
+    best, diagnostics = descend(problem, _first(problem, order, start), tol, max_iterations)
+    return result(problem, system, order, best, "H2-optimal reduction", diagnostics)
 
 
 def _first(problem: H2Objective, order: int, start: Any) -> LTI:
+    finite = problem.horizon is not None
     if start is None:
-        start = "tsia" if problem.horizon is None else "bt"
-    if not (isinstance(start, str) and start == "tsia"):
-        return starting_system(problem.system, order, problem.horizon, start)
-    if problem.horizon is not None:
-        raise ReductionError("start='tsia' solves no optimality condition on a finite horizon; take 'bt'.")
-    return iterate(problem, starting_system(problem.system, order, None, "bt"), TOLERANCE, ITERATIONS)[0]
+        found = [starting_system(problem, order, "bt")] if finite else []
+        if problem.system.is_stable:
+            found.append(_best_fixed_point(replace(problem, horizon=None), order))
+        return min(found, key=lambda rom: h2_distance(problem, rom))
+    if not (isinstance(start, str) and start in _FIXED_POINTS):
+        return starting_system(problem, order, start)
+    if finite:
+        raise ReductionError(
+            f"start={start!r} solves no optimality condition on a finite horizon; take 'bt'."
+        )
+    return _fixed_point(problem, order, _FIXED_POINTS[start])[0]
+
+
+def _fixed_point(problem: H2Objective, order: int, start: str) -> tuple[LTI, float]:
+    rom, diagnostics = iterate(problem, starting_system(problem, order, start), TOLERANCE, ITERATIONS)
+    return rom, diagnostics["h2_error"]
+
+
+def _best_fixed_point(problem: H2Objective, order: int) -> LTI:
+    """Of the fixed points from different starts, of which some may fail or be short of states."""
+    found: list[tuple[LTI, float]] = []
+    failure: MorError = ReductionError("no start was found.")
+    for start in ("bt", "modal", "spread"):
+        try:
+            found.append(_fixed_point(problem, order, start))
+        except MorError as error:
+            failure = error
+        if found and found[0][0].order < order:
+            break
+    if not found:
+        raise failure
+    return min(found, key=lambda pair: pair[1])[0]
 
 
 def descend(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -> tuple[LTI, dict[str, Any]]:
     """The best system found from `first` on, and how it was found."""
-    dtype = problem.system.A.dtype
-    F, G = (x.astype(dtype) for x in input_normal(first))
-    kind = DiscreteCoordinates if first.dt else ContinuousCoordinates
-    coordinates, x = kind.around(F, G)
-    history: list[float] = []
-
-    # In units of the error at the start steps have the right length; round-off sets a floor.
-    floor = len(problem.system.A) * np.finfo(float).eps
-    unit = max(problem.value(problem.at(F, G)), floor)
-
-    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+    last, search = first, {"iterations": 0, "gradient": float("inf"), "history": []}
+    try:
+        start = InputNormal.of(first, is_real=problem.system.is_real)
+        kind = DiscreteCoordinates if first.dt else ContinuousCoordinates
+        coordinates, x = kind.around(start)
+        x, search = _minimize(problem, coordinates, x, tol, max_iterations)
         reduced = problem.at(*coordinates.system(x))
-        return problem.value(reduced) / unit, coordinates.pull(x, *problem.gradient(reduced)) / unit
-
-    def note(intermediate_result: OptimizeResult) -> None:
-        history.append(float(np.sqrt(max(0.0, intermediate_result.fun * unit))))
-
-    found = minimize(
-        evaluate,
-        x,
-        jac=True,
-        method="L-BFGS-B",
-        callback=note,
-        options={"maxiter": max_iterations, "gtol": tol, "ftol": np.finfo(float).eps / unit, "maxcor": 30},
-    )
-    reduced = problem.at(*coordinates.system(found.x))
-    last = LTI(reduced.F, reduced.G, reduced.H, dt=first.dt)
-    errors = [float(h2_error(problem.proper, rom, horizon=problem.horizon)) for rom in (first, last)]
-    better = errors[1] <= errors[0] and last.is_stable
-    stopped = _REASONS.get(found.status, "converged")
+        last = LTI(reduced.F, reduced.G, reduced.H, dt=first.dt)
+    except MorError as failure:
+        search["stopped"] = f"broke down: {failure}"
+    errors = [h2_distance(problem, rom) for rom in (first, last)]
+    better = errors[1] < errors[0] and last.is_stable
     return (last if better else first), {
+        "h2_error": errors[1] if better else errors[0],
         "start_error": errors[0],
-        "iterations": int(found.nit),
-        "stopped": stopped if better else f"no better than the start ({stopped})",
-        "history": history,
+        **search,
     }
 
 
-def input_normal(system: LTI) -> tuple[np.ndarray, np.ndarray]:
-    """(F, G) of `system` in coordinates in which its controllability Gramian is I."""
-    Z = system.controllability_factor()
-    U, s, _ = np.linalg.svd(Z)
-    root = U * s
-    return scipy.linalg.solve(root, system.A @ root), scipy.linalg.solve(root, system.B)
+def _minimize(
+    problem: H2Objective,
+    coordinates: Coordinates,
+    x: np.ndarray,
+    tol: float,
+    max_iterations: int,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The best variables found, and how the search went."""
+    # In units of the error at the start steps have the right length; round-off sets a floor.
+    floor = problem.system.order * np.finfo(float).eps
+    unit = max(problem.value(problem.at(*coordinates.system(x))), floor)
+    best: tuple[float, np.ndarray, float] = (float("inf"), x, float("inf"))
+    history: list[float] = []
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal best
+        reduced = problem.at(*coordinates.system(x))
+        value, slope = problem.value(reduced), coordinates.pull(x, *problem.gradient(reduced)) / unit
+        if value < best[0]:
+            best = value, x.copy(), float(np.max(np.abs(slope)))
+        if not history:
+            note()
+        if not max_iterations:
+            raise StopIteration
+        return value / unit, slope
+
+    def note(_: Any = None) -> None:
+        history.append(max(best[0], 0.0) ** 0.5)
+
+    options = {"maxiter": max_iterations, "gtol": tol, "ftol": np.finfo(float).eps / unit, "maxcor": 30}
+    try:
+        found = minimize(
+            evaluate,
+            x,
+            jac=True,
+            method="L-BFGS-B",
+            callback=note,
+            options=options,
+        )
+        stopped = f"{max_iterations} iterations" if found.status == 1 else "no decrease above round-off"
+    except StopIteration:
+        stopped = "0 iterations"
+    except MorError as failure:
+        stopped = f"broke down: {failure}"
+    if best[2] <= tol:
+        stopped = "converged"
+    return best[1], {
+        "iterations": len(history) - 1,
+        "stopped": stopped,
+        "gradient": best[2],
+        "history": history,
+    }

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from mor.analysis.hankel import hankel_singular_values
-from mor.analysis.norms import h2_error, h2_norm
+from mor.analysis.norms import h2_error
+from mor.arrays import to_numpy
 from mor.checks import check_horizon
-from mor.errors import ReductionError, UnstableSystemError
-from mor.reduction.balanced import balanced_truncation
+from mor.equations.diagonal import diagonalise, eigenmodes
+from mor.errors import DimensionError, ReductionError, UnstableSystemError
+from mor.reduction.h2.coordinates import InputNormal
 from mor.reduction.h2.objective import H2Objective
-from mor.reduction.modal import modal_truncation
+from mor.reduction.modal import rank_modes
 from mor.reduction.result import Reduction
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -26,54 +27,44 @@ from mor.systems.modal import Modal
 
 def objective(system: System, order: int, horizon: float | None) -> H2Objective:
     """The H2 error for reductions of `system`, a single one, to `order`."""
+    if system.batch_shape:
+        raise DimensionError(
+            f"a batch of shape {system.batch_shape}: a reduction in the H2 norm takes one system at a time."
+        )
     n = system.order
     if not (isinstance(order, Integral) and 1 <= order <= n):
         raise ReductionError(
             f"order={order!r} is not a whole number between 1 and {n}, the order of the system."
         )
+    horizon = check_horizon(horizon, system.dt)
     if horizon is None:
         system.require_stable("a reduction in the H2 norm")
-    horizon = check_horizon(horizon, system.dt)
-    full = system.to_lti().explicit
-    square = float(h2_norm(replace(full, D=None), horizon=horizon)) ** 2
-    if square == 0:
+    problem = H2Objective(system.explicit if isinstance(system, LTI) else system.on_numpy(), horizon)
+    if problem.square == 0:
         raise ReductionError(
             "the system does nothing but feed its input through: there is nothing to reduce."
         )
-    return H2Objective(full, horizon, square)
+    return problem
 
 
-def _balanced(full: LTI, order: int, horizon: float | None) -> LTI:
-    """Time-limited where there is a horizon and that is stable."""
-    if horizon is not None or not full.is_stable:
-        limited = balanced_truncation(full, order, horizon=horizon).system
-        if limited.is_stable:
-            return limited.to_lti()
-    return balanced_truncation(full, order).system.to_lti()
-
-
-def _modal(full: LTI, order: int, horizon: float | None) -> LTI:
-    return modal_truncation(full, order, score="h2").system.to_lti()
-
-
-#: Reductions to start from, by name.
-_STARTS: dict[str, Callable[[LTI, int, float | None], LTI]] = {"bt": _balanced, "modal": _modal}
-
-
-def starting_system(full: LTI, order: int, horizon: float | None, start: Any) -> LTI:
+def starting_system(problem: H2Objective, order: int, start: Any) -> LTI:
     """The reduced system, explicit and strictly stable, that `start` stands for.
 
-    A name, poles, or any system.
+    A name, poles, or any system. It has fewer states than `order` if the full system has no more
+    above round-off.
     """
+    full = problem.system
     if isinstance(start, str):
         if start not in _STARTS:
             raise ReductionError(f"start={start!r} is not one of {', '.join(_STARTS)}, poles, or a system.")
-        return _STARTS[start](full, order, horizon)
+        return _STARTS[start](problem, order)
     if isinstance(start, np.ndarray | list) and np.ndim(start) == 1:
-        return _with_poles(full, np.asarray(start, dtype=complex))
+        return _with_poles(problem, order, np.asarray(start, dtype=complex))
     system = as_system(start).to_lti().explicit
     if (system.n_inputs, system.n_outputs, system.dt) != (full.n_inputs, full.n_outputs, full.dt):
         raise ReductionError(f"start is {system!r}; it must have {full.signals}.")
+    if system.order != order:
+        raise ReductionError(f"start has order {system.order}; it must have the order asked for, {order}.")
     if full.is_real and not system.is_real:
         raise ReductionError("start is complex and the system is real; so must be what approximates it.")
     if not system.is_stable:
@@ -81,37 +72,128 @@ def starting_system(full: LTI, order: int, horizon: float | None, start: Any) ->
     return system
 
 
-def _with_poles(full: LTI, poles: np.ndarray) -> LTI:
-    """A system with these poles, one of each conjugate pair, and inputs that reach all of them.
+def _balanced(problem: H2Objective, order: int) -> LTI:
+    """Time-limited where there is a horizon."""
+    rom = problem.balancing.truncate(order).system
+    return rom.to_lti() if rom.is_stable else _settled(problem, rom)
 
-    Of a complex system they are all poles.
+
+def _settled(problem: H2Objective, rom: System) -> LTI:
+    """`rom` with each unstable pole beyond its mirror image, by the rate that the horizon resolves.
+
+    At the mirror image itself the equation for X would be singular if the full system has that pole.
     """
-    rng = np.random.default_rng(0)
-    k, m, p = len(poles), full.n_inputs, full.n_outputs
-    B = rng.standard_normal((k, m)) + 0j
-    C = rng.standard_normal((p, k)) + 0j
+    dense, rate = rom.to_lti(), 1 / (problem.horizon or 1.0)
+    modes = diagonalise if rom.is_real else eigenmodes
+    poles, B = modes(dense.A, dense.B, dense.C)[:2]
+    if rom.dt:
+        radius = np.abs(poles)
+        moved = np.where(radius >= 1, poles / (radius * (radius + rate)), poles)
+    else:
+        moved = np.where(np.real(poles) >= 0, -np.conj(poles) - rate, poles)
+    return _with_best_output(problem, moved, B)
+
+
+def _modal(problem: H2Objective, order: int) -> LTI:
+    """The dominant modes; where only pairs are left for one last state, a real pole in place of one."""
+    ranking = rank_modes(problem.system, score="h2")
+    modal = ranking.system
+    if isinstance(modal, LTI):
+        return ranking.truncate(order).system.to_lti()
+    ranked = np.argsort(-ranking.scores, kind="stable")
+    ranked = ranked[ranking.scores[ranked] > 0]
+    is_real = not np.iscomplexobj(modal.poles)
+    sizes = np.where(modal.real_modes, 1, 2) if not is_real else np.ones(modal.n_modes, dtype=int)
+    chosen: list[int] = []
+    left, skipped = order, None
+    for i in ranked:
+        if sizes[i] <= left:
+            chosen.append(int(i))
+            left -= int(sizes[i])
+        elif skipped is None:
+            skipped = i
+    rom = replace(modal, poles=modal.poles[chosen], B=modal.B[chosen], C=modal.C[:, chosen])
+    if not left or skipped is None:
+        return rom.to_lti()
+    size = np.abs(modal.poles[skipped])
+    pole, row = (size if modal.dt else -size), np.abs(modal.B[[skipped]])
+    poles, B = np.append(rom.poles, pole), np.vstack([rom.B, row])
+    return _with_best_output(problem, poles, B)
+
+
+def _spread(problem: H2Objective, order: int) -> LTI:
+    """Real poles with rates in geometric progression over those of the full system, and random B, C.
+
+    It knows next to nothing of the system, so that a fixed-point iteration from it ends elsewhere than
+    one from a good approximation, often at a smaller error.
+    """
+    full, rng = problem.system, np.random.default_rng(0)
+    poles = to_numpy(full.poles).astype(complex)
+    with np.errstate(divide="ignore"):
+        rates = np.abs(np.log(poles)) if full.dt else np.abs(poles)
+    finite = rates[np.isfinite(rates)] if np.any(np.isfinite(rates)) else np.ones(1)
+    rates = np.geomspace(np.min(finite), np.max(finite), order)
+    B, C = rng.standard_normal((order, full.n_inputs)), rng.standard_normal((full.n_outputs, order))
+    return LTI(np.diag(np.exp(-rates) if full.dt else -rates), B, C, dt=full.dt)
+
+
+#: Reductions to start from, by name.
+_STARTS: dict[str, Callable[[H2Objective, int], LTI]] = {"bt": _balanced, "modal": _modal, "spread": _spread}
+
+
+def _with_poles(problem: H2Objective, order: int, poles: np.ndarray) -> LTI:
+    """These poles, inputs that reach all of them, and the outputs that fit best."""
+    full, rng = problem.system, np.random.default_rng(0)
+    states = len(poles) + (int(np.sum(np.imag(poles) != 0)) if full.is_real else 0)
+    if states != order:
+        of_pairs = ", with one of each conjugate pair," if full.is_real else ""
+        raise ReductionError(f"{len(poles)} poles{of_pairs} are those of {states} states, not {order}.")
+    return _with_best_output(problem, poles, rng.standard_normal((len(poles), full.n_inputs)) + 0j)
+
+
+def _with_best_output(problem: H2Objective, poles: np.ndarray, B: np.ndarray) -> LTI:
+    """The modes with these poles and inputs, and the outputs that fit best."""
+    full = problem.system
+    C = np.zeros((full.n_outputs, len(poles)), dtype=B.dtype)
     system = Modal(poles, B, C, dt=full.dt) if full.is_real else LTI(np.diag(poles), B, C, dt=full.dt)
-    system.require_stable("a start from poles")
-    return system.to_lti()
+    system.require_stable("a start from poles", otherwise="Give poles that are.")
+    start = InputNormal.of(system.to_lti(), is_real=full.is_real)
+    best = problem.at(start.F, start.G)
+    return LTI(best.F, best.G, best.H, dt=system.dt)
 
 
 def result(
-    system: System, rom: LTI, horizon: float | None, method: str, diagnostics: dict[str, Any]
+    problem: H2Objective, system: System, order: int, rom: LTI, method: str, diagnostics: dict[str, Any]
 ) -> Reduction:
     """The reduction of `system` to `rom`, in the kind of `system` and with its D."""
-    full = system.to_lti()
-    reduced: System = LTI(rom.A, rom.B, rom.C, full.D, dt=full.dt, labels=without_states(full.labels))
-    if not isinstance(system, LTI):
-        reduced = Modal.from_lti(reduced)
-    hsv = np.asarray(hankel_singular_values(system, horizon=horizon))
-    diagnostics = {"h2_error": float(h2_error(full, reduced.to_lti(), horizon=horizon)), **diagnostics}
+    if rom.order < order:
+        states = f"only {rom.order} of {system.order} states stand above round-off; asked for {order}"
+        diagnostics["note"] = states
     return Reduction(
-        system=reduced,
+        system=in_kind(problem, rom),
         order=rom.order,
         full_order=system.order,
-        hsv=hsv,
+        hsv=problem.balancing.hsv,
         error_bound=None,
         bound_kind="none",
         method=method,
         diagnostics=diagnostics,
     )
+
+
+def in_kind(problem: H2Objective, rom: LTI) -> System:
+    """`rom` with what it has in common with the full system: D, labels, and kind where that allows it."""
+    full = problem.system
+    reduced = LTI(rom.A, rom.B, rom.C, to_numpy(full.D), dt=full.dt, labels=without_states(full.labels))
+    if isinstance(full, LTI):
+        return reduced
+    try:
+        return Modal.from_lti(reduced)
+    except ReductionError:
+        # Optimal poles may coincide; the reduced system is right, but has no modes.
+        return reduced
+
+
+def h2_distance(problem: H2Objective, rom: LTI) -> float:
+    """The H2 error, right also where it is tiny."""
+    return float(h2_error(problem.system, in_kind(problem, rom), horizon=problem.horizon))
