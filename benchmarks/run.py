@@ -25,6 +25,7 @@ SCRIPTS = (
     "regularizer",
     "hsv_batch",
     "hinf",
+    "lqo",
     "compress_lru",
     "training_step smnist",
     "training_step scifar",
@@ -63,6 +64,8 @@ TAIL = """
   algorithm in its place. Ratios are to the plain step.
 - **Inference.** A network truncated by the share given, over the full one. Ratios are to the full one.
 - **H-infinity norm.** `slycot.ab13dd` on the dense real form, both to 1e-8.
+- **Quadratic outputs.** Against the same formulas without the structure: the real form of order 512, every
+  M_i a matrix, two Stein equations.
 - **512 systems.** One batched call, against loops over systems.
 - **Command line.** Whole processes from start to exit, with their peak memory. No peer does this job.
 

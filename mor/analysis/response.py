@@ -129,7 +129,9 @@ def step(sys: Any, t: Any) -> Array:
     r"""Step response: the output for inputs that jump from 0 to 1 at time 0, one at a time.
 
     .. math:: y_k = D + \sum_{j<k} C A^j B \quad (dt > 0), \qquad
-              y(t) = D + \int_0^t C e^{As} B\, ds \quad (dt = 0).
+              y(t) = D + \int_0^t C e^{As} B\, ds \quad (dt = 0),
+
+    and for quadratic outputs what they make of that state.
 
     Parameters
     ----------

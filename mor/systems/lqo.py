@@ -369,8 +369,8 @@ class LQO(System):
 
     def _refuse(self, what: str) -> NoReturn:
         raise QuadraticOutputError(
-            f"a system with quadratic outputs does not have {what}. Its linear part, .linear, may; "
-            "norms, responses (simulate, impulse_kernels), balanced truncation and H2 reduction work on it."
+            f"a system with quadratic outputs does not have {what}. Its linear part, .linear, may. "
+            "H2 norms, simulate, step, impulse_kernels, balanced truncation and H2 reduction work on it."
         )
 
     def __repr__(self) -> str:
