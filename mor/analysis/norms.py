@@ -198,22 +198,26 @@ def hankel_norm(sys: Any) -> Array:
 
 
 def _squared_h2(system: System, horizon: float | None) -> Array:
-    C, D = system.output_factor_matrix, system.D
-    xp = namespace(C)
+    xp, D = namespace(system.D), system.D
     feedthrough = xp.sum(xp.abs(D) ** 2, axis=(-2, -1))
     if not system.dt:
         feedthrough = xp.where(feedthrough > 0, xp.full_like(feedthrough, np.inf), feedthrough)
-    if system.gramians_from_factors:
-        return _by_factor(system, horizon) + feedthrough
+    square = _by_factor(system, horizon) if system.gramians_from_factors else _by_gramian(system, horizon)
+    check_overflow(horizon, square)
+    return square + feedthrough
+
+
+def _by_gramian(system: System, horizon: float | None) -> Array:
+    """``tr(C P C^H)`` where that does not cancel."""
+    xp, C = namespace(system.D), system.output_factor_matrix
     P, _ = system.gramians(horizon=horizon)
     check_overflow(horizon, P)
     square = _trace(C, P)
     if is_concrete(square, C):
         scale = xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
         if bool(xp.any(square <= _CANCELLED * scale)):
-            square = _by_factor(system, horizon)
-    check_overflow(horizon, square)
-    return square + feedthrough
+            return _by_factor(system, horizon)
+    return square
 
 
 def _by_factor(system: System, horizon: float | None) -> Array:
