@@ -59,7 +59,9 @@ TAIL = """
   `eigvals(P Q)` in float32, backpropagation through all of it), written in torch with the same threads.
   This ratio moves with the machine's mood: it was between 2.8 and 3.4 over a dozen runs.
 - **Regulariser alone.** The sum over all layers and its gradient, by the state of the training: layers of
-  unequal sizes, as truncation leaves them, go one after another.
+  unequal sizes, as truncation leaves them, go one after another. With anything else at work on the same cores
+  two pools of threads wait for each other, and everything here takes many times as long, the published
+  algorithm too.
 - **Training step.** The same network and batch with no regulariser, with ours, and with the published
   algorithm in its place. Ratios are to the plain step.
 - **Inference.** A network truncated by the share given, over the full one. Ratios are to the full one.
