@@ -98,6 +98,10 @@ class System(ABC):
         """The linear system whose outputs :meth:`observe` takes; itself, if it is linear."""
         return self
 
+    def with_carrier(self, carrier: System) -> System:
+        """The system with the same forms of the outputs of another carrier."""
+        return carrier
+
     def observe(self, y: Array) -> Array:
         """The outputs (..., p) from those of :attr:`carrier`."""
         return y
