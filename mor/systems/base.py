@@ -10,7 +10,6 @@ import numpy as np
 
 from mor.arrays import (
     Array,
-    adjoint,
     conj,
     is_complex,
     is_concrete,
