@@ -201,7 +201,8 @@ def _squared_h2(system: System, horizon: float | None) -> Array:
     xp, D = namespace(system.D), system.D
     feedthrough = xp.sum(xp.abs(D) ** 2, axis=(-2, -1))
     if not system.dt:
-        feedthrough = xp.where(feedthrough > 0, xp.full_like(feedthrough, np.inf), feedthrough)
+        # Not from the squares, which may underflow.
+        feedthrough = xp.where(xp.any(D != 0, axis=(-2, -1)), xp.full_like(feedthrough, np.inf), feedthrough)
     square = _by_factor(system, horizon) if system.gramians_from_factors else _by_gramian(system, horizon)
     check_overflow(horizon, square)
     return square + feedthrough

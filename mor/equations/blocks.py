@@ -94,3 +94,6 @@ class BlockEvolution:
 
     def square(self) -> Self:
         return type(self)(self.blocks @ self.blocks)
+
+    def adjoint(self) -> Self:
+        return type(self)(namespace(self.blocks).matrix_transpose(self.blocks))

@@ -35,6 +35,10 @@ class Evolution(Protocol):
         """The evolution over twice as many steps."""
         ...
 
+    def adjoint(self) -> Self:
+        """``x -> A^H x``."""
+        ...
+
 
 def stein_factor(A: Evolution, B: Array, *, horizon: int | None = None) -> Array:
     """Z with ``Z Z^T = sum_{t < horizon} A^t B B^T (A^T)^t``, at most n columns.

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
+from mor.arrays import adjoint
 from mor.checks import check_dt, check_horizon, check_shape
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.equations.schur import SchurForm
@@ -160,6 +161,9 @@ class DenseEvolution:
 
     def square(self) -> Self:
         return type(self)(self.A @ self.A)
+
+    def adjoint(self) -> Self:
+        return type(self)(adjoint(self.A))
 
 
 def _square(**values: Any) -> list[Any]:

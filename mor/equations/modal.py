@@ -7,6 +7,7 @@ from typing import Self
 
 from mor.arrays import (
     Array,
+    conj,
     eps,
     is_complex,
     is_concrete,
@@ -42,6 +43,9 @@ class ModalEvolution:
 
     def square(self) -> Self:
         return type(self)(self.poles * self.poles)
+
+    def adjoint(self) -> Self:
+        return type(self)(conj(self.poles))
 
 
 def modal_factor(poles: Array, B: Array, *, dt: float, horizon: float | None = None) -> Array:

@@ -10,7 +10,6 @@ import numpy as np
 
 from mor.arrays import (
     Array,
-    adjoint,
     conj,
     is_complex,
     is_concrete,
@@ -19,7 +18,7 @@ from mor.arrays import (
     to_numpy,
 )
 from mor.checks import check_shape
-from mor.equations.band import Band, band_gramian
+from mor.equations.band import Band, band_gramians
 from mor.equations.cauchy import boundary_distance
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
@@ -98,6 +97,10 @@ class System(ABC):
         """The linear system whose outputs :meth:`observe` takes; itself, if it is linear."""
         return self
 
+    def with_carrier(self, carrier: System) -> System:
+        """The system with the same forms of the outputs of another carrier."""
+        return carrier
+
     def observe(self, y: Array) -> Array:
         """The outputs (..., p) from those of :attr:`carrier`."""
         return y
@@ -130,8 +133,7 @@ class System(ABC):
     def band_gramians(self, band: Band) -> tuple[Array, Array]:
         """``(P, Q)`` limited to a band of frequencies (:mod:`mor.equations.band`)."""
         dense = self.to_lti().explicit
-        P = band_gramian(dense.A, dense.B, band, self.dt)
-        return P, band_gramian(adjoint(dense.A), adjoint(dense.C), band, self.dt)
+        return band_gramians(dense.schur, dense.A, dense.B, dense.C, band)
 
     @abstractmethod
     def project(self, left: Array, right: Array) -> tuple[System, float]:
@@ -281,6 +283,10 @@ def check_overflow(horizon: float | None, *results: Array) -> None:
     """Raise if what a growing response left within `horizon` is not finite."""
     for x in results:
         if is_concrete(x) and not bool(namespace(x).all(namespace(x).isfinite(x))):
+            if horizon is None:
+                raise NotFiniteError(
+                    "the result overflows double precision: choose other units of the signals."
+                )
             raise NotFiniteError(
                 f"the response overflows within horizon={horizon!r}: the system is unstable and that is "
                 "too long for double precision."

@@ -13,6 +13,7 @@ from mor.arrays import is_complex, to_numpy
 from mor.equations.band import Band
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
+from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, QuadraticOutputError
 from mor.systems.base import Pullback, System, check_overflow, check_same_signals, set_fields
 from mor.systems.convert import as_system
@@ -327,6 +328,9 @@ class LQO(System):
     def to_dense(self) -> LQO:
         """The same system on a dense :class:`~mor.LTI`."""
         return self.with_carrier(self.carrier.to_lti().explicit)
+
+    def cross_solution(self, form: SchurForm, Q: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
+        return self.carrier.cross_solution(form, Q, adjoint=adjoint)
 
     def __neg__(self) -> LQO:
         mix = None if self.mix is None else -self.mix

@@ -286,9 +286,14 @@ def _square(Z: np.ndarray) -> np.ndarray:
 
 
 def _matrix(name: str, value: Any) -> np.ndarray:
-    x = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+    try:
+        x = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+    except ValueError as error:
+        raise DimensionError(f"{name} is no matrix: {error}") from None
     if x.ndim != 2:
         raise DimensionError(f"{name} has shape {x.shape}; it must be a matrix.")
+    if x.dtype.kind not in "biufc":
+        raise DimensionError(f"{name} is not a matrix of numbers: its type is {x.dtype}.")
     return x.astype(complex if np.iscomplexobj(x) else float)
 
 

@@ -31,7 +31,13 @@ _TIE = 1e-12
 
 
 def tsia(
-    sys: Any, order: int, *, start: Any = "bt", tol: float = TOLERANCE, max_iterations: int = ITERATIONS
+    sys: Any,
+    order: int,
+    *,
+    horizon: float | None = None,
+    start: Any = "bt",
+    tol: float = TOLERANCE,
+    max_iterations: int = ITERATIONS,
 ) -> Reduction:
     r"""Two-sided iteration: H2 reduction by a fixed point of the optimality conditions.
 
@@ -46,6 +52,9 @@ def tsia(
     ----------
     sys : anything :func:`mor.as_system` takes, stable.
     order : number of states of the result.
+    horizon : end time or number of steps, for X and Z with the end terms of that horizon (P and X of
+        :mod:`mor.reduction.h2.objective`, and the same for Z). **What this iteration converges to
+        then solves no optimality condition**; :func:`mor.h2_optimal` does on any horizon.
     start : ``"bt"``, ``"modal"``, ``"spread"`` (real poles, evenly spread over the logarithm of
         their rates), poles (one of each conjugate pair; all, if the
         system is complex), or a stable system of that order.
@@ -81,10 +90,11 @@ def tsia(
     'converged'
     """
     system = as_system(sys)
-    problem = objective(system, order, None)
+    problem = objective(system, order, horizon)
     first = starting_system(problem, order, start)
     rom, diagnostics = iterate(problem, first, tol, max_iterations)
-    return result(problem, system, order, rom, "TSIA", diagnostics)
+    method = "TSIA" if problem.horizon is None else f"time-limited TSIA ({problem.horizon:g})"
+    return result(problem, system, order, rom, method, diagnostics)
 
 
 def irka(
@@ -123,6 +133,10 @@ def irka(
 
     Notes
     -----
+    With quadratic outputs (:class:`~mor.LQO`) it is one-sided, W = V: it interpolates in the inputs
+    alone, and solves no optimality condition. It is cheap, and there to compare; take
+    :func:`mor.tsia` or :func:`mor.h2_optimal`.
+
     The spaces spanned by :math:`(\sigma_i I - A)^{-1} B b_i` and
     :math:`(\sigma_i I - A)^{-H} C^H c_i` are those of the solutions X and Z of :func:`mor.tsia`,
     from which they are taken: for a real system in real arithmetic, and also where reduced poles coincide.
@@ -143,9 +157,9 @@ def irka(
     if shifts is not None:
         start = mirrored(np.atleast_1d(np.asarray(shifts, dtype=complex)), system.dt)
     first = starting_system(problem, order, start)
-    rom, diagnostics = iterate(problem, first, tol, max_iterations)
+    rom, diagnostics = iterate(problem, first, tol, max_iterations, one_sided=not system.is_linear)
     diagnostics["shifts"] = mirrored(rom.poles, system.dt)
-    return result(problem, system, order, rom, "IRKA", diagnostics)
+    return result(problem, system, order, rom, "IRKA" if system.is_linear else "one-sided IRKA", diagnostics)
 
 
 def mirrored(points: np.ndarray, dt: float) -> np.ndarray:
@@ -156,7 +170,9 @@ def mirrored(points: np.ndarray, dt: float) -> np.ndarray:
         return np.where(points == 0, np.inf, 1 / points.conj())
 
 
-def iterate(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -> tuple[LTI, dict[str, Any]]:
+def iterate(
+    problem: H2Objective, first: LTI, tol: float, max_iterations: int, *, one_sided: bool = False
+) -> tuple[LTI, dict[str, Any]]:
     """The best stable iterate from `first` on, and how the iteration went."""
     rom, best, before, stopped = first, first, None, f"{max_iterations} iterations"
     history: list[float] = []
@@ -170,7 +186,7 @@ def iterate(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -
                 break
             if len(history) > max_iterations:
                 break
-            before, rom = rom.poles, _project(problem, rom, X)
+            before, rom = rom.poles, _project(problem, rom, X, one_sided)
     except MorError as failure:
         stopped = f"broke down: {failure}"
     errors = [h2_distance(problem, candidate) for candidate in (first, best)]
@@ -183,9 +199,9 @@ def iterate(problem: H2Objective, first: LTI, tol: float, max_iterations: int) -
     }
 
 
-def _project(problem: H2Objective, rom: LTI, X: np.ndarray) -> LTI:
+def _project(problem: H2Objective, rom: LTI, X: np.ndarray, one_sided: bool) -> LTI:
     V = np.linalg.qr(X)[0]
-    W = np.linalg.qr(problem.adjoint(rom.schur, -adjoint(problem.C) @ rom.C))[0]
+    W = V if one_sided else np.linalg.qr(problem.dual_cross(rom, X))[0]
     overlap = adjoint(W) @ V
     if np.linalg.cond(overlap) > 1 / np.finfo(float).eps:
         raise ReductionError("the two subspaces are orthogonal to each other in a direction.")
@@ -201,7 +217,7 @@ def _cross(problem: H2Objective, rom: LTI) -> tuple[np.ndarray, float]:
             return reduced.X, max(problem.value(reduced), 0.0) ** 0.5
         except SingularEquationError:
             pass
-    return problem.cross(rom.schur, rom.B), float("inf")
+    return problem.cross(rom.schur, rom.B, problem.flow(rom.A)), float("inf")
 
 
 def _change(old: np.ndarray, new: np.ndarray, dt: float) -> float:

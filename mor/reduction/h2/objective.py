@@ -38,7 +38,9 @@ from mor.arrays import adjoint, to_numpy
 from mor.equations.schur import SchurForm
 from mor.errors import ReductionError
 from mor.reduction.balancing import Balancing, balance
+from mor.reduction.h2.outputs import Outputs, outputs_of
 from mor.systems.base import System, check_overflow
+from mor.systems.lti import LTI
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class H2Objective:
         """The squared H2 norm of the full system without D, by which errors are scaled."""
         Z = to_numpy(self.system.controllability_factor(horizon=self.horizon))
         check_overflow(self.horizon, Z)
-        return float(np.sum(np.abs(self.C @ Z) ** 2))
+        return self.outputs.square(Z)
 
     @cached_property
     def balancing(self) -> Balancing:
@@ -87,17 +89,31 @@ class H2Objective:
     def B(self) -> np.ndarray:
         return to_numpy(self.system.input_factor_matrix)
 
+    @cached_property
+    def outputs(self) -> Outputs:
+        """What is made of the state, and how it enters the error."""
+        return outputs_of(self.system)
+
     @property
     def C(self) -> np.ndarray:
-        return to_numpy(self.system.output_factor_matrix)
+        """All rows S that outputs are made of, D aside."""
+        return self.outputs.S
 
     @cached_property
     def _late_input(self) -> np.ndarray:
         """``S_A B``."""
-        system, left = self.system, int(self.horizon or 0)
-        if not system.dt:
-            return to_numpy(system.discretize(self.horizon or 0.0).evolution.apply(self.B))
-        state, power = self.B, system.evolution
+        return self._late(self.B, adjoint=False)
+
+    @cached_property
+    def _late_output(self) -> np.ndarray:
+        """``S_A^H C^H``."""
+        return self._late(adjoint(self.C), adjoint=True)
+
+    def _late(self, state: np.ndarray, *, adjoint: bool) -> np.ndarray:
+        carrier, left = self.system.carrier, int(self.horizon or 0)
+        if not carrier.dt:
+            carrier, left = carrier.discretize(self.horizon or 0.0), 1
+        power = carrier.evolution.adjoint() if adjoint else carrier.evolution
         while left:
             state = power.apply(state) if left & 1 else state
             left >>= 1
@@ -107,6 +123,19 @@ class H2Objective:
     def evolved(self, X: np.ndarray) -> np.ndarray:
         """``A X``."""
         return to_numpy(self.system.evolution.apply(X))
+
+    def dual_cross(self, rom: LTI, X: np.ndarray) -> np.ndarray:
+        """Z of the fixed-point iteration, whose equation has the end terms of the horizon.
+
+        Raises
+        ------
+        ReductionError
+        """
+        K = self.outputs.slope(self.C @ X, rom.C)
+        weight = -adjoint(self.C) @ K
+        if self.horizon is not None:
+            weight = weight + self._late_output @ K @ evolution(rom.A, rom.dt, self.horizon)
+        return self.adjoint(rom.schur, weight)
 
     def adjoint(self, form: SchurForm, weight: np.ndarray) -> np.ndarray:
         """Z with ``A^H Z F - Z + weight = 0``, or ``A^H Z + Z F + weight = 0``.
@@ -125,13 +154,16 @@ class H2Objective:
         SingularEquationError, ReductionError
         """
         form = SchurForm.of(F, None, self.system.dt)
-        driven, flow = G @ adjoint(G), None
-        if self.horizon is not None:
-            flow = evolution(F, self.system.dt, self.horizon)
+        driven, flow = G @ adjoint(G), self.flow(F)
+        if flow is not None:
             driven = driven - (flow @ G) @ adjoint(flow @ G)
         P, X = form.solve(driven), self.cross(form, G, flow)
         H = _best_output(self.C @ X, P) if H is None else H
         return Reduced(F, G, H, P, X, form, flow)
+
+    def flow(self, F: np.ndarray) -> np.ndarray | None:
+        """S_F, None if the horizon is infinite."""
+        return None if self.horizon is None else evolution(F, self.system.dt, self.horizon)
 
     def cross(self, form: SchurForm, G: np.ndarray, flow: np.ndarray | None = None) -> np.ndarray:
         """X for a reduced system with the Schur form `form`; it need not be stable.
@@ -158,14 +190,14 @@ class H2Objective:
     def value(self, reduced: Reduced) -> float:
         """J over the squared norm of the full system; right to round-off of 1, and may be negative."""
         H = reduced.H
-        half = H @ reduced.P - 2 * (self.C @ reduced.X)
-        return 1 + float(np.real(np.vdot(H, half))) / self.square
+        gained, lost = (self.outputs.inner(U, H) for U in (H @ reduced.P, self.C @ reduced.X))
+        return 1 + (gained - 2 * lost) / self.square
 
     def gradient(self, reduced: Reduced) -> tuple[np.ndarray, np.ndarray]:
         """``(dJ/dF, dJ/dG)``, scaled as `value`; of a complex x ``d/dRe x + i d/dIm x``."""
         dt, F, G, H, P, X = self.system.dt, reduced.F, reduced.G, reduced.H, reduced.P, reduced.X
-        Q = reduced.form.adjoint.solve(adjoint(H) @ H)
-        Zh = adjoint(self.adjoint(reduced.form, -adjoint(self.C) @ H))
+        Q = reduced.form.adjoint.solve(adjoint(H) @ self.outputs.slope(H @ P, H))
+        Zh = adjoint(self.adjoint(reduced.form, -adjoint(self.C) @ self.outputs.slope(self.C @ X, H)))
         to_F = Q @ F @ P + Zh @ self.evolved(X) if dt else Q @ P + Zh @ X
         to_G = Q @ G + Zh @ self.B
         if self.horizon is not None and reduced.flow is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -60,22 +61,28 @@ def starting_system(problem: H2Objective, order: int, start: Any) -> LTI:
         return _STARTS[start](problem, order)
     if isinstance(start, np.ndarray | list) and np.ndim(start) == 1:
         return _with_poles(problem, order, np.asarray(start, dtype=complex))
-    system = as_system(start).to_lti().explicit
-    if (system.n_inputs, system.n_outputs, system.dt) != (full.n_inputs, full.n_outputs, full.dt):
-        raise ReductionError(f"start is {system!r}; it must have {full.signals}.")
+    given = as_system(start)
+    if (given.n_inputs, given.n_outputs, given.dt) != (full.n_inputs, full.n_outputs, full.dt):
+        raise ReductionError(f"start is {given!r}; it must have {full.signals}.")
+    system = given.carrier.to_lti().explicit
     if system.order != order:
         raise ReductionError(f"start has order {system.order}; it must have the order asked for, {order}.")
     if full.is_real and not system.is_real:
         raise ReductionError("start is complex and the system is real; so must be what approximates it.")
     if not system.is_stable:
         raise UnstableSystemError("start is not stable; give a stable system or other poles.")
-    return system
+    return _fitted(problem, system)
+
+
+def _fitted(problem: H2Objective, system: LTI) -> LTI:
+    """`system`; where outputs are quadratic, its states with the outputs that fit best."""
+    return system if problem.system.is_linear else _best_output(problem, system)
 
 
 def _balanced(problem: H2Objective, order: int) -> LTI:
     """Time-limited where there is a horizon."""
     rom = problem.balancing.truncate(order).system
-    return rom.to_lti() if rom.is_stable else _settled(problem, rom)
+    return _fitted(problem, rom.carrier.to_lti()) if rom.is_stable else _settled(problem, rom)
 
 
 def _settled(problem: H2Objective, rom: System) -> LTI:
@@ -83,7 +90,7 @@ def _settled(problem: H2Objective, rom: System) -> LTI:
 
     At the mirror image itself the equation for X would be singular if the full system has that pole.
     """
-    dense, rate = rom.to_lti(), 1 / (problem.horizon or 1.0)
+    dense, rate = rom.carrier.to_lti(), 1 / (problem.horizon or 1.0)
     modes = diagonalise if rom.is_real else eigenmodes
     poles, B = modes(dense.A, dense.B, dense.C)[:2]
     if rom.dt:
@@ -96,7 +103,7 @@ def _settled(problem: H2Objective, rom: System) -> LTI:
 
 def _modal(problem: H2Objective, order: int) -> LTI:
     """The dominant modes; where only pairs are left for one last state, a real pole in place of one."""
-    ranking = rank_modes(problem.system, score="h2")
+    ranking = rank_modes(problem.system.equivalent(), score="h2")
     modal = ranking.system
     if isinstance(modal, LTI):
         return ranking.truncate(order).system.to_lti()
@@ -114,7 +121,7 @@ def _modal(problem: H2Objective, order: int) -> LTI:
             skipped = i
     rom = replace(modal, poles=modal.poles[chosen], B=modal.B[chosen], C=modal.C[:, chosen])
     if not left or skipped is None:
-        return rom.to_lti()
+        return _fitted(problem, rom.to_lti())
     size = np.abs(modal.poles[skipped])
     pole, row = (size if modal.dt else -size), np.abs(modal.B[[skipped]])
     poles, B = np.append(rom.poles, pole), np.vstack([rom.B, row])
@@ -133,7 +140,7 @@ def _spread(problem: H2Objective, order: int) -> LTI:
         rates = np.abs(np.log(poles)) if full.dt else np.abs(poles)
     finite = rates[np.isfinite(rates)] if np.any(np.isfinite(rates)) else np.ones(1)
     rates = np.geomspace(np.min(finite), np.max(finite), order)
-    B, C = rng.standard_normal((order, full.n_inputs)), rng.standard_normal((full.n_outputs, order))
+    B, C = rng.standard_normal((order, full.n_inputs)), rng.standard_normal((len(problem.C), order))
     return LTI(np.diag(np.exp(-rates) if full.dt else -rates), B, C, dt=full.dt)
 
 
@@ -157,7 +164,11 @@ def _with_best_output(problem: H2Objective, poles: np.ndarray, B: np.ndarray) ->
     C = np.zeros((full.n_outputs, len(poles)), dtype=B.dtype)
     system = Modal(poles, B, C, dt=full.dt) if full.is_real else LTI(np.diag(poles), B, C, dt=full.dt)
     system.require_stable("a start from poles", otherwise="Give poles that are.")
-    start = InputNormal.of(system.to_lti(), is_real=full.is_real)
+    return _best_output(problem, system.to_lti())
+
+
+def _best_output(problem: H2Objective, system: LTI) -> LTI:
+    start = InputNormal.of(system, is_real=problem.system.is_real)
     best = problem.at(start.F, start.G)
     return LTI(best.F, best.G, best.H, dt=system.dt)
 
@@ -183,15 +194,14 @@ def result(
 
 def in_kind(problem: H2Objective, rom: LTI) -> System:
     """`rom` with what it has in common with the full system: D, labels, and kind where that allows it."""
-    full = problem.system
-    reduced = LTI(rom.A, rom.B, rom.C, to_numpy(full.D), dt=full.dt, labels=without_states(full.labels))
-    if isinstance(full, LTI):
-        return reduced
-    try:
-        return Modal.from_lti(reduced)
-    except ReductionError:
+    full = problem.system.carrier
+    C, D = rom.C[: full.n_outputs], to_numpy(full.D)
+    reduced = LTI(rom.A, rom.B, C, D, dt=full.dt, labels=without_states(full.labels))
+    if not isinstance(full, LTI):
         # Optimal poles may coincide; the reduced system is right, but has no modes.
-        return reduced
+        with suppress(ReductionError):
+            return problem.system.with_carrier(Modal.from_lti(reduced))
+    return problem.system.with_carrier(reduced)
 
 
 def h2_distance(problem: H2Objective, rom: LTI) -> float:
