@@ -120,7 +120,7 @@ def irka(
     sys, order, tol, max_iterations : as for :func:`mor.tsia`.
     shifts : initial shifts, one of each conjugate pair (all, if the system is complex), in the
         right half-plane or outside the unit circle; None starts from the mirror images of the
-        dominant poles.
+        dominant poles, or of real ones spread over the full system's rates if A is defective.
 
     Returns
     -------
@@ -153,13 +153,22 @@ def irka(
     """
     system = as_system(sys)
     problem = objective(system, order, None)
-    start: Any = "modal"
-    if shifts is not None:
-        start = mirrored(np.atleast_1d(np.asarray(shifts, dtype=complex)), system.dt)
-    first = starting_system(problem, order, start)
+    if shifts is None:
+        first = _dominant(problem, order)
+    else:
+        points = mirrored(np.atleast_1d(np.asarray(shifts, dtype=complex)), system.dt)
+        first = starting_system(problem, order, points)
     rom, diagnostics = iterate(problem, first, tol, max_iterations, one_sided=not system.is_linear)
     diagnostics["shifts"] = mirrored(rom.poles, system.dt)
     return result(problem, system, order, rom, "IRKA" if system.is_linear else "one-sided IRKA", diagnostics)
+
+
+def _dominant(problem: H2Objective, order: int) -> LTI:
+    """The dominant modes, or where A has no usable eigenvectors, poles spread over its rates."""
+    try:
+        return starting_system(problem, order, "modal")
+    except ReductionError:
+        return starting_system(problem, order, "spread")
 
 
 def mirrored(points: np.ndarray, dt: float) -> np.ndarray:
