@@ -1,5 +1,7 @@
 """The example systems are what their docstrings say."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -46,7 +48,7 @@ def test_the_steady_state_comes_close_to_the_exact_one():
         errors.append(np.max(np.abs(v - profile(np.arange(1, n + 1) / n, *u, a, b))))
     # Upwind differences are of first order.
     assert errors[0] < 0.05
-    for coarse, fine in zip(errors, errors[1:], strict=False):
+    for coarse, fine in itertools.pairwise(errors):
         assert 1.7 < coarse / fine < 2.3
 
 
@@ -90,7 +92,7 @@ def test_a_gated_layer():
     sys = gated_layer(8, 4)
     assert (sys.order, sys.n_inputs, sys.n_outputs, sys.dt, sys.exact) == (16, 4, 4, 1.0, True)
     radius = np.abs(sys.poles)
-    assert 0.9 <= np.min(radius)
+    assert np.min(radius) >= 0.9
     assert np.max(radius) <= 0.999
     assert not np.any(sys.D)
     assert not np.any(sys.linear.output_factor_matrix)
