@@ -1,5 +1,7 @@
 """TSIA, IRKA and descent on the H2 error: optimality, promises on every draw, degenerate cases, bad input."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.io
@@ -8,8 +10,9 @@ from hypothesis import given, settings
 
 import mor
 from mor.equations.schur import SchurForm
+from mor.errors import ReductionError
 from mor.reduction.h2.fixed_point import mirrored
-from mor.reduction.h2.objective import H2Objective
+from mor.reduction.h2.objective import H2Objective, evolution
 from mor.systems.labels import Labels
 from mor.testing import block_systems, lti_systems, modal_systems, two_area_power_system
 
@@ -269,6 +272,13 @@ def test_a_finite_horizon_of_an_unstable_system(dt):
     for method in (mor.tsia, mor.irka):
         with pytest.raises(mor.MorError, match="pole"):
             method(sys, 2)
+
+
+@pytest.mark.parametrize("dt", [0.0, 1.0])
+def test_an_iterate_that_overflows_is_an_error(dt):
+    with warnings.catch_warnings(), pytest.raises(ReductionError, match="overflows within the horizon"):
+        warnings.simplefilter("error")
+        evolution(np.diag([1e4, 1.0]), dt, 1000)
 
 
 @pytest.mark.parametrize("method", METHODS)
