@@ -122,6 +122,9 @@ def test_a_gate_of_the_input_in_continuous_time(method):
     gate = mor.LQO.from_gate(linear, np.eye(1), np.eye(1))
     with pytest.raises(ReductionError, match=r"infinite H2 norm.*without D, or discretise"):
         method(gate, 1)
+    # Signals that no form weighs may have one.
+    two = mor.LTI(-np.eye(2), np.ones((2, 1)), np.eye(2), [[0.0], [1.0]])
+    assert method(mor.LQO.from_gate(two, [[1.0, 0.0]], [[2.0, 0.0]]), 1).system.is_stable
     rom = method(gate.discretize(0.1), 1).system
     close(rom.readout[1], [[1.0]], 0.0)
     assert rom.M is gate.M
