@@ -158,7 +158,7 @@ def reduce(
         str, typer.Option(help="bt: balanced truncation; tsia, irka, h2: least H2 error; modal: whole modes.")
     ] = "bt",
     horizon: Annotated[
-        float | None, typer.Option(help="End time or steps to optimise over (bt, h2); no error bound.")
+        float | None, typer.Option(help="End time or steps to optimise over (bt, tsia, h2).")
     ] = None,
     band: Annotated[
         tuple[float, float] | None,

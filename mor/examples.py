@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,15 @@ def advection_diffusion(n: int = 300, *, diffusion: float = 0.01, speed: float =
     in n upwind differences of width h = 1/n: :math:`y = -h \mathbf 1^T x + \tfrac h2 x^T x`. Continuous,
     two inputs, one output.
 
+    Parameters
+    ----------
+    n : number of cells, at least 2.
+    diffusion, speed : alpha > 0 and beta >= 0.
+
     Raises
     ------
     DimensionError
-        Unless n is at least 2.
+        If an argument is out of these limits.
 
     Notes
     -----
@@ -39,8 +45,9 @@ def advection_diffusion(n: int = 300, *, diffusion: float = 0.01, speed: float =
     >>> advection_diffusion(30)
     <LQO of <LTI order 30, 2 inputs, 1 outputs, dt=0>, quadratic forms of 30>
     """
-    if n < 2:
-        raise DimensionError(f"n={n}: a rod has at least 2 cells.")
+    _check_whole("n", n, 2)
+    if not (diffusion > 0 and speed >= 0):
+        raise DimensionError(f"diffusion={diffusion:g} must be positive and speed={speed:g} not negative.")
     h = 1 / n
     spread, drift = diffusion / h**2, speed / h
     A = np.diag(np.full(n, -(2 * spread + drift)))
@@ -75,12 +82,27 @@ def gated_layer(modes: int, channels: int, *, gates: int | None = None, seed: in
 
     Poles of radius 0.9 to 0.999 at random angles, random gates ``(W1 z) * (W2 z)``, no feedthrough.
 
+    Parameters
+    ----------
+    modes : number of conjugate pairs.
+    channels : number of inputs, and of the signals z.
+    gates : number of outputs; None is that of the channels.
+    seed : of the random numbers.
+
+    Raises
+    ------
+    DimensionError
+        Unless all numbers are whole and at least 1.
+
     Examples
     --------
     >>> from mor.examples import gated_layer
     >>> gated_layer(8, 4)
     <LQO of <Modal order 16 (8 modes), 4 inputs, 4 outputs, dt=1>, quadratic products of 4>
     """
+    gates = channels if gates is None else gates
+    for name, size in (("modes", modes), ("channels", channels), ("gates", gates)):
+        _check_whole(name, size, 1)
     rng = np.random.default_rng(seed)
     radius = np.sqrt(rng.uniform(0.9**2, 0.999**2, modes))
     poles = radius * np.exp(1j * rng.uniform(0, np.pi, modes))
@@ -88,5 +110,10 @@ def gated_layer(modes: int, channels: int, *, gates: int | None = None, seed: in
         (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / np.sqrt(2 * shape[1])
         for shape in ((modes, channels), (channels, modes))
     )
-    W1, W2 = rng.standard_normal((2, gates or channels, channels)) / np.sqrt(channels)
+    W1, W2 = rng.standard_normal((2, gates, channels)) / np.sqrt(channels)
     return LQO.from_gate(Modal(poles, np.sqrt(1 - radius**2)[:, None] * B, C, dt=1.0), W1, W2)
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if not (isinstance(value, Integral) and int(value) >= least):
+        raise DimensionError(f"{name}={value!r} is not a whole number of at least {least}.")

@@ -70,13 +70,15 @@ def test_tolerance_and_horizon(mor_command, model, tmp_path):
     code, out, _ = mor_command("reduce", model, tmp_path / "a.mat", "--tol", tol, "--json")
     assert code == 0
     assert json.loads(out)["order"] == [12, 5]
-    code, out, _ = mor_command(
-        "reduce", model, tmp_path / "b.mat", "--order", "3", "--horizon", "0.5", "--json"
-    )
-    found = json.loads(out)
-    assert code == 0
-    assert found["horizon"] == 0.5
-    assert found["error_bound"] is None
+    for method in ("bt", "tsia", "h2"):
+        rom = tmp_path / f"{method}.mat"
+        code, out, _ = mor_command(
+            "reduce", model, rom, "--order", "3", "--method", method, "--horizon", "0.5", "--json"
+        )
+        found = json.loads(out)
+        assert code == 0
+        assert found["horizon"] == 0.5
+        assert found["error_bound"] is None
 
 
 def test_variants_of_balanced_truncation(mor_command, model, tmp_path):
@@ -137,6 +139,7 @@ def test_unstable_poles_are_kept_when_asked(mor_command, tmp_path):
         (["full.mat", "rom.mat", "--order", "2", "--method", "magic"], 3, "magic"),
         (["full.mat", "rom.mat", "--tol", "1", "--method", "irka"], 3, "order"),
         (["full.mat", "rom.mat", "--order", "2", "--method", "modal", "--horizon", "1"], 3, "horizon"),
+        (["full.mat", "rom.mat", "--order", "2", "--method", "irka", "--horizon", "1"], 3, "bt, tsia and h2"),
         (["none.mat", "rom.mat", "--order", "2"], 5, "no such file"),
         (["full.mat", "rom.txt", "--order", "2"], 5, ".npz"),
         (["full.mat", "full.mat", "--order", "2"], 5, "exists"),

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 
 import mor
 from mor.equations.schur import SchurForm
+from mor.errors import ReductionError
 from mor.reduction.h2.fixed_point import mirrored
-from mor.reduction.h2.objective import H2Objective
+from mor.reduction.h2.objective import H2Objective, evolution
 from mor.systems.labels import Labels
 from mor.testing import block_systems, lti_systems, modal_systems, two_area_power_system
 
@@ -269,6 +270,13 @@ def test_a_finite_horizon_of_an_unstable_system(dt):
     for method in (mor.tsia, mor.irka):
         with pytest.raises(mor.MorError, match="pole"):
             method(sys, 2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dt", [0.0, 1.0])
+def test_an_iterate_that_overflows_is_an_error(dt):
+    with pytest.raises(ReductionError, match="overflows within the horizon"):
+        evolution(np.diag([1e4, 1.0]), dt, 1000)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -29,14 +29,16 @@ def balanced_truncation(
               W^T V = I, \qquad (W^T A V, W^T B, C V, D).
 
     On an infinite horizon the result is stable and
-    :math:`\|G - G_r\|_\infty \le 2 \sum_{i>r} \sigma_i`.
+    :math:`\|G - G_r\|_\infty \le 2 \sum_{i>r} \sigma_i`. With quadratic outputs it is stable and has
+    no bound.
 
     Parameters
     ----------
     sys : anything :func:`mor.as_system` takes. A :class:`~mor.Modal` or
         :class:`~mor.BlockDiagonal` is reduced in its real map and comes back as a Modal,
         with each conjugate pair one mode and each real pole one mode of its own. Each
-        system of a batch of Modals is reduced to the same order.
+        system of a batch of Modals is reduced to the same order. An :class:`~mor.LQO` keeps its
+        forms; `band`, `tol` and ``unstable="split"`` are not for it.
     order : number of real states to keep, or None to have it chosen.
     tol : upper limit on the error bound; the smallest order that meets it is taken. With
         neither `order` nor `tol`, nothing but round-off is removed (a minimal realisation).
@@ -47,7 +49,7 @@ def balanced_truncation(
         stability either.
     match : ``"infinity"`` keeps D, the gain at infinite frequency; ``"dc"`` keeps the gain at
         zero frequency, :math:`G_r(0) = G(0)` (:math:`G_r(1) = G(1)` in discrete time), by
-        singular perturbation (below).
+        singular perturbation (below). Of an LQO the output at rest is kept, for all constant inputs.
     unstable : ``"error"``, or ``"split"`` to reduce the stable part of :func:`mor.split_stable`
         and to keep the rest as it is. Then `order` counts all states, ``hsv`` are infinite for
         those that are always kept, and the bound limits the gain of the error over all
@@ -63,6 +65,8 @@ def balanced_truncation(
     ------
     UnstableSystemError
         If the system is not strictly stable, `horizon` is None and `unstable` is "error".
+    QuadraticOutputError
+        If outputs are quadratic and `band` or ``unstable="split"`` is given.
     ReductionError
         If `order`, `tol` or an option make no sense, the result cannot be diagonalised,
         `order` splits equal Hankel singular values so that stability is lost, is below the
@@ -86,7 +90,8 @@ def balanced_truncation(
     :math:`S_r = S_{11} - S_{12}S_{22}^{-1}S_{21}`. P and Q solve
     :math:`(S^{-1} + \tfrac c2)P + P(S^{-1} + \tfrac c2)^T + S^{-1}B(S^{-1}B)^T = 0`, and the dual:
     shifted, the reciprocal is a balanced continuous system in both times. So stability and the
-    bound are those of truncation. D changes, so a continuous H2 error is infinite.
+    bound are those of truncation. D changes, so a continuous H2 error is infinite. The forms of an
+    LQO are those of z, of which :math:`D_y` changes too.
 
     Gramians limited to a band are formed (:mod:`mor.equations.band`), so states are told from
     round-off at its square root.

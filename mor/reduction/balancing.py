@@ -239,10 +239,10 @@ def balance(
             )
         return _balance_split(constant, variant)
     if horizon is None:
+        split = "unstable='split' reduces the stable part and keeps the rest; " if system.is_linear else ""
         system.require_stable(
             "balanced truncation",
-            otherwise="unstable='split' reduces the stable part and keeps the rest; horizon= gives the "
-            "time-limited reduction, which any system has.",
+            otherwise=f"{split}horizon= gives the time-limited reduction, which any system has.",
         )
     if not system.batch_shape:
         return _balance_one(constant, variant)

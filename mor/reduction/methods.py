@@ -23,7 +23,7 @@ METHODS: dict[str, Callable[..., Reduction]] = {
 #: Options that are not for every method, the methods that know them, and what to say of them.
 _OPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "tol": (("bt",), "is a limit on the bound of bt; give method {method} an order"),
-    "horizon": (("bt", "h2"), "is for bt and h2, not for {method}"),
+    "horizon": (("bt", "tsia", "h2"), "is for bt, tsia and h2, not for {method}"),
     "band": (("bt",), "is for bt, not for {method}"),
     "match": (("bt",), "is for bt, not for {method}"),
     "unstable": (("bt",), "is for bt, not for {method}"),

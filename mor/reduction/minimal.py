@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from mor.arrays import adjoint, to_complex, to_numpy
-from mor.errors import ReductionError
+from mor.errors import QuadraticOutputError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction
 from mor.systems.base import System
@@ -54,6 +54,8 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     ------
     ReductionError
         If `tol` is not between 0 and 1, or E is singular.
+    QuadraticOutputError
+        If outputs are quadratic; :func:`mor.balanced_truncation` without `order` takes such systems.
 
     Notes
     -----
@@ -77,6 +79,12 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     if tol is not None and not (isinstance(tol, Real) and 0 < tol < 1):
         raise ReductionError(f"tol={tol!r} is not a number between 0 and 1.")
     system = as_system(sys).detached()
+    if not system.is_linear:
+        raise QuadraticOutputError(
+            "minimal_realization decides on the matrices of linear outputs. With quadratic ones "
+            "balanced_truncation(sys), without order, leaves out all states at the level of round-off; if "
+            "the system is unstable, with horizon=."
+        )
     if isinstance(system, Modal) and system.batch_shape:
         flat = flatten_batch(system)
         return _joined([minimal_realization(flat[i], tol=tol) for i in range(len(flat.poles))], system)

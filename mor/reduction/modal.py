@@ -48,7 +48,8 @@ def modal_truncation(sys: Any, order: int | None = None, *, score: str = "hinf")
     Parameters
     ----------
     sys : anything :func:`mor.as_system` takes that can be diagonalised. Each system of a batch
-        of Modals keeps the same number of modes.
+        of Modals keeps the same number of modes. Modes of an :class:`~mor.LQO` are ranked by the
+        linear system with the same H2 norm, :math:`C_e` in place of C.
     order : number of real states to keep; a conjugate pair counts 2 and is never split, so
         that the result may have one less. None keeps all modes with a score above zero.
     score : ``"hinf"`` or ``"h2"``.
@@ -56,10 +57,10 @@ def modal_truncation(sys: Any, order: int | None = None, *, score: str = "hinf")
     Returns
     -------
     Reduction
-        Its system is a Modal, or an LTI with a diagonal A if the full one is complex, where each
-        mode is one (complex) state. The error bound is the sum of the "hinf" scores dropped, a
-        limit on the H-infinity norm of the error whatever the score. ``hsv`` are those of the full
-        system, which this method does not use.
+        Its system is a Modal, or an LQO of one; an LTI with a diagonal A if the full one is
+        complex, where each mode is one (complex) state. The error bound is the sum of the "hinf" scores
+        dropped, a limit on the H-infinity norm of the error whatever the score; None with quadratic
+        outputs. ``hsv`` are those of the full system, which this method does not use.
 
     Raises
     ------
@@ -90,13 +91,14 @@ class ModeRanking:
 
     Attributes
     ----------
-    system : the full system in modal form, on NumPy; of a complex one an LTI with a diagonal A.
+    system : the full system on modes, a Modal or an LQO of one, on NumPy; of a complex one an LTI with
+        a diagonal A.
     scores : array (..., k), what the modes are chosen by.
     gains : array (..., k), the "hinf" scores.
     score : the name of the score.
     """
 
-    system: Modal | LTI
+    system: System
     scores: np.ndarray
     gains: np.ndarray
     score: str
@@ -120,9 +122,10 @@ class ModeRanking:
     @property
     def _sizes(self) -> np.ndarray:
         """Real states by mode (..., k)."""
-        if isinstance(self.system, LTI) or not np.iscomplexobj(self.system.poles):
+        modal = self.system.carrier
+        if not isinstance(modal, Modal) or not np.iscomplexobj(modal.poles):
             return np.ones(self.scores.shape, dtype=int)
-        return np.where(self.system.real_modes, 1, 2)
+        return np.where(modal.real_modes, 1, 2)
 
     def truncate(self, order: int | None = None) -> Reduction:
         """The reduction to at most `order` states in whole modes."""
@@ -132,13 +135,14 @@ class ModeRanking:
         scores, sizes, gains = (self._rows(x) for x in (self.scores, self._sizes, self.gains))
         chosen = [_best(*mode, order) for mode in zip(scores, sizes, strict=True)]
         dropped = [np.sum(np.delete(gain, c)) for gain, c in zip(gains, chosen, strict=True)]
+        bounded = self.system.is_linear
         return Reduction(
-            system=self._keep(chosen),
+            system=self.system.with_carrier(self._keep(chosen)),
             order=max(int(np.sum(size[c])) for size, c in zip(sizes, chosen, strict=True)),
             full_order=full,
             hsv=self.hsv,
-            error_bound=float(np.max(dropped, initial=0.0)),
-            bound_kind="hinf",
+            error_bound=float(np.max(dropped, initial=0.0)) if bounded else None,
+            bound_kind="hinf" if bounded else "none",
             method=f"modal truncation ({self.score})",
         )
 
@@ -147,14 +151,15 @@ class ModeRanking:
         return x.reshape(-1 if x.size else max(1, math.prod(x.shape[:-1])), x.shape[-1])
 
     def _keep(self, chosen: list[np.ndarray]) -> Modal | LTI:
-        """The modes chosen of each system; fewer than in others are filled up with nothing."""
-        if isinstance(self.system, LTI):
-            full, i = self.system, chosen[0]
+        """The modes chosen of each carrier; fewer than in others are filled up with nothing."""
+        full: Any = self.system.carrier
+        if isinstance(full, LTI):
+            i = chosen[0]
             return replace(full, A=full.A[np.ix_(i, i)], B=full.B[i], C=full.C[:, i])
-        if not self.system.batch_shape:
-            return _modes(self.system, chosen[0])
-        flat = flatten_batch(self.system)
-        return stack([_modes(flat[i], c) for i, c in enumerate(chosen)], self.system.batch_shape)
+        if not full.batch_shape:
+            return _modes(full, chosen[0])
+        flat = flatten_batch(full)
+        return stack([_modes(flat[i], c) for i, c in enumerate(chosen)], full.batch_shape)
 
 
 def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
@@ -163,7 +168,8 @@ def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
         raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
     system = as_system(sys)
     system.require_stable("modal truncation")
-    modal = _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
+    full = _on_modes(system)
+    modal: Any = full.equivalent()
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
     if modal.dt:
@@ -172,7 +178,13 @@ def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
     else:
         margin = -np.real(poles)
         energy = 2 * margin
-    return ModeRanking(modal, _SCORES[score](gain, margin, energy), gain / margin, score)
+    return ModeRanking(full, _SCORES[score](gain, margin, energy), gain / margin, score)
+
+
+def _on_modes(system: System) -> System:
+    if not system.is_linear:
+        return system.with_carrier(_on_numpy(system.carrier))
+    return _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
 
 
 def _on_numpy(system: System) -> Modal:

@@ -18,6 +18,7 @@ import scipy.linalg
 from mor.arrays import adjoint, to_numpy
 from mor.equations.cauchy import boundary_distance
 from mor.equations.sylvester import solve_sylvester
+from mor.errors import QuadraticOutputError
 from mor.reduction.batch import flatten_batch, stack
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -45,6 +46,8 @@ def split_stable(sys: Any) -> tuple[System, System]:
 
     Raises
     ------
+    QuadraticOutputError
+        If outputs are quadratic: they have products of stable and unstable states.
     SingularEquationError
         If stable and other poles lie so close together that no change of coordinates
         separates them.
@@ -62,6 +65,11 @@ def split_stable(sys: Any) -> tuple[System, System]:
     (array([-2.+0.j]), array([3.+0.j]))
     """
     system = as_system(sys).detached()
+    if not system.is_linear:
+        raise QuadraticOutputError(
+            "a system with quadratic outputs is no sum of a stable one and the rest: its outputs have "
+            "products of the states of both. Reductions with horizon= take it whole; .linear can be split."
+        )
     if not isinstance(system, Modal):
         return _split_dense(system.to_lti())
     if not system.batch_shape:

@@ -220,8 +220,18 @@ def _best_output(CX: np.ndarray, P: np.ndarray) -> np.ndarray:
 
 
 def evolution(A: np.ndarray, dt: float, horizon: float) -> np.ndarray:
-    """``A^horizon``, or ``exp(A horizon)``."""
-    return np.linalg.matrix_power(A, int(horizon)) if dt else scipy.linalg.expm(A * horizon)
+    """``A^horizon``, or ``exp(A horizon)``.
+
+    Raises
+    ------
+    ReductionError
+        If it overflows, as that of an unstable iterate may.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        S = np.linalg.matrix_power(A, int(horizon)) if dt else scipy.linalg.expm(A * horizon)
+    if not np.all(np.isfinite(S)):
+        raise ReductionError("the reduced system is unstable and overflows within the horizon.")
+    return S
 
 
 def evolution_derivative(A: np.ndarray, E: np.ndarray, dt: float, horizon: float) -> np.ndarray:

@@ -77,14 +77,15 @@ class QuadraticOutputs(Outputs):
     def of(cls, system: LQO) -> QuadraticOutputs:
         p, rows, D = system.n_outputs, system.carrier.output_factor_matrix, system.carrier.D
         Y, Dy = rows[p:], D[p:]
-        if not np.any(Dy):
+        weighed = system.M.rows(Dy.T)
+        if not np.any(weighed):
             return cls(rows, system.M, p, len(rows))
         if not system.dt:
             raise ReductionError(
                 "a quadratic output of the input itself has an infinite H2 norm in continuous time; "
                 "take it without D, or discretise the system."
             )
-        return cls(np.vstack([rows, 2**0.5 * system.M.rows(Dy.T) @ Y]), system.M, p, len(rows))
+        return cls(np.vstack([rows, 2**0.5 * weighed @ Y]), system.M, p, len(rows))
 
     def _parts(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return x[: self.first], x[self.first : self.last], x[self.last :]

@@ -71,7 +71,7 @@ def starting_system(problem: H2Objective, order: int, start: Any) -> LTI:
         raise ReductionError("start is complex and the system is real; so must be what approximates it.")
     if not system.is_stable:
         raise UnstableSystemError("start is not stable; give a stable system or other poles.")
-    return _fitted(problem, system)
+    return system if given.is_linear and full.is_linear else _best_output(problem, system)
 
 
 def _fitted(problem: H2Objective, system: LTI) -> LTI:
@@ -104,7 +104,7 @@ def _settled(problem: H2Objective, rom: System) -> LTI:
 def _modal(problem: H2Objective, order: int) -> LTI:
     """The dominant modes; where only pairs are left for one last state, a real pole in place of one."""
     ranking = rank_modes(problem.system.equivalent(), score="h2")
-    modal = ranking.system
+    modal: Any = ranking.system
     if isinstance(modal, LTI):
         return ranking.truncate(order).system.to_lti()
     ranked = np.argsort(-ranking.scores, kind="stable")
@@ -141,6 +141,9 @@ def _spread(problem: H2Objective, order: int) -> LTI:
     finite = rates[np.isfinite(rates)] if np.any(np.isfinite(rates)) else np.ones(1)
     rates = np.geomspace(np.min(finite), np.max(finite), order)
     B, C = rng.standard_normal((order, full.n_inputs)), rng.standard_normal((len(problem.C), order))
+    if not full.is_linear:
+        # Rows that are tied to each other are so in S V only.
+        C = problem.C @ np.linalg.lstsq(problem.C, C)[0]
     return LTI(np.diag(np.exp(-rates) if full.dt else -rates), B, C, dt=full.dt)
 
 
