@@ -189,3 +189,15 @@ def test_every_name_on_the_page_exists():
         for part in name.split("."):
             found = getattr(found, part)
     assert callable(mor.LTI.discretize)
+
+
+def test_differences_take_whatever_is_a_system():
+    full = mor.LTI(np.diag([-1.0, -2.0, -3.0]), np.ones((3, 1)), np.ones((1, 3)))
+    rom = mor.balanced_truncation(full, order=1)
+    foreign = scipy.signal.StateSpace(full.A, full.B, full.C, full.D)
+    expected = mor.h2_norm(full - rom.system)
+    np.testing.assert_allclose(mor.h2_norm(full - rom), expected, rtol=1e-12)
+    np.testing.assert_allclose(mor.h2_norm(mor.as_system(foreign) - rom), expected, rtol=1e-12)
+    np.testing.assert_allclose(mor.h2_norm(rom.system - foreign), expected, rtol=1e-12)
+    with pytest.raises(NotASystemError, match="int"):
+        full - 3

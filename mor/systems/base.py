@@ -224,11 +224,18 @@ class System(ABC):
     def to_lti(self) -> Any:
         """The same map as a dense NumPy :class:`LTI`."""
 
-    def __sub__(self, other: System) -> System:
-        return self + (-other)
-
     @abstractmethod
-    def __add__(self, other: System) -> System: ...
+    def __add__(self, other: Any) -> System:
+        """The sum of two transfer functions; `other` is anything :func:`mor.as_system` takes."""
+
+    def __radd__(self, other: Any) -> System:
+        return operand(other) + self
+
+    def __sub__(self, other: Any) -> System:
+        return self + (-operand(other))
+
+    def __rsub__(self, other: Any) -> System:
+        return operand(other) - self
 
     @abstractmethod
     def __neg__(self) -> Self: ...
@@ -277,6 +284,15 @@ class System(ABC):
             f"{what}: {purpose} on an infinite horizon needs a strictly stable system. "
             f"{other}; horizon= gives the finite-horizon quantity, which any system has."
         )
+
+
+def operand(other: Any) -> System:
+    """`other` as a system, to be added to one."""
+    if isinstance(other, System):
+        return other
+    from mor.systems.convert import as_system
+
+    return as_system(other)
 
 
 def check_overflow(horizon: float | None, *results: Array) -> None:

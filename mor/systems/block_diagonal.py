@@ -24,6 +24,7 @@ from mor.systems.base import (
     check_same_signals,
     dc_point,
     no_dc_gain,
+    operand,
     set_fields,
 )
 from mor.systems.labels import Labels, merged, widened, without_outputs, without_states
@@ -282,7 +283,8 @@ class BlockDiagonal(System):
     def __neg__(self) -> Self:
         return replace(self, C=-self.C, D=-self.D)
 
-    def __add__(self, other: System) -> System:
+    def __add__(self, other: Any) -> System:
+        other = operand(other)
         if not other.is_linear:
             return NotImplemented
         if not isinstance(other, BlockDiagonal) or other.blocks.shape[-1] != self.blocks.shape[-1]:

@@ -15,7 +15,7 @@ from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, QuadraticOutputError
-from mor.systems.base import Pullback, System, check_overflow, check_same_signals, set_fields
+from mor.systems.base import Pullback, System, check_overflow, check_same_signals, operand, set_fields
 from mor.systems.convert import as_system
 from mor.systems.labels import Labels, merged, signal_names
 from mor.systems.quadratic import Dense, Products, Quadratic, as_quadratic, real_array, real_matrix
@@ -336,7 +336,8 @@ class LQO(System):
         mix = None if self.mix is None else -self.mix
         return LQO(-self.system, -self.M, self.readout, mix=mix, exact=self.exact)
 
-    def __add__(self, other: System) -> LQO:
+    def __add__(self, other: Any) -> LQO:
+        other = operand(other)
         if not isinstance(other, LQO):
             other = self.of_linear(other)
         check_same_signals(self, other)
@@ -352,8 +353,8 @@ class LQO(System):
         mix = None if self.mix is None or other.mix is None else np.hstack([self.mix, other.mix])
         return LQO(system, self.M.beside(other.M), (Y, Dy), mix=mix, exact=self.exact and other.exact)
 
-    def __radd__(self, other: System) -> LQO:
-        return self.of_linear(other) + self
+    def __radd__(self, other: Any) -> LQO:
+        return self.of_linear(operand(other)) + self
 
     @property
     def output_factor_matrix(self) -> NoReturn:

@@ -22,6 +22,7 @@ from mor.systems.base import (
     check_same_signals,
     dc_point,
     no_dc_gain,
+    operand,
     set_fields,
 )
 from mor.systems.labels import Labels, in_single, merged, without_outputs, without_states
@@ -261,7 +262,8 @@ class LTI(System):
     def __neg__(self) -> Self:
         return replace(self, C=-self.C, D=-self.D)
 
-    def __add__(self, other: System) -> System:
+    def __add__(self, other: Any) -> System:
+        other = operand(other)
         if not other.is_linear:
             return NotImplemented
         check_same_signals(self, other)
