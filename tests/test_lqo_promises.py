@@ -1,6 +1,5 @@
 """Reduction of quadratic outputs: what is promised from every start and on every draw, and refused."""
 
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -89,10 +88,8 @@ def check_optimised(sys, order, method, options):
 
 def check_truncated(sys, order):
     """What the others promise."""
-    # Refused where values on either side of the cut are equal, or the result has no modes.
-    with suppress(ReductionError):
-        assert mor.balanced_truncation(sys, order).system.is_stable
-    assert mor.modal_truncation(sys, order).system.is_stable
+    for method in (mor.balanced_truncation, mor.modal_truncation):
+        assert method(sys, order).system.is_stable
 
 
 @pytest.mark.parametrize("dt", TIMES)
