@@ -162,7 +162,10 @@ def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
     if not (isinstance(score, str) and score in _SCORES):
         raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
     system = as_system(sys)
-    system.require_stable("modal truncation")
+    system.require_stable(
+        "modal truncation",
+        otherwise="mor.split_stable(sys) gives the stable part, which can be truncated.",
+    )
     modal = _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
