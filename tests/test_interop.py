@@ -189,3 +189,10 @@ def test_every_name_on_the_page_exists():
         for part in name.split("."):
             found = getattr(found, part)
     assert callable(mor.LTI.discretize)
+
+
+def test_what_has_no_state_space_is_said():
+    control = pytest.importorskip("control")
+    for foreign in (control.tf([1, 0, 0], [1, 2]), control.frd([1, 2], [1, 2])):
+        with pytest.raises(NotASystemError, match="no state space"):
+            mor.as_system(foreign)
