@@ -237,4 +237,4 @@ def test_a_prefix_may_end_like_a_file_of_a_set(name, tmp_path):
     sys = mor.as_system(([[-1.0]], [[2.0]], [[3.0]]))
     mor.save(tmp_path / f"{name}.mtx", sys)
     for path in (f"{name}.mtx", f"{name}.A.mtx", name):
-        assert mor.load(tmp_path / path).B == 2.0
+        assert mor.load(tmp_path / path).to_lti().B == 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.equations.scaling import grading
+from mor.equations.scaling import grading, scaled
 from mor.errors import ReductionError
 
 #: Beyond this condition of the eigenvectors less than half of the digits survive.
@@ -51,7 +51,7 @@ def eigenmodes(
         return np.zeros(0, dtype=complex), B.astype(complex), C.astype(complex), 1.0
     index, scale = grading(A)
     A, B, C = (
-        A[np.ix_(index, index)] * (scale / scale[:, None]),
+        scaled(A, index, scale),
         B[index] / scale[:, None],
         C[:, index] * scale,
     )

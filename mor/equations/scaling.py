@@ -40,7 +40,7 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> import numpy as np
     >>> A = np.array([[-1.0, 1e-6], [1e6, -2.0]])
     >>> index, scale = grading(A)
-    >>> (A[np.ix_(index, index)] * scale / scale[:, None]).round(2)
+    >>> scaled(A, index, scale).round(2)
     array([[-1.  ,  0.52],
            [ 1.91, -2.  ]])
     """
@@ -57,3 +57,10 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.max(size) > _GRADED * np.min(size):
         index = np.argsort(-size, kind="stable")
     return index, scale[index]
+
+
+def scaled(A: np.ndarray, index: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """A in the coordinates of :func:`grading`; A itself if they are its own."""
+    if np.all(scale == 1) and np.all(index[1:] > index[:-1]):
+        return A
+    return A[np.ix_(index, index)] * (scale / scale[:, None])

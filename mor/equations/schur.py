@@ -18,7 +18,7 @@ import numpy as np
 import scipy.linalg
 
 from mor.equations.hammarling import triangular_factor
-from mor.equations.scaling import grading
+from mor.equations.scaling import grading, scaled
 from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
 from mor.errors import SingularEquationError, UnstableSystemError
 
@@ -91,7 +91,7 @@ class SchurForm:
             T, Z = schur(A, output=kind)
             return cls(Pencil.of(np.ascontiguousarray(T)), Z, Z, dt, divisor)
         index, scale = grading(A)
-        T, Z = schur(A[np.ix_(index, index)] * (scale / scale[:, None]), output=kind)
+        T, Z = schur(scaled(A, index, scale), output=kind)
         left, right = np.empty_like(Z), np.empty_like(Z)
         left[index], right[index] = Z / scale[:, None], Z * scale[:, None]
         return cls(Pencil.of(np.ascontiguousarray(T)), left, right, dt, divisor)

@@ -14,7 +14,7 @@ from mor.checks import check_continuous_step, check_dt, check_finite, check_hori
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import DenseEvolution, horizon_factor
-from mor.equations.scaling import grading
+from mor.equations.scaling import grading, scaled
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.base import (
@@ -142,8 +142,7 @@ class LTI(System):
         """The explicit form in the coordinates of :func:`mor.equations.scaling.grading`."""
         sys = self.explicit
         index, t = grading(sys.A)
-        A = sys.A[np.ix_(index, index)] * (t / t[:, None])
-        return LTI(A, sys.B[index] / t[:, None], sys.C[:, index] * t, sys.D, dt=self.dt)
+        return LTI(scaled(sys.A, index, t), sys.B[index] / t[:, None], sys.C[:, index] * t, sys.D, dt=self.dt)
 
     @property
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
