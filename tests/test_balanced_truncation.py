@@ -209,3 +209,16 @@ def test_a_reduction_prints_itself():
     assert "order 3 -> 2" in str(rom)
     assert "5.000e-01 (hinf)" in str(rom)
     assert "85.71 %" in str(rom)
+
+
+def test_a_tolerance_that_round_off_exceeds_is_said_at_full_order():
+    sys = mor.as_system((np.diag([-1.0, -2.0, -9.0]), np.ones((3, 1)), np.ones((1, 3))))
+    rom = mor.balanced_truncation(sys, tol=1e-30)
+    assert rom.order == 3
+    assert "below round-off" in rom.diagnostics["note"]
+    assert "note" not in mor.balanced_truncation(sys, tol=1e-12).diagnostics
+
+
+def test_long_diagnostics_are_printed_in_short():
+    sys = mor.as_system((np.diag([-1.0, -2.0, -9.0]), np.ones((3, 1)), np.ones((1, 3))))
+    assert all(len(line) < 100 for line in str(mor.irka(sys, 2)).splitlines())

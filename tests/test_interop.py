@@ -201,3 +201,10 @@ def test_differences_take_whatever_is_a_system():
     np.testing.assert_allclose(mor.h2_norm(rom.system - foreign), expected, rtol=1e-12)
     with pytest.raises(NotASystemError, match="int"):
         full - 3
+
+
+def test_what_has_no_state_space_is_said():
+    control = pytest.importorskip("control")
+    for foreign in (control.tf([1, 0, 0], [1, 2]), control.frd([1, 2], [1, 2])):
+        with pytest.raises(NotASystemError, match="no state space"):
+            mor.as_system(foreign)

@@ -149,3 +149,8 @@ def test_bad_input():
             mor.solve_lyapunov(eye, np.array([[bad, 0.0], [0.0, 1.0]]))
     with pytest.raises(TimeStepError):
         mor.solve_lyapunov(eye, eye, dt=np.nan)
+
+
+def test_a_singular_E_is_named():
+    with pytest.raises(SingularEquationError, match="E is singular"):
+        mor.solve_lyapunov(-np.eye(3), np.eye(3), np.diag([1.0, 1.0, 0.0]))

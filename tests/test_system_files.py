@@ -230,3 +230,11 @@ def test_benchmark_with_sparse_E(data_dir):
     np.testing.assert_array_equal(sys.E, sys.E.T)
     with pytest.raises(SystemFileError, match="no matrix A"):
         mor.load(data_dir / "mor" / "mmess_rail_371.mat")
+
+
+@pytest.mark.parametrize("name", ["plant_c", "E", "x.A", "A"])
+def test_a_prefix_may_end_like_a_file_of_a_set(name, tmp_path):
+    sys = mor.as_system(([[-1.0]], [[2.0]], [[3.0]]))
+    mor.save(tmp_path / f"{name}.mtx", sys)
+    for path in (f"{name}.mtx", f"{name}.A.mtx", name):
+        assert mor.load(tmp_path / path).to_lti().B == 2.0

@@ -47,7 +47,7 @@ class SystemGains:
 
     def __init__(self, system: System) -> None:
         self.modal = system if isinstance(system, Modal) else None
-        self.system = system if self.modal else system.to_lti().explicit
+        self.system = system if self.modal else system.to_lti().graded
 
     @cached_property
     def _schur(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,7 +96,7 @@ class SystemGains:
         return np.exp(1j * omega * self.system.dt) if self.system.dt else 1j * omega
 
     def _states(self, s: complex) -> np.ndarray:
-        """``(s - A)^{-1} B``, in coordinates that do not change its norm."""
+        """``(s - A)^{-1} B``, in the coordinates of computation."""
         if self.modal is not None:
             poles, B = (to_numpy(x) for x in (self.modal.poles, self.modal.B))
             partner = B.conj() / (s - poles.conj())[:, None] if is_complex(B) else 0.0

@@ -41,6 +41,9 @@ _PARTS = 8
 #: Smallest pivot, as a power of round-off, for a gradient: its errors stay near 1e-5.
 _GRADIENT_PIVOT = 2 / 3
 
+#: What an unstable system has in place of the sum of its Hankel singular values.
+_NO_SUM = "mor.hankel_singular_values(sys, horizon=...) gives those of a finite horizon."
+
 
 def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> tuple[Array, Array]:
     r"""Controllability and observability Gramian ``(P, Q)``, of a Modal those of its real map.
@@ -250,7 +253,7 @@ def hankel_nuclear_norm(sys: Any, *, beyond: int = 0) -> Array:
     if not (isinstance(beyond, Integral) and beyond >= 0):
         raise ReductionError(f"beyond={beyond!r} is not a whole number >= 0.")
     system = as_system(sys)
-    system.require_stable("the sum of Hankel singular values")
+    system.require_stable("the sum of Hankel singular values", otherwise=_NO_SUM)
     value, gradient = _value_and_gradient(system.detached(), int(beyond))
     total = astype_like(value, system.D)
     if not _differentiates(system):
@@ -268,7 +271,7 @@ def nuclear_norm_gradient(sys: Any) -> tuple[Array, dict[str, Array]]:
     The gradient of a complex field x is ``dS/dRe x + i dS/dIm x``.
     """
     system = as_system(sys)
-    system.require_stable("the sum of Hankel singular values")
+    system.require_stable("the sum of Hankel singular values", otherwise=_NO_SUM)
     value, gradient = _value_and_gradient(system.detached(), 0)
     return value, gradient()
 

@@ -209,7 +209,7 @@ class _Levels:
     """Levels of the gain of one system, on the imaginary axis whatever its time."""
 
     def __init__(self, system: System, poles: np.ndarray, omega: np.ndarray, sampled: np.ndarray) -> None:
-        dense = system.to_lti().explicit
+        dense = system.to_lti().graded
         self.dt, self.point, self.is_real = system.dt, 1 + 0j, dense.is_real
         matrices: tuple[Any, Any, Any, Any] = dense.A, dense.B, dense.C, dense.D
         if self.dt and len(dense.A):

@@ -41,12 +41,12 @@ def solve_by_columns(
     """
     Q = Q.astype(complex)
     triangular = form.in_field_of(Q)
-    R, U = triangular.pencil.T.conj(), triangular.left
-    Y = Q @ U
+    R = triangular.pencil.T.conj()
+    Y = Q @ triangular.left
     for j in range(len(R) - 1, -1, -1):
         later = Y[:, j + 1 :] @ R[j, j + 1 :]
         if form.dt:
             Y[:, j] = -shifted(R[j, j], -1.0, Y[:, j] + apply(later[:, None])[:, 0])
         else:
             Y[:, j] = -shifted(1.0, R[j, j], Y[:, j] + later)
-    return Y @ U.conj().T
+    return Y @ triangular.right.conj().T

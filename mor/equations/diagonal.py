@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mor.equations.scaling import grading, scaled
 from mor.errors import ReductionError
 
 #: Beyond this condition of the eigenvectors less than half of the digits survive.
@@ -38,7 +39,8 @@ def eigenmodes(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     r"""``(values, V^{-1} B, C V, condition)``, complex, of :math:`A = V \Lambda V^{-1}`, real or complex.
 
-    Rows and columns of a mode are scaled to equal norms.
+    Rows and columns of a mode are scaled to equal norms. The condition is that of V in the
+    coordinates of :func:`mor.equations.scaling.grading`, which the units of the states do not change.
 
     Raises
     ------
@@ -47,6 +49,12 @@ def eigenmodes(
     """
     if not len(A):
         return np.zeros(0, dtype=complex), B.astype(complex), C.astype(complex), 1.0
+    index, scale = grading(A)
+    A, B, C = (
+        scaled(A, index, scale),
+        B[index] / scale[:, None],
+        C[:, index] * scale,
+    )
     values, vectors = np.linalg.eig(A)
     values, vectors = values.astype(complex), vectors.astype(complex)
     condition = float(np.linalg.cond(vectors))

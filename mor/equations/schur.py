@@ -2,9 +2,10 @@ r"""Schur forms: where every equation with dense coefficients is solved.
 
 For ``A = P T R^{-1}`` and ``E = P S R^{-1}`` with an upper quasi-triangular T and an upper
 triangular S, an equation for X in A and E is one in T and S for ``R^{-1} X R^{-H}``, with
-the right-hand side multiplied by ``P^{-1}``. Without E: P = R unitary and S = I. With E
+the right-hand side multiplied by ``P^{-1}``. Without E: P = R and S = I. With E
 there are two ways: QZ, with P and R unitary, or the Schur form of ``E^{-1} A``, with
-``P = E R``, which costs a tenth.
+``P = E R``, which costs a tenth. R is unitary, or that times the scaling of
+:mod:`mor.equations.scaling`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import scipy.linalg
 
 from mor.equations.hammarling import triangular_factor
+from mor.equations.scaling import grading, scaled
 from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
 from mor.errors import SingularEquationError, UnstableSystemError
 
@@ -36,7 +38,8 @@ class SchurForm:
     Attributes
     ----------
     pencil : T and S; S is None for the identity.
-    left, right : unitary; P and R above, up to E where it has been divided out.
+    left, right : arrays (n, n) with ``P^{-1} = left^H`` and ``R = right``, up to E where it has been
+        divided out; unitary, and equal without QZ, unless `graded` was asked for.
     divisor : LU factors of such an E.
     mirrored : whether this is the form of ``(A^H, E^H)``, where R has the factor ``E^{-H}``
         in place of P's E.
@@ -57,13 +60,19 @@ class SchurForm:
     mirrored: bool = False
 
     @classmethod
-    def of(cls, A: np.ndarray, E: np.ndarray | None = None, dt: float = 0.0) -> SchurForm:
+    def of(
+        cls, A: np.ndarray, E: np.ndarray | None = None, dt: float = 0.0, *, graded: bool = False
+    ) -> SchurForm:
         r"""Real for real data; about ``25 n^3`` flops, ``66 n^3`` where QZ is needed.
 
         E is divided out where that does not hurt: the backward error of ``E^{-1} A``,
         relative to A, is round-off times :math:`\|E\| \|E^{-1}A\| / \|A\|`, which is computed
         (with the root mean square of E's singular values) and must not exceed 30. QZ has no
         such factor.
+
+        With `graded` the form is that of A in the coordinates of :func:`mor.equations.scaling.grading`:
+        eigenvalues and Gramians do not suffer from the units of the states. Residuals are then
+        small in those coordinates, not in the norms of the data, so the public solvers do without.
         """
         dtype = np.result_type(A, float) if E is None else np.result_type(A, E, float)
         kind = "complex" if np.issubdtype(dtype, np.complexfloating) else "real"
@@ -78,17 +87,25 @@ class SchurForm:
                 return cls(Pencil.of(T, S), left, right, dt)
             A = A_divided
         schur: Any = scipy.linalg.schur
-        T, Z = schur(A, output=kind)
-        return cls(Pencil.of(np.ascontiguousarray(T)), Z, Z, dt, divisor)
+        if not graded:
+            T, Z = schur(A, output=kind)
+            return cls(Pencil.of(np.ascontiguousarray(T)), Z, Z, dt, divisor)
+        index, scale = grading(A)
+        T, Z = schur(scaled(A, index, scale), output=kind)
+        left, right = np.empty_like(Z), np.empty_like(Z)
+        left[index], right[index] = Z / scale[:, None], Z * scale[:, None]
+        return cls(Pencil.of(np.ascontiguousarray(T)), left, right, dt, divisor)
 
     def joined(self, other: SchurForm) -> SchurForm:
         """The form of ``diag(A, A_other)``, for two forms without E: nothing is computed."""
         a, b = self.pencil.T, other.pencil.T
         n = len(a)
         dtype = np.result_type(a, b)
-        T, Z = (np.zeros((n + len(b), n + len(b)), dtype) for _ in range(2))
-        T[:n, :n], T[n:, n:], Z[:n, :n], Z[n:, n:] = a, b, self.left, other.left
-        return SchurForm(Pencil.of(T), Z, Z, self.dt)
+        T, left, right = (np.zeros((n + len(b), n + len(b)), dtype) for _ in range(3))
+        T[:n, :n], T[n:, n:] = a, b
+        left[:n, :n], left[n:, n:] = self.left, other.left
+        right[:n, :n], right[n:, n:] = self.right, other.right
+        return SchurForm(Pencil.of(T), left, right, self.dt)
 
     @cached_property
     def adjoint(self) -> SchurForm:
@@ -162,7 +179,7 @@ class SchurForm:
         """Zo of the system ``(E^{-1} A, C)``; ``E^{-1}`` is not applied."""
         form = self.adjoint.in_field_of(C)
         U, S = form._triangular_factor(C.conj().T), form.pencil.S
-        return form.left @ (U if S is None else S @ U)
+        return form.right @ U if S is None else form.left @ (S @ U)
 
     def in_field_of(self, B: np.ndarray) -> SchurForm:
         """This form, truly triangular and complex if B is complex and the form is not."""
@@ -253,6 +270,8 @@ def _norms(pencil: Pencil) -> tuple[float, float]:
 
 
 def _singular_message(first: complex, second: complex, at: tuple[int, int], dt: float) -> str:
+    if not (np.isfinite(first) and np.isfinite(second)):
+        return "E is singular: an eigenvalue is infinite, and the equation has no unique solution."
     value, rule = (
         (abs(first * second.conjugate() - 1), "lambda_i conj(mu_j) = 1")
         if dt

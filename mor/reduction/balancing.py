@@ -113,7 +113,8 @@ class Balancing:
         reduced = self.variant.projectable(reduced)
         bound = 2 * float(np.sum(hsv[total:]))
         diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
-        if note := self._note(total, order, tol, reduced.is_stable):
+        roundoff = _roundoff(reduced, condition, self.values, len(self.left))
+        if note := self._note(total, order, tol, reduced.is_stable, roundoff):
             diagnostics["note"] = note
         return Reduction(
             system=reduced + self.rest if self.rest else reduced,
@@ -123,12 +124,14 @@ class Balancing:
             error_bound=bound if self.bounded else None,
             bound_kind="hinf" if self.bounded else "none",
             method=self.variant.name + (" of the stable part" if self.rest else ""),
-            roundoff=_roundoff(reduced, condition, self.values, len(self.left)),
+            roundoff=roundoff,
             diagnostics=diagnostics,
             stable_parts=(self.system, reduced) if self.rest else None,
         )
 
-    def _note(self, total: int, order: int | None, tol: float | None, stable: bool) -> str | None:
+    def _note(
+        self, total: int, order: int | None, tol: float | None, stable: bool, roundoff: float
+    ) -> str | None:
         """What is to be said of a result of `total` states, if anything."""
         hsv, n = self.hsv, self.full_order
         if not stable and self.variant.bounded:
@@ -141,7 +144,7 @@ class Balancing:
             return f"not stable: {self.variant.name} does not promise it"
         if order is not None and total < order:
             return f"only {self.minimal} of {n} states stand above round-off; asked for {order}"
-        if tol is not None and 2 * np.sum(hsv[total:]) > tol:
+        if tol is not None and (2 * np.sum(hsv[total:]) > tol or (total == self.minimal and roundoff > tol)):
             return f"tol={tol:g} is below round-off; all {self.minimal} states above it are kept"
         return None
 

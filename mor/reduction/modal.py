@@ -167,7 +167,10 @@ def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
     if not (isinstance(score, str) and score in _SCORES):
         raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
     system = as_system(sys)
-    system.require_stable("modal truncation")
+    system.require_stable(
+        "modal truncation",
+        otherwise="mor.split_stable(sys) gives the stable part of a linear system, which can be truncated.",
+    )
     full = _on_modes(system)
     modal: Any = full.equivalent()
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles

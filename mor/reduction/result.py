@@ -9,6 +9,9 @@ import numpy as np
 
 from mor.systems.base import System
 
+#: Entries of a sequence among the diagnostics that are printed.
+_PRINTED = 4
+
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
@@ -70,8 +73,15 @@ class Reduction:
                 f"  energy kept  {100 * self.energy:.4g} % of the sum of Hankel singular values",
                 f"  error bound  {bound}, round-off about {self.roundoff:.0e}",
             ]
-        lines += [f"  {name.replace('_', ' ')}: {value}" for name, value in self.diagnostics.items()]
+        lines += [f"  {name.replace('_', ' ')}: {_short(value)}" for name, value in self.diagnostics.items()]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         return f"<Reduction {self.method}, order {self.full_order} -> {self.order}, bound {self.error_bound}>"
+
+
+def _short(value: Any) -> str:
+    """Long sequences by their length and last entry."""
+    if isinstance(value, list | np.ndarray) and len(value) > _PRINTED:
+        return f"{len(value)} values, the last {value[-1]:.4g}"
+    return str(value)

@@ -97,11 +97,11 @@ def _split_dense(system: LTI) -> tuple[LTI, LTI]:
     if np.all(stable):
         B, C = full.B[:0], full.C[:, :0]
         return full, LTI(full.A[:0, :0], B, C, nothing, dt=full.dt, labels=labels)
-    T, Z, r = _stable_first(full, stable)
-    Z1, Z2 = Z[:, :r], Z[:, r:]
+    T, L, Z, r = _stable_first(full, stable)
+    L1, L2, Z1, Z2 = L[:, :r], L[:, r:], Z[:, :r], Z[:, r:]
     X = solve_sylvester(T[:r, :r], -T[r:, r:], T[:r, r:])
-    B2 = adjoint(Z2) @ full.B
-    first = LTI(T[:r, :r], adjoint(Z1) @ full.B - X @ B2, full.C @ Z1, full.D, dt=full.dt, labels=labels)
+    B2 = adjoint(L2) @ full.B
+    first = LTI(T[:r, :r], adjoint(L1) @ full.B - X @ B2, full.C @ Z1, full.D, dt=full.dt, labels=labels)
     return first, LTI(T[r:, r:], B2, full.C @ (Z1 @ X + Z2), nothing, dt=full.dt, labels=labels)
 
 
@@ -122,9 +122,10 @@ def _surely_stable(system: LTI) -> np.ndarray:
     return margin > np.minimum(error, limit)
 
 
-def _stable_first(system: LTI, stable: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """T and Z of the Schur form with these eigenvalues first, and how many there are."""
+def _stable_first(system: LTI, stable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """T, left and right of the Schur form with these eigenvalues first, and how many there are."""
     form = system.schur
     trsen: Any = scipy.linalg.get_lapack_funcs("trsen", (form.pencil.T,))
-    result = trsen(stable.astype(np.int32), form.pencil.T, form.right, job=b"N")
-    return result[0], result[1], int(result[-4])
+    T = form.pencil.T
+    result = trsen(stable.astype(np.int32), T, np.eye(len(T), dtype=T.dtype), job=b"N")
+    return result[0], form.left @ result[1], form.right @ result[1], int(result[-4])

@@ -39,7 +39,7 @@ def as_system(obj: Any) -> System:
     Raises
     ------
     NotASystemError
-        If it is none of these.
+        If it is none of these, or has no state space (more zeros than poles, frequency response data).
     DimensionError
         If its matrices do not fit together, or are sparse and of an order above 5000.
 
@@ -63,7 +63,7 @@ def as_system(obj: Any) -> System:
         E = getattr(obj, "E", None)
         return LTI(obj.A, obj.B, obj.C, obj.D, E, dt=_time_step(obj), labels=_labels(obj))
     if hasattr(obj, "to_ss"):
-        return as_system(obj.to_ss())
+        return as_system(_state_space(obj))
     raise NotASystemError(
         f"{type(obj).__name__} is not a linear time-invariant system: give a mor system, a tuple "
         "(A, B, C[, D[, E]]), or an object with A, B, C, D, to_ss() or to_matrices()."
@@ -77,6 +77,13 @@ def check_dense_order(order: int, what: str) -> None:
             f"{what} is sparse and of size {order}; sparse matrices are made dense, up to an order of "
             f"{MAX_DENSE_ORDER}. Give dense arrays if there is time and memory for it, or a projected model."
         )
+
+
+def _state_space(obj: Any) -> Any:
+    try:
+        return obj.to_ss()
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise NotASystemError(f"{type(obj).__name__} has no state space: {error}") from error
 
 
 def _from_pymor(model: Any) -> LTI:

@@ -14,6 +14,7 @@ from mor.checks import check_continuous_step, check_dt, check_finite, check_hori
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import DenseEvolution, horizon_factor
+from mor.equations.scaling import grading, scaled
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.base import (
@@ -133,9 +134,16 @@ class LTI(System):
 
     @cached_property
     def schur(self) -> SchurForm:
-        """The Schur form that poles and Gramian factors share."""
+        """The Schur form that poles and Gramian factors share, in graded coordinates."""
         self._require_regular()
-        return SchurForm.of(self.A, self.E, self.dt)
+        return SchurForm.of(self.A, self.E, self.dt, graded=True)
+
+    @cached_property
+    def graded(self) -> LTI:
+        """The explicit form in the coordinates of :func:`mor.equations.scaling.grading`."""
+        sys = self.explicit
+        index, t = grading(sys.A)
+        return LTI(scaled(sys.A, index, t), sys.B[index] / t[:, None], sys.C[:, index] * t, sys.D, dt=self.dt)
 
     @property
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -45,9 +45,11 @@ def find_set(path: Path) -> Members | None:
         return next(iter(sets.values()), None)
     if not path.parent.is_dir():
         return None
-    own = _MEMBER.match(path.name)
-    stem = own["stem"] if own else path.name.removesuffix(ENDING)
-    return _sets(path.parent).get(stem)
+    sets, prefix, own = _sets(path.parent), path.name.removesuffix(ENDING), _MEMBER.match(path.name)
+    # A prefix may itself end like a file of a set (plant_c.mtx for plant_c.A.mtx, ...).
+    if own and (path.is_file() or prefix not in sets):
+        prefix = own["stem"]
+    return sets.get(prefix)
 
 
 def read_matrix_market(members: Members) -> Contents:

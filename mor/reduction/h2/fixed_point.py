@@ -120,7 +120,7 @@ def irka(
     sys, order, tol, max_iterations : as for :func:`mor.tsia`.
     shifts : initial shifts, one of each conjugate pair (all, if the system is complex), in the
         right half-plane or outside the unit circle; None starts from the mirror images of the
-        dominant poles, or of real ones spread over the full system's rates if A is defective.
+        dominant poles, or where A is nearly defective from real poles spread over its rates.
 
     Returns
     -------
@@ -153,21 +153,20 @@ def irka(
     """
     system = as_system(sys)
     problem = objective(system, order, None)
-    if shifts is None:
-        first = _dominant(problem, order)
-    else:
-        points = mirrored(np.atleast_1d(np.asarray(shifts, dtype=complex)), system.dt)
-        first = starting_system(problem, order, points)
+    first = _start_of_irka(problem, order, shifts)
     rom, diagnostics = iterate(problem, first, tol, max_iterations, one_sided=not system.is_linear)
     diagnostics["shifts"] = mirrored(rom.poles, system.dt)
     return result(problem, system, order, rom, "IRKA" if system.is_linear else "one-sided IRKA", diagnostics)
 
 
-def _dominant(problem: H2Objective, order: int) -> LTI:
-    """The dominant modes, or where A has no usable eigenvectors, poles spread over its rates."""
+def _start_of_irka(problem: H2Objective, order: int, shifts: Any) -> LTI:
+    if shifts is not None:
+        points = np.atleast_1d(np.asarray(shifts, dtype=complex))
+        return starting_system(problem, order, mirrored(points, problem.system.dt))
     try:
         return starting_system(problem, order, "modal")
     except ReductionError:
+        # A nearly defective A has no modes to start from; the iteration needs no good start.
         return starting_system(problem, order, "spread")
 
 

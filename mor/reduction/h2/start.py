@@ -39,7 +39,10 @@ def objective(system: System, order: int, horizon: float | None) -> H2Objective:
         )
     horizon = check_horizon(horizon, system.dt)
     if horizon is None:
-        system.require_stable("a reduction in the H2 norm")
+        system.require_stable(
+            "a reduction in the H2 norm on an infinite horizon",
+            otherwise="mor.h2_optimal(sys, order, horizon=...) takes any system.",
+        )
     problem = H2Objective(system.explicit if isinstance(system, LTI) else system.on_numpy(), horizon)
     if problem.square == 0:
         raise ReductionError(
