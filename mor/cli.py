@@ -2,8 +2,8 @@
 
 Exit codes: 0 done; 1 unexpected failure of the library; 2 wrong usage; 3 bad data or an
 impossible request; 4 unstable layer or system; 5 unreadable, unknown or unwritable file; 6 not
-linear time-invariant; 7 unsafe pickle; 8 missing package; 9 a bound does not hold, or the
-files do not belong together; 130 interrupted.
+linear time-invariant; 7 unsafe pickle; 8 missing package; 9 a bound does not hold, none was
+there to be held, or the files do not belong together; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mor.errors import MorError
 
-#: Exit code of `mor verify` when a measured error exceeds its bound.
-BOUND_VIOLATED = 9
+#: Exit code of `mor verify` when a measured error exceeds its bound, or there was nothing to verify.
+NOT_VERIFIED = 9
 
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
@@ -133,7 +133,10 @@ def verify(
     dialect: Dialect = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the error of every layer and hold it against the bound in the manifest."""
+    """Measure the error of every layer and hold it against the bound in the manifest.
+
+    Exits with 9 if a bound does not hold, and if there is none: a file without a manifest.
+    """
     from mor.adapters.checkpoints import read_checkpoint
     from mor.report.summary import verify_summary
     from mor.report.tables import print_verification
@@ -141,9 +144,13 @@ def verify(
     before, after = read_checkpoint(original, dialect), read_checkpoint(compressed, dialect)
     with _progress() as progress:
         summary = verify_summary(before, after, progress)
+    reason = _nothing_verified(summary)
+    summary |= {"ok": summary["ok"] and reason is None, "nothing_verified": reason}
     _show(summary, print_verification, as_json)
+    if reason and not as_json:
+        Console().print(f"[red]{escape(reason)}[/]")
     if not summary["ok"]:
-        raise typer.Exit(BOUND_VIOLATED)
+        raise typer.Exit(NOT_VERIFIED)
 
 
 @app.command()
@@ -242,6 +249,16 @@ def _compress(
             before, keep=keep, ranks=ranks, method=method, horizon=horizon, progress=progress
         )
     return result, compression_summary(before, result, time.perf_counter() - start)
+
+
+def _nothing_verified(summary: dict[str, Any]) -> str | None:
+    """Why nothing of the compressed file could be held against a promise; None if something could."""
+    if summary["manifest"]:
+        return None
+    reason = f"Nothing was verified: {summary['after']} has no manifest, so that no bound was promised."
+    if any(layer["states_after"] > layer["states_before"] for layer in summary["layers"]):
+        return f"{reason} It has more states than {summary['before']}: the original comes first."
+    return reason
 
 
 def _show(summary: dict[str, Any], table: Any, as_json: bool) -> None:

@@ -106,11 +106,33 @@ def test_verify_finds_a_bound_that_does_not_hold(mor_command, small, tmp_path):
     assert "NO" in text
 
 
-def test_verify_without_a_manifest_measures_only(mor_command, small, tmp_path):
+def test_verify_without_a_manifest_measures_but_does_not_succeed(mor_command, small, tmp_path):
     save_file(load_file(small), tmp_path / "bare.safetensors")
     code, text, _ = mor_command("verify", PLAIN, tmp_path / "bare.safetensors")
-    assert code == 0
+    assert code == 9
     assert "no manifest" in text
+    assert "Nothing was verified" in text
+    assert "comes first" not in text
+    code, text, _ = mor_command("verify", PLAIN, tmp_path / "bare.safetensors", "--json")
+    found = json.loads(text)
+    assert code == 9
+    assert found["ok"] is False
+    assert "Nothing was verified" in found["nothing_verified"]
+    assert all(layer["peak_error"] > 0 for layer in found["layers"])
+
+
+def test_verify_knows_swapped_arguments(mor_command, small):
+    code, text, _ = mor_command("verify", small, PLAIN)
+    assert code == 9
+    assert "the original comes first" in " ".join(text.split())
+
+
+def test_a_file_that_promises_nothing_is_still_checked_against_its_manifest(mor_command, tmp_path):
+    out = tmp_path / "out.safetensors"
+    mor_command("compress", PLAIN, out, "--keep", "0.5", "--horizon", "64")
+    code, text, _ = mor_command("verify", PLAIN, out, "--json")
+    assert code == 0
+    assert json.loads(text)["nothing_verified"] is None
 
 
 def test_verify_knows_which_file_the_compressed_one_was_made_from(mor_command, small):
@@ -197,7 +219,7 @@ def test_manifests_that_are_not(mor_command, tmp_path, manifest):
     out = tmp_path / "out.safetensors"
     save_file(load_file(PLAIN), out, {"mor": json.dumps(manifest)})
     code, text, _ = mor_command("verify", PLAIN, out, "--json")
-    assert code == 0
+    assert code == 9
     assert json.loads(text)["manifest"] is False
 
 

@@ -2,14 +2,16 @@
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import mor
 from mor.data import digits_path
 from mor.deep import Network, allocate_ranks, compress
-from mor.errors import ReductionError, UnstableSystemError
+from mor.errors import NotASystemError, ReductionError, UnstableSystemError
 
 
 @pytest.fixture(scope="module")
@@ -72,4 +74,35 @@ def test_what_goes_wrong_names_its_layer(checkpoint):
     with pytest.raises(ReductionError, match="'magic' is not one of"):
         compress(checkpoint, keep=0.5, method="magic")
     with pytest.raises(ReductionError, match="no state-space layers"):
-        compress(type("Empty", (), {"layers": {}})(), keep=0.5)
+        compress(type("Empty", (), {"layers": {}, "replace": dict})(), keep=0.5)
+
+
+@pytest.mark.parametrize("path", ["small.safetensors", Path("small.safetensors")])
+def test_a_path_is_told_to_be_read(path):
+    with pytest.raises(NotASystemError, match=r"compress\(mor\.read_checkpoint\('small\.safetensors'\)"):
+        compress(path, keep=0.5)
+
+
+@pytest.mark.parametrize("thing", [None, 3, {"layers": {}}, [1.0], mor.LTI([[-1.0]], [[1.0]], [[1.0]])])
+def test_what_is_no_network_is_told_what_is(thing):
+    with pytest.raises(NotASystemError, match=r"mor\.deep\.Network.*mor\.read_checkpoint"):
+        compress(thing, keep=0.5)
+
+
+def test_a_module_is_told_its_way():
+    torch = pytest.importorskip("torch")
+    from mor.adapters.torch import StateSpaceNetwork
+
+    model = StateSpaceNetwork(1, 2, layers=2, channels=3, states=8)
+    with pytest.raises(NotASystemError, match=r"compress\(model\.network\(\), \.\.\.\)"):
+        compress(model, keep=0.5)
+    with pytest.raises(NotASystemError, match=r"Linear has no named state-space layers.*truncate"):
+        compress(torch.nn.Linear(2, 2), keep=0.5)
+
+
+def test_a_compressed_network_is_saved_and_read_again(checkpoint, tmp_path):
+    """As the documentation has it."""
+    small = compress(Network(checkpoint.tensors), keep=0.25).model
+    save_file(dict(small.tensors), tmp_path / "small.safetensors")
+    back = mor.read_checkpoint(tmp_path / "small.safetensors")
+    assert {name: x.order for name, x in back.layers.items()} == {n: x.order for n, x in small.layers.items()}

@@ -1,5 +1,6 @@
 """Every Python example in the README, the documentation and the docstrings runs."""
 
+import ast
 import doctest
 import importlib
 import pkgutil
@@ -29,6 +30,21 @@ def test_examples_of_a_page(page, tmp_path, monkeypatch):
 def test_examples_of_docstrings(name):
     module = importlib.import_module(name)
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+def docstrings():
+    for file in sorted((ROOT / "mor").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                yield f"{file.stem}.{getattr(node, 'name', '')}", ast.get_docstring(node) or ""
+
+
+def test_sources_are_no_parameters():
+    """Tools that read numpydoc take a line 'Source: ...' below 'Parameters' for a name and its type."""
+    for place, text in docstrings():
+        sections = re.split(r"^(\w[\w ]*)\n-+$", text, flags=re.M)
+        for title, body in zip(sections[1::2], sections[2::2], strict=True):
+            assert title == "Notes" or not re.search(r"^(Source|Compare):", body, re.M), (place, title)
 
 
 def test_public_names_are_documented():

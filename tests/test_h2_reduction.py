@@ -370,3 +370,20 @@ def test_a_building(data_dir, order):
     for method in (mor.tsia, mor.irka):
         assert best.diagnostics["h2_error"] <= method(sys, order).diagnostics["h2_error"]
     assert best.diagnostics["h2_error"] < error(sys, mor.balanced_truncation(sys, order))
+
+
+@pytest.mark.parametrize("method", [mor.tsia, mor.irka, mor.h2_optimal])
+def test_a_printed_result_is_short_and_promises_nothing(method):
+    sys = mor.LTI(-np.diag(np.arange(1.0, 31)), np.ones((30, 1)), np.ones((1, 30)))
+    rom = method(sys, 6)
+    text = str(rom)
+    assert len(text) < 600
+    assert "round-off about" not in text
+    history = rom.diagnostics["history"]
+    shown = f"{len(history)} values, the last {history[-1]:.6g}" if len(history) > 4 else str(history)
+    assert f"history: {shown}" in text
+
+
+def test_a_printed_bound_comes_with_its_round_off():
+    sys = mor.LTI(-np.diag(np.arange(1.0, 31)), np.ones((30, 1)), np.ones((1, 30)))
+    assert "round-off about" in str(mor.balanced_truncation(sys, 4))

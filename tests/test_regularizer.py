@@ -27,7 +27,7 @@ from mor.testing import block_systems, lti_systems, modal_systems
 
 torch = pytest.importorskip("torch")
 
-from mor.adapters.torch import HankelRegularizer, StateSpaceLayer, StateSpaceNetwork  # noqa: E402
+from mor.adapters.torch import HankelRegularizer, StateSpaceLayer, StateSpaceNetwork, truncate  # noqa: E402
 
 #: Tensors that make the poles, and those that make rows of B (columns of C in S4D, where B is one).
 POLE_FIELDS = {
@@ -422,11 +422,26 @@ def test_order_leaves_half_the_bound_of_balanced_truncation(layer, order):
     assert found == pytest.approx(np.sum(hsv_of(layer)[order:]), rel=1e-6)
 
 
-def test_an_order_that_no_layer_exceeds_costs_nothing(layer):
-    found = HankelRegularizer(layer, 1.0, order=12)()
+def test_an_order_that_no_layer_exceeds_is_refused_at_the_start_only(layer):
+    model = torch.nn.ModuleDict({"ssm": layer, "own": Custom()})
+    for order in (12, 100):
+        with pytest.raises(ReductionError, match=rf"order={order}, but .*\(ssm: 12, own: 4\)"):
+            HankelRegularizer(model, 1.0, order=order)
+    assert float(HankelRegularizer(model, 1.0, order=11).sum().detach()) > 0
+    regularizer = HankelRegularizer(layer, 1.0, order=8)
+    truncate(layer, order=8)
+    found = regularizer()
     assert float(found.detach()) == 0
     found.backward()
     assert all(x.grad is None or not x.grad.any() for x in layer.parameters())
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_order_is_held_against_the_room_of_the_tensors(dialect):
+    model = model_of(*(layer_with_radius(dialect, 0.9, seed, n=4) for seed in (0, 1)))
+    HankelRegularizer(model, 1.0, order=7)
+    with pytest.raises(ReductionError, match=r"layers\.0: 8, layers\.1: 8"):
+        HankelRegularizer(model, 1.0, order=8)
 
 
 def test_order_counts_in_each_layer():
@@ -654,21 +669,45 @@ def test_negative_numbers(layer, options):
         HankelRegularizer(layer, **({"weight": 1.0} | options))
 
 
+def assert_helps_in_training(caught, parameters):
+    """The message names what to change, and no remedy of an analysis."""
+    assert f"set by {parameters}:" in str(caught.value)
+    for remedy in ("learning rate", "clipped gradients", "smaller weight"):
+        assert remedy in str(caught.value)
+    for other in ("dt=0", "horizon="):
+        assert other not in str(caught.value)
+
+
 def test_an_unstable_module_is_named_with_the_step(layer):
     custom = Custom()
     regularizer = HankelRegularizer(torch.nn.ModuleDict({"good": layer, "bad": custom}), 1.0)
     regularizer()
     with torch.no_grad():
         custom.pole[0] = 1.5
-    with pytest.raises(UnstableSystemError, match=r"step 2: layer bad: pole 0 is 1\.5"):
+    with pytest.raises(UnstableSystemError, match=r"step 2: layer bad: pole 0 is 1\.5") as caught:
         regularizer()
+    assert_helps_in_training(caught, "bad.pole, bad.gain")
 
 
 def test_an_unstable_layer_of_a_dialect_is_named_with_the_step():
     layers = [layer_with_radius("s5-pytorch", 0.9, seed) for seed in range(3)]
     layers[1]["Lambda"][2] = 0.5 + 1j
-    with pytest.raises(UnstableSystemError, match=r"step 1: layer layers\.1: pole 2 is .* modulus"):
+    with pytest.raises(UnstableSystemError, match=r"step 1: layer layers\.1: pole 2 is .* modulus") as caught:
         HankelRegularizer(model_of(*layers), 1.0)()
+    assert_helps_in_training(caught, "layers.1.Lambda, layers.1.log_step")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_decay_is_all_that_moves_the_moduli_of_poles(dialect):
+    known, tensors = get_dialect(dialect), layer_with_radius(dialect, 0.9)
+    moduli = abs(known.read(tensors, "").poles)
+    for field in known.fields:
+        # In any direction: of complex numbers both parts.
+        shift = 0.1 * (1 + 1j) if field.is_complex else 0.1
+        moved = tensors | {field.name: (tensors[field.name] + shift).astype(tensors[field.name].dtype)}
+        changed = not np.allclose(abs(known.read(moved, "").poles), moduli, rtol=1e-5)
+        assert changed == (field.name in known.decay)
+    assert tensors[known.decay[0]].shape[-1] == moduli.shape[-1]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

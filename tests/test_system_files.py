@@ -89,6 +89,22 @@ def test_mat_in_every_dress(tmp_path):
     assert mor.load(path).dt == 1.0
 
 
+def test_two_structs_with_a_system_are_not_chosen_between(tmp_path):
+    path = tmp_path / "m.mat"
+    one = {"A": A, "B": B, "C": C}
+    scipy.io.savemat(path, {"plant": one, "rom": one, "notes": {"text": "x"}})
+    with pytest.raises(SystemFileError, match=r"2 structs hold a system: plant, rom\.") as caught:
+        mor.load(path)
+    # The way out that the message names.
+    way = 's = scipy.io.loadmat(path)["plant"][0, 0], then mor.LTI(s["A"], s["B"], s["C"])'
+    assert way in str(caught.value)
+    s = scipy.io.loadmat(path)["plant"][0, 0]
+    assert_same(mor.LTI(s["A"], s["B"], s["C"]), mor.LTI(A, B, C))
+    scipy.io.savemat(path, {"Ar": A, "Br": B, "Cr": C})
+    with pytest.raises(SystemFileError, match=r"there is Ar \(double\).*scipy\.io\.loadmat.*mor\.LTI"):
+        mor.load(path)
+
+
 def test_matrix_market_sets(tmp_path):
     full = mor.LTI(A, B, C, E=2 * np.eye(2))
     for matrix, x in {"A": A, "B": B, "C": C, "E": 2 * np.eye(2)}.items():

@@ -14,7 +14,7 @@ from mor.adapters.checkpoints.dialects.detect import get_dialect
 from mor.cli import main
 from mor.deep import Network
 from mor.deep.network import respond
-from mor.errors import DimensionError
+from mor.errors import CheckpointError, DimensionError
 
 torch = pytest.importorskip("torch")
 
@@ -479,15 +479,29 @@ def test_mor_compresses_a_saved_model_and_the_module_loads_it(tmp_path, monkeypa
     layers = mor.read_checkpoint(out).layers
     assert sum(layer.order for layer in layers.values()) <= 8
     small = make_network(seed=1).eval()
-    # Only the counts of batches are not part of a network.
-    report = load_resized(small, out, strict=False)
-    assert report.unexpected == []
-    assert all(name.endswith("num_batches_tracked") for name in report.missing)
+    report = load_resized(small, out)
+    assert report.unexpected == report.missing == []
     modes = [block.ssm.system().n_modes for block in small.layers]
     assert modes == [layer.n_modes for layer in layers.values()]
     u = random_inputs(3, 20, 2)
     with torch.no_grad():
         np.testing.assert_allclose(small(u).numpy(), small.network()(u.numpy()), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_without_counts_of_batches_loads_strictly_as_in_pytorch():
+    tensors = {name: torch.from_numpy(x) for name, x in warmed(make_network()).network().tensors.items()}
+    ours, theirs = make_network(seed=1), make_network(seed=1)
+    count = torch.tensor(7)
+    for model in (ours, theirs):
+        model.layers[0].norm.num_batches_tracked.copy_(count)
+    theirs.load_state_dict(tensors, strict=True)
+    assert load_resized(ours, tensors).missing == []
+    for name, x in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], x)
+    assert torch.equal(ours.layers[0].norm.num_batches_tracked, count)
+    del tensors["layers.0.norm.running_mean"]
+    with pytest.raises(CheckpointError, match=r"lacks layers\.0\.norm\.running_mean"):
+        load_resized(ours, tensors)
 
 
 def test_model_moved_to_another_precision_still_runs():

@@ -7,7 +7,7 @@ being trained as well, in any framework.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from mor.errors import (
     NotASystemError,
     NotFiniteError,
     NotLinearTimeInvariantError,
+    UnstableSystemError,
 )
 from mor.systems.modal import Modal
 
@@ -75,6 +76,11 @@ class LiveLayers:
     def system(self, tensors: Mapping[str, Array], prefix: str) -> Modal:
         """One layer as a system, differentiable by its tensors."""
         return self.dialect.system(Stored({f.name: tensors[prefix + f.name] for f in self.dialect.fields}))
+
+    def sizes(self, tensors: Mapping[str, Array]) -> dict[str, int]:
+        """By layer, the number of real states that its tensors have room for."""
+        marker = self.dialect.decay[0]
+        return {_layer(prefix): 2 * tensors[prefix + marker].shape[-1] for prefix in self.prefixes}
 
     def systems(self, tensors: Mapping[str, np.ndarray]) -> dict[str, Modal]:
         """Each layer as a checkpoint would be read, by prefix."""
@@ -137,8 +143,23 @@ class LiveLayers:
                 _check_finite(name, tensors[name])
             try:
                 self.system(tensors, prefix).require_stable("the sum of Hankel singular values")
+            except UnstableSystemError as error:
+                decay = [prefix + name for name in self.dialect.decay]
+                raise unstable_in_training(_layer(prefix), error, decay) from error
             except MorError as error:
                 raise type(error)(f"layer {_layer(prefix)}: {error}") from error
+
+
+def unstable_in_training(
+    layer: str, error: UnstableSystemError, parameters: Iterable[str]
+) -> UnstableSystemError:
+    """`error` with remedies for somebody who trains `parameters`, in place of those for an analysis."""
+    pole = str(error).partition(": ")[0]
+    return UnstableSystemError(
+        f"layer {layer}: {pole}: the sum of Hankel singular values needs a stable layer. How its states "
+        f"decay is set by {', '.join(parameters)}: start from stable values, and train them in smaller steps "
+        "(learning rate, clipped gradients) or with a smaller weight of this term."
+    )
 
 
 def stand_ins(tensors: Mapping[str, Array]) -> dict[str, np.ndarray]:

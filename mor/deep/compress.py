@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import MorError, ReductionError
+from mor.errors import MorError, NotASystemError, ReductionError
 from mor.reduction.balancing import Balancing, BatchBalancing, balance
 from mor.reduction.modal import ModeRanking, rank_modes
 from mor.reduction.result import Reduction
@@ -90,6 +91,8 @@ def compress(
     ------
     ReductionError, UnstableSystemError
         With the name of the layer in the message.
+    NotASystemError
+        For what is no network of systems: a path, a torch module.
 
     Notes
     -----
@@ -101,7 +104,7 @@ def compress(
     if horizon is not None and method != "bt":
         raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
     check_keep(keep)
-    layers = dict(model.layers)
+    layers = _layers(model)
     if not layers:
         raise ReductionError("the model has no state-space layers to reduce.")
     run = _Runner(executor, progress)
@@ -114,6 +117,30 @@ def compress(
     results = run("Truncating", layers, _truncate, work)
     reductions = dict(zip(layers, results, strict=True))
     return Compression(model.replace(reductions), reductions, keep, ranks)
+
+
+def _layers(model: Layered) -> dict[str, Modal]:
+    """The layers by name.
+
+    Raises
+    ------
+    NotASystemError
+        If `model` is no network of systems, with the way to one: a module has `layers` of its own kind.
+    """
+    layers = getattr(model, "layers", None)
+    if isinstance(layers, Mapping) and callable(getattr(model, "replace", None)):
+        return dict(layers)
+    if isinstance(model, str | PathLike):
+        way = f"read it: compress(mor.read_checkpoint({str(model)!r}), ...)"
+    elif callable(getattr(model, "network", None)):
+        way = "give compress(model.network(), ...)"
+    else:
+        way = (
+            "give a mor.deep.Network, such as model.network() of mor.adapters.torch.StateSpaceNetwork, or a "
+            "checkpoint: mor.read_checkpoint(path). A torch model of another kind goes through its saved "
+            "state dict, or mor.adapters.torch.truncate"
+        )
+    raise NotASystemError(f"{type(model).__name__} has no named state-space layers to replace: {way}.")
 
 
 #: What looks at a layer and knows what its states are worth.

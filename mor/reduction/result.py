@@ -9,8 +9,8 @@ import numpy as np
 
 from mor.systems.base import System
 
-#: Entries of a sequence among the diagnostics that are printed.
-_PRINTED = 4
+#: So many entries of a diagnostic are printed.
+_SHORT = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +69,11 @@ class Reduction:
         bound = "none" if self.error_bound is None else f"{self.error_bound:.3e} ({self.bound_kind})"
         lines = [f"{self.method}: order {self.full_order} -> {self.order}"]
         if self.hsv.size:
+            # A method without an estimate says 0, which would read as a promise.
+            roundoff = f", round-off about {self.roundoff:.0e}" if self.roundoff else ""
             lines += [
                 f"  energy kept  {100 * self.energy:.4g} % of the sum of Hankel singular values",
-                f"  error bound  {bound}, round-off about {self.roundoff:.0e}",
+                f"  error bound  {bound}{roundoff}",
             ]
         lines += [f"  {name.replace('_', ' ')}: {_short(value)}" for name, value in self.diagnostics.items()]
         return "\n".join(lines)
@@ -81,7 +83,9 @@ class Reduction:
 
 
 def _short(value: Any) -> str:
-    """Long sequences by their length and last entry."""
-    if isinstance(value, list | np.ndarray) and len(value) > _PRINTED:
-        return f"{len(value)} values, the last {value[-1]:.4g}"
+    """A line for people: long sequences by their number and last entry, numbers to six digits."""
+    if isinstance(value, float | complex):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple | np.ndarray) and np.size(value) > _SHORT:
+        return f"{len(value)} values, the last {_short(value[-1])}"
     return str(value)

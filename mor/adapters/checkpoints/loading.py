@@ -16,6 +16,9 @@ from mor.errors import CheckpointError
 #: Plain attributes in which modules keep the size of their state.
 _SIZE_NAMES = ("state_features", "state_size", "d_state")
 
+#: A buffer that PyTorch's own strict loading leaves as it is where a file without versions lacks it.
+_BATCH_COUNT = "num_batches_tracked"
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -26,7 +29,7 @@ class Loaded:
     loaded : keys of the module that were given values.
     resized : those among them that changed shape, with the old and the new one.
     adjusted : plain attributes that were brought to the new size.
-    missing : keys of the module that the checkpoint lacks.
+    missing : keys of the module that the checkpoint lacks, counts of batches aside.
     unexpected : keys of the checkpoint that the module lacks.
     """
 
@@ -48,7 +51,8 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
     module : ``torch.nn.Module`` of the uncompressed sizes, changed in place.
     source : path of a checkpoint, or a state dict. Where a path has a manifest, only tensors that
         it names may change shape.
-    strict : raise if a key of either side finds no partner.
+    strict : raise if a key of either side finds no partner. The count of batches of a batch
+        normalisation may be missing, as in PyTorch, and stays as it was.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
     own = plain_keys(key for key, x in state.items() if isinstance(x, torch.Tensor))
     theirs = plain_keys(values)
     report = Loaded(
-        missing=[own[key] for key in own if key not in theirs],
+        missing=[own[key] for key in own if key not in theirs and not _is_batch_count(key)],
         unexpected=[theirs[key] for key in theirs if key not in own],
     )
     _refuse(
@@ -79,6 +83,10 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
         if plain in theirs:
             _place(torch, module, key, values[theirs[plain]], replaced, report)
     return report
+
+
+def _is_batch_count(key: str) -> bool:
+    return key.rpartition(".")[2] == _BATCH_COUNT
 
 
 def _values(torch: Any, source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], set[str] | None]:

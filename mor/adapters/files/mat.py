@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,20 @@ _HDF5 = (b"MATLAB 7.3", b"\x89HDF")
 #: So many variables are named where none is right.
 _LISTED = 8
 
+#: The way to matrices that :func:`mor.load` would not find by itself.
+_BY_NAME = 'm = scipy.io.loadmat(path), then mor.LTI(m["name of A"], m["name of B"], ...)'
+_BY_HAND = 's = scipy.io.loadmat(path)["{}"][0, 0], then mor.LTI(s["A"], s["B"], s["C"])'
+
 
 def read_mat(path: Path) -> Contents:
     """What a ``.mat`` file holds of a system, at the top or in the one struct that has it.
 
     Variables that belong to no system are not even read.
+
+    Raises
+    ------
+    SystemFileError
+        If nothing there is a system, or more than one struct is: which is meant, only the user knows.
     """
     with path.open("rb") as file:
         if file.read(16).startswith(_HDF5):
@@ -49,18 +59,29 @@ def mat_bytes(contents: Contents) -> bytes:
 
 
 def _from_struct(path: Path, classes: dict[str, str]) -> Contents:
-    structs = [name for name, kind in classes.items() if kind == "struct"]
-    stored = _guarded(scipy.io.loadmat, path, variable_names=structs) if structs else {}
-    for name in structs:
-        struct = stored[name]
-        wanted = known(struct.dtype.names or ())
-        if struct.size == 1 and wanted.keys() & KINDS.keys():
-            return _plain({variable: struct[field].flat[0] for variable, field in wanted.items()})
-    there = ", ".join([f"{name} ({kind})" for name, kind in classes.items()][:_LISTED]) or "nothing"
+    names = [name for name, kind in classes.items() if kind == "struct"]
+    stored = _guarded(scipy.io.loadmat, path, variable_names=names) if names else {}
+    structs = {name: stored[name] for name in names if _holds_system(stored[name])}
+    if len(structs) > 1:
+        way = _BY_HAND.format(next(iter(structs)))
+        raise SystemFileError(f"{len(structs)} structs hold a system: {_listed(structs)}. Choose one: {way}")
+    if structs:
+        (struct,) = structs.values()
+        wanted = known(struct.dtype.names)
+        return _plain({variable: struct[field].flat[0] for variable, field in wanted.items()})
+    there = _listed(f"{name} ({kind})" for name, kind in classes.items()) or "nothing"
     raise SystemFileError(
-        f"there is no matrix A (nor poles, nor blocks); there is {there}. An ss object goes through "
-        "[A,B,C,D,E,Ts] = dssdata(sys)"
+        f"there is no matrix A (nor poles, nor blocks); there is {there}. Matrices of other names: "
+        f"{_BY_NAME}. An ss object goes through [A,B,C,D,E,Ts] = dssdata(sys)"
     )
+
+
+def _holds_system(struct: Any) -> bool:
+    return struct.size == 1 and bool(known(struct.dtype.names or ()).keys() & KINDS.keys())
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(list(names)[:_LISTED])
 
 
 def _guarded(read: Any, path: Path, **options: Any) -> Any:

@@ -35,7 +35,7 @@ def load(path: str | Path, *, dt: float | None = None) -> System:
     path : one of
 
         * a MATLAB file ``.mat`` (up to version 7) with variables A, B, C, and D, E where there
-          are any, dense or sparse, at the top or in a struct;
+          are any, dense or sparse, at the top or in a struct, of which one only may hold a system;
         * a NumPy file ``.npz`` with such arrays;
         * a set of Matrix Market files ``name.A.mtx``, ``name.B.mtx``, ... (``.mtx.gz`` and
           ``name.A`` too), given as its folder, as ``name``, ``name.mtx`` or one of the files.
@@ -53,7 +53,7 @@ def load(path: str | Path, *, dt: float | None = None) -> System:
     ------
     SystemFileError
         If there is no such file, its ending is unknown, it is damaged, a matrix is missing or
-        not numeric.
+        not numeric, or more than one struct holds a system.
     DimensionError
         If the matrices do not fit together, or are sparse and of an order above 5000.
     NotFiniteError, TimeStepError

@@ -108,6 +108,8 @@ class StateSpaceBlock(nn.Module):
     channels, states, generator : as for :class:`StateSpaceLayer`, here named ``ssm``.
     dropout : share of entries that are dropped in training.
 
+    Notes
+    -----
     Source: Schwerdtner et al. (arXiv 2510.22951), whose batch normalisation over batch and
     time has a momentum of 0.9 (0.1 in PyTorch's count). The tanh form of gelu is a choice of
     this library.

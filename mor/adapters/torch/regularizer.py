@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from mor.adapters.checkpoints.dialects.detect import is_any_layer
-from mor.adapters.live import LiveLayers, stand_ins
+from mor.adapters.live import LiveLayers, stand_ins, unstable_in_training
 from mor.analysis.hankel import hankel_nuclear_norm
-from mor.errors import MorError, NotASystemError, ReductionError
+from mor.arrays import is_complex
+from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError
+from mor.systems.base import System
 from mor.systems.convert import as_system
+from mor.systems.modal import Modal
 
 
 class HankelRegularizer:
@@ -49,7 +52,7 @@ class HankelRegularizer:
     NotLinearTimeInvariantError
         If its layers are selective.
     ReductionError
-        If weight, warm_up or order is negative.
+        If weight, warm_up or order is negative; if no layer has more than `order` states.
 
     Notes
     -----
@@ -87,6 +90,8 @@ class HankelRegularizer:
         self.model, self.weight, self.warm_up, self.order = model, float(weight), warm_up, order
         self.steps = 0
         self._layers, self._modules = find_layers(model, dialect)
+        if order:
+            self._check_order()
 
     def __call__(self) -> Tensor:
         """The term of the next step, a number that can be differentiated."""
@@ -109,10 +114,34 @@ class HankelRegularizer:
             yield total.to(_precision(tensors[name] for name in self._layers.names(self._layers.prefixes[0])))
         for name in self._modules:
             try:
-                system: Any = self.model.get_submodule(name).system()  # pyright: ignore[reportCallIssue]
-                yield torch.as_tensor(hankel_nuclear_norm(as_system(system), beyond=self.order)).sum()
+                yield torch.as_tensor(hankel_nuclear_norm(self._system(name), beyond=self.order)).sum()
+            except UnstableSystemError as error:
+                parameters = [f"{name}.{key}" for key, _ in self.model.get_submodule(name).named_parameters()]
+                raise unstable_in_training(_called(name), error, parameters) from error
             except MorError as error:
-                raise type(error)(f"layer {name or 'of the model'}: {error}") from error
+                raise type(error)(f"layer {_called(name)}: {error}") from error
+
+    def _system(self, name: str) -> System:
+        module: Any = self.model.get_submodule(name)
+        return as_system(module.system())
+
+    def _check_order(self) -> None:
+        """Raise if no layer has more states than cost nothing.
+
+        Only before training: what truncation later brings down to so few is rightly left alone.
+        """
+        sizes = self._layers.sizes(named_tensors(self.model)) if self._layers else {}
+        for name in self._modules:
+            try:
+                sizes[_called(name)] = _room(self._system(name))
+            except MorError:  # the first step says what is wrong with it
+                return
+        if max(sizes.values()) <= self.order:
+            raise ReductionError(
+                f"order={self.order}, but no layer has more states "
+                f"({', '.join(f'{name}: {size}' for name, size in sizes.items())}): nothing would ever be "
+                "penalised. Give a smaller order, or leave the regulariser out."
+            )
 
     def __repr__(self) -> str:
         known = [prefix.rstrip(".") for prefix in self._layers.prefixes] if self._layers else []
@@ -131,6 +160,15 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name, those with several names by each."""
     buffers = model.named_buffers(remove_duplicate=False)
     return {**dict(buffers), **dict(model.named_parameters(remove_duplicate=False))}
+
+
+def _called(name: str) -> str:
+    return name or "of the model"
+
+
+def _room(system: System) -> int:
+    """The number of real states that its arrays have room for: training may turn a real pole into a pair."""
+    return 2 * system.n_modes if isinstance(system, Modal) and is_complex(system.poles) else system.order
 
 
 def _precision(tensors: Iterable[Tensor]) -> torch.dtype:

@@ -73,6 +73,8 @@ class Dialect(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
+    #: Fields that set the moduli of the poles; the first has the modes along its last axis.
+    decay: ClassVar[tuple[str, ...]]
     readout: ClassVar[str] = "updated"
 
     def locate(self, tensors: Tensors) -> list[str]:

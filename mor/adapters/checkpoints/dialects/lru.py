@@ -31,6 +31,7 @@ class LRU(Dialect):
         Field("C_im", ("H", "N")),
         Field("D", ("H",)),
     )
+    decay = ("nu_log",)
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         poles, gains = poles_and_gains(stored)

@@ -29,6 +29,7 @@ class LRUComplex(Dialect):
         Field("C", ("p", "N"), is_complex=True),
         Field("D", ("p", "m")),
     )
+    decay = ("nu_log",)
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         poles, gains = poles_and_gains(stored)

@@ -22,6 +22,7 @@ class Rotation(Dialect):
         Field(name, tuple("m" if size == "p" else size for size in shape))
         for name, shape in PARAMETERS.items()
     )
+    decay = ("rotation.retentions",)
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         modal = modal_from_rotation({name: stored.wide(name) for name in PARAMETERS})

@@ -25,6 +25,7 @@ class S4D(Dialect):
         Field("kernel.A_imag", ("H", "M")),
         Field("D", ("H",)),
     )
+    decay = ("kernel.log_A_real", "kernel.log_dt")
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         C, D = stored.wide("kernel.C"), stored.wide("D")

@@ -28,6 +28,7 @@ class S5PyTorch(Dialect):
         Field("D", ("H",)),
         Field("log_step", ("P",)),
     )
+    decay = ("Lambda", "log_step")
 
     def mismatch(self, tensors: Tensors, prefix: str) -> str | None:
         P, C = tensors[prefix + "Lambda"].shape, tensors[prefix + "C"].shape
