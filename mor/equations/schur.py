@@ -83,12 +83,18 @@ class SchurForm:
 
     def joined(self, other: SchurForm) -> SchurForm:
         """The form of ``diag(A, A_other)``, for two forms without E: nothing is computed."""
-        a, b = self.pencil.T, other.pencil.T
+        # Beside a complex form a real one must be truly triangular.
+        one, two = self.in_field_of(other.pencil.T), other.in_field_of(self.pencil.T)
+        a, b = one.pencil.T, two.pencil.T
         n = len(a)
-        dtype = np.result_type(a, b)
-        T, Z = (np.zeros((n + len(b), n + len(b)), dtype) for _ in range(2))
-        T[:n, :n], T[n:, n:], Z[:n, :n], Z[n:, n:] = a, b, self.left, other.left
+        T, Z = (np.zeros((n + len(b), n + len(b)), a.dtype) for _ in range(2))
+        T[:n, :n], T[n:, n:], Z[:n, :n], Z[n:, n:] = a, b, one.left, two.left
         return SchurForm(Pencil.of(T), Z, Z, self.dt)
+
+    @property
+    def undivided(self) -> SchurForm:
+        """The form of ``E^{-1} A`` itself, where E has been divided out."""
+        return replace(self, divisor=None)
 
     @cached_property
     def adjoint(self) -> SchurForm:
