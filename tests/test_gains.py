@@ -1,5 +1,6 @@
 """Frequency responses of dense systems: resolvents at many points, and Schur forms computed once."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import scipy.linalg
@@ -9,6 +10,8 @@ import mor
 from mor.analysis.gains import SystemGains
 from mor.equations.resolvent import resolvent
 from mor.report import plot_sigma
+
+mpl.use("Agg")
 
 
 @pytest.fixture
@@ -91,3 +94,12 @@ def test_a_difference_made_first_waits_for_the_schur_form_of_its_terms(orders):
     np.testing.assert_allclose(np.sort_complex(difference.poles), expected, rtol=1e-9)
     sys.is_stable, rom.is_stable  # noqa: B018
     assert sorted(orders) == [4, 30]
+
+
+def test_long_sums_and_negatives():
+    one = mor.LTI([[-1.0]], [[1.0]], [[1.0]])
+    total = one
+    for _ in range(400):
+        total = -(total + one)
+    assert total.order == 401
+    np.testing.assert_array_equal(total.poles, -1)

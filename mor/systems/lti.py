@@ -145,6 +145,11 @@ class LTI(System):
         return SchurForm.of(self.A, self.E, self.dt)
 
     @property
+    def _terms(self) -> tuple[LTI, ...]:
+        """What a system made of this one takes its Schur form from; of sums of sums a flat list."""
+        return (self,) if "schur" in vars(self) else self._parts or (self,)
+
+    @property
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.schur.poles
 
@@ -212,7 +217,7 @@ class LTI(System):
 
     def with_outputs(self, C: np.ndarray, D: np.ndarray, *, labels: Labels | None = None) -> LTI:
         other = replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
-        set_fields(other, _parts=(self,))
+        set_fields(other, _parts=self._terms)
         return other
 
     def on_numpy(self) -> Self:
@@ -266,7 +271,7 @@ class LTI(System):
 
     def __neg__(self) -> Self:
         other = replace(self, C=-self.C, D=-self.D)
-        set_fields(other, _parts=(self,))
+        set_fields(other, _parts=self._terms)
         return other
 
     def __add__(self, other: System) -> System:
@@ -277,7 +282,7 @@ class LTI(System):
         A: Any = scipy.linalg.block_diag(a.A, b.A)
         B, C, labels = np.vstack([a.B, b.B]), np.hstack([a.C, b.C]), merged(self.labels, other.labels)
         total = LTI(A, B, C, a.D + b.D, dt=self.dt, labels=labels)
-        set_fields(total, _parts=(a, b))
+        set_fields(total, _parts=(*a._terms, *b._terms))
         return total
 
     def __repr__(self) -> str:
