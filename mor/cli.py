@@ -9,6 +9,7 @@ there to be held, or the files do not belong together; 130 interrupted.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ NOT_VERIFIED = 9
 
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
+
+#: Keywords of the library, and what they are set to where that is a word, that `reduce` has as options.
+_KEYWORD = re.compile(r"\b(order|tol|horizon|band|match|unstable|dt)=(?:'(\w+)')?")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,7 +69,7 @@ def common(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Compress the state-space layers of trained networks, with guarantees."""
+    """Reduce linear systems, and compress the state-space layers of trained networks, with guarantees."""
 
 
 @app.command()
@@ -180,38 +184,30 @@ def reduce(
     ] = None,
     dt: Annotated[float | None, typer.Option(help="Time step, where SYSTEM says none.")] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Where to save the plot; ROM with the ending .png if left out.")
+        Path | None,
+        typer.Option(help="Where to save the plot; ROM with the ending .png if left out, none with --json."),
     ] = None,
+    no_plot: Annotated[bool, typer.Option("--no-plot", help="Draw no plot.")] = False,
     force: Annotated[bool, typer.Option(help="Replace ROM and the plot if they exist.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Reduce one system, measure the errors, write and plot the result."""
     if (order is None) == (tol is None):
         raise typer.BadParameter("give --order or --tol, and not both.")
-    from mor.adapters.files import load, save
-    from mor.adapters.files.storage import check_output
-    from mor.reduction.methods import reduce_by
-    from mor.report.plots import check_plot, save_reduction_plot
-    from mor.report.reduction import of_the_kind, reduction_summary
+    if plot and no_plot:
+        raise typer.BadParameter("give --plot or --no-plot, and not both.")
+    if not (plot or no_plot or as_json):
+        plot = rom.with_suffix(".png")
+    options = {"tol": tol, "horizon": horizon, "band": band, "match": match, "unstable": unstable}
+    with _named_as_options():
+        summary = _reduce(system, rom, plot, dt, force, {"method": method, "order": order, **options})
     from mor.report.tables import print_reduction
 
-    plot = plot or rom.with_suffix(".png")
-    check_output(rom, overwrite=force)
-    check_plot(plot, overwrite=force)
-    full = load(system, dt=dt)
-    start = time.perf_counter()
-    options = {"tol": tol, "horizon": horizon, "band": band, "match": match, "unstable": unstable}
-    reduction = of_the_kind(full, reduce_by(method, full, order, **options))
-    seconds = time.perf_counter() - start
-    summary = reduction_summary(full, reduction, horizon, band)
-    save(rom, reduction, overwrite=force)
-    save_reduction_plot(full, reduction, plot)
-    summary |= {"input": str(system), "output": str(rom), "plot": str(plot), "seconds": seconds}
     _show(summary, print_reduction, as_json)
     if not as_json:
-        Console().print(
-            f"Wrote [bold]{escape(str(rom))}[/] and [bold]{escape(str(plot))}[/]; {seconds:.2f} s."
-        )
+        written = " and ".join(f"[bold]{escape(str(path))}[/]" for path in (rom, plot) if path)
+        parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in summary["seconds_of"].items())
+        Console().print(f"Wrote {written} in {summary['seconds']:.1f} s: {parts}.")
 
 
 @app.command()
@@ -230,6 +226,64 @@ def demo(
     _show(summary, print_demo, as_json)
     if not as_json:
         Console().print(f"Plot: [bold]{escape(summary['plot'])}[/]")
+
+
+def _reduce(
+    system: Path, rom: Path, plot: Path | None, dt: float | None, force: bool, options: dict[str, Any]
+) -> dict[str, Any]:
+    """The report of `reduce`, ROM and plot being written, with the seconds that each part took."""
+    clock = _Clock()
+    from mor.adapters.files import load, save
+    from mor.adapters.files.storage import check_output
+    from mor.reduction.methods import reduce_by
+    from mor.report.plots import check_plot, save_reduction_plot
+    from mor.report.reduction import of_the_kind, reduction_summary
+
+    check_output(rom, overwrite=force)
+    if plot:
+        check_plot(plot, overwrite=force)
+    full = load(system, dt=dt)
+    clock.lap("reading")
+    reduction = of_the_kind(full, reduce_by(sys=full, **options))
+    clock.lap("reduction")
+    summary = reduction_summary(full, reduction, options["horizon"], options["band"])
+    clock.lap("errors")
+    save(rom, reduction, overwrite=force)
+    if plot:
+        save_reduction_plot(full, reduction, plot)
+    clock.lap("plot" if plot else "writing")
+    return summary | {
+        "input": str(system),
+        "output": str(rom),
+        "plot": None if plot is None else str(plot),
+        "seconds": sum(clock.laps.values()),
+        "seconds_of": clock.laps,
+    }
+
+
+class _Clock:
+    """Seconds by what they went into."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Count the time since the last lap for `name`."""
+        now = time.perf_counter()
+        self.laps[name], self._last = now - self._last, now
+
+
+@contextmanager
+def _named_as_options() -> Iterator[None]:
+    """Errors of the library name its keywords: add what they are called here."""
+    try:
+        yield
+    except MorError as error:
+        if found := dict.fromkeys(_KEYWORD.findall(str(error))):
+            options = ", ".join(f"--{name} {value}".rstrip() for name, value in found)
+            error.add_note(f"On the command line: {options}.")
+        raise
 
 
 def _compress(
@@ -290,7 +344,7 @@ def main() -> None:
         app()
     except MorError as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write("\n".join([str(error), *getattr(error, "__notes__", ())]) + "\n")
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:

@@ -1,6 +1,9 @@
 """`mor reduce`: the report, the files it writes, and what it refuses."""
 
 import json
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -45,12 +48,60 @@ def test_report_files_and_plot(mor_command, model, tmp_path):
     np.testing.assert_allclose(found["hinf_error"], error, rtol=1e-7)
     assert found["hinf_limit"] >= found["hinf_error"]
     np.testing.assert_allclose(found["h2_error"], mor.h2_error(mor.load(model), written), rtol=1e-9)
+    assert found["plot"] is None
+    np.testing.assert_allclose(sum(found["seconds_of"].values()), found["seconds"])
+    code, out, _ = mor_command("reduce", model, rom, "--order", "4", "--force")
+    assert code == 0
     assert (tmp_path / "rom.png").read_bytes().startswith(b"\x89PNG")
+    assert re.search(r" s: reading \d.*, reduction \d.*, errors \d.*, plot \d", " ".join(out.split()))
     code, out, _ = mor_command("reduce", model, rom, "--order", "4", "--force", "--plot", tmp_path / "p.pdf")
     assert code == 0
     assert "12 -> 4" in out
     assert "proven" in out
     assert (tmp_path / "p.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_plot_only_where_one_is_wanted(mor_command, model, tmp_path):
+    def files(*options):
+        rom = tmp_path / "rom.mat"
+        code, *_ = mor_command("reduce", model, rom, "--order", "2", "--force", *options)
+        assert code == 0
+        return {path.name for path in tmp_path.iterdir()} - {"full.mat", "rom.mat"}
+
+    assert files("--json") == set()
+    assert files("--no-plot") == set()
+    assert files("--json", "--plot", tmp_path / "p.svg") == {"p.svg"}
+    assert files() == {"p.svg", "rom.png"}
+
+
+def test_a_gain_that_was_only_searched_for_says_how_to_prove_it(mor_command, model, tmp_path, monkeypatch):
+    arguments = ("reduce", model, tmp_path / "rom.mat", "--order", "2", "--no-plot", "--force")
+    _, out, _ = mor_command(*arguments)
+    assert "peak_gain" not in out
+    proven = json.loads(mor_command(*arguments[:-2], "--force", "--json")[1])["hinf_error"]
+    monkeypatch.setattr("mor.report.reduction.PROVABLE", 0)
+    _, out, _ = mor_command(*arguments)
+    assert "searched for" in out
+    assert "mor.peak_gain(full - reduced)" in " ".join(out.split())
+    found = json.loads(mor_command(*arguments, "--json")[1])
+    assert found["hinf_limit"] is None
+    np.testing.assert_allclose(found["hinf_error"], proven, rtol=1e-6)
+
+
+def test_errors_name_the_options(mor_command, tmp_path):
+    mor.save(tmp_path / "u.npz", ([[1.0, 0], [0, -1]], [[1.0], [1]], [[1.0, 1]]))
+    code, _, err = mor_command("reduce", tmp_path / "u.npz", tmp_path / "r.npz", "--order", "1")
+    assert code == 4
+    assert err.splitlines()[-1].startswith("On the command line: --")
+    assert "--horizon" in err
+    assert "--unstable split" in err
+
+
+def test_python_dash_m(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mor", "--help"], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert "Reduce linear systems" in done.stdout
 
 
 @pytest.mark.parametrize("method", ["bt", "tsia", "irka", "h2", "modal"])
@@ -134,6 +185,7 @@ def test_unstable_poles_are_kept_when_asked(mor_command, tmp_path):
         (["full.mat", "rom.mat", "--tol", "2", "--horizon", "1"], 3, "has none"),
         (["unstable.npz", "rom.mat", "--order", "1", "--unstable", "y"], 3, "error, split"),
         (["full.mat", "rom.mat"], 2, "--order or --tol"),
+        (["full.mat", "rom.mat", "--order", "2", "--plot", "a.png", "--no-plot"], 2, "--no-plot"),
         (["full.mat", "rom.mat", "--order", "2", "--tol", "1"], 2, "--order or --tol"),
         (["full.mat", "rom.mat", "--order", "99"], 3, "between 0 and 12"),
         (["full.mat", "rom.mat", "--order", "2", "--method", "magic"], 3, "magic"),

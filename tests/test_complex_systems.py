@@ -408,3 +408,16 @@ def test_plots_show_both_signs():
     assert [line.get_linestyle() for line in lines] == ["-", "--"]
     omega = lines[1].get_xdata()
     np.testing.assert_allclose(lines[1].get_ydata(), np.abs(mor.freqresp(sys, -omega)[:, 0, 0]), rtol=1e-9)
+
+
+def test_error_between_a_real_and_a_complex_system_with_known_schur_forms():
+    rng = np.random.default_rng(5)
+    full = mor.LTI(random_stable(rng, 8, 0.0), rng.standard_normal((8, 2)), rng.standard_normal((1, 8)))
+    A = random_stable(rng, 3, 0.0, is_complex=True)
+    rom = mor.LTI(A, random_matrix(rng, True, 3, 2), random_matrix(rng, True, 1, 3))
+    difference = full - rom
+    expected = mor.h2_norm(mor.LTI(difference.A, difference.B, difference.C))
+    assert full.schur.pencil.T.dtype == float
+    assert np.any(np.diag(full.schur.pencil.T, -1))  # 2 x 2 blocks, which a complex form has not
+    for first, second in ((full, rom), (rom, full)):
+        np.testing.assert_allclose(mor.h2_error(first, second), expected, rtol=1e-12)

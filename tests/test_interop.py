@@ -177,6 +177,11 @@ def test_plots_draw_what_they_say():
         gains = np.linalg.svd(mor.freqresp(model, omega), compute_uv=False)
         np.testing.assert_allclose(line.get_ydata(), gains[:, 0], rtol=1e-10)
     assert max(plot_sigma(arm(0.1)).lines[0].get_xdata()) <= np.pi / 0.1
+    quadratic = mor.LQO(sys, np.eye(6)[None])
+    for without_bound in (quadratic, mor.balanced_truncation(quadratic, order=2)):
+        legend = plot_hsv(without_bound).get_legend_handles_labels()[1]
+        assert "error bound of order r" not in legend
+    assert "error bound of order r" in plot_hsv(sys).get_legend_handles_labels()[1]
     with pytest.raises(DimensionError):
         plot_sigma()
 

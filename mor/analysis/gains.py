@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from scipy.optimize import minimize_scalar
 
-from mor.arrays import adjoint, is_complex, to_numpy
+from mor.arrays import is_complex, to_numpy
+from mor.equations.resolvent import resolvent
+from mor.equations.triangular import Pencil
 from mor.systems.base import System
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -18,8 +19,12 @@ from mor.systems.modal import Modal
 #: From frequencies to the largest singular value at each.
 Gains = Callable[[np.ndarray], np.ndarray]
 
-#: Frequencies whose responses are in memory at once.
+#: Frequencies whose responses are in memory at once, at least.
 _CHUNK = 16
+
+#: Columns of states, frequencies times inputs, of a dense system that are in memory at once: enough for
+#: products of matrices to run at full speed, 16 MB at order 1000.
+_COLUMNS = 1024
 
 #: Steps of a local search, and the share of its interval that it resolves: a peak to its square.
 _STEPS, _FINE = 20, 1e-6
@@ -40,28 +45,26 @@ def largest_singular_value(response: np.ndarray) -> np.ndarray:
 class SystemGains:
     r"""Gains :math:`\sigma_1(G(i\omega))` or :math:`\sigma_1(G(e^{i\omega\,dt}))` of one system.
 
-    A dense system is brought to complex Schur form once, after which a frequency costs
-    ``n^2 m`` instead of ``n^3`` flops; a modal one needs no preparation. The gain at
-    ``omega = inf`` is that of D.
+    A dense system shares the Schur form of its poles and Gramians
+    (:func:`mor.equations.resolvent.resolvent`), so that a frequency costs ``n^2 m`` instead of
+    ``n^3`` flops; a modal one needs no preparation. The gain at ``omega = inf`` is that of D.
     """
 
     def __init__(self, system: System) -> None:
         self.modal = system if isinstance(system, Modal) else None
-        self.system = system if self.modal else system.to_lti().graded
+        self.system = system if self.modal else system.to_lti()
 
     @cached_property
-    def _schur(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _triangular(self) -> tuple[Pencil, np.ndarray, np.ndarray]:
+        """The pencil, B and C in the coordinates of the Schur form."""
         dense: LTI = self.system  # pyright: ignore[reportAssignmentType]
-        factors: Any = scipy.linalg.schur(dense.A, output="complex")
-        T, U = factors
-        return T, adjoint(U) @ dense.B, dense.C @ U
+        form = dense.schur
+        return form.pencil, form.enter(dense.B), dense.C @ form.right
 
     @property
     def poles(self) -> np.ndarray:
         """As :func:`distinct_poles` gives them."""
-        if self.modal is not None or not self.system.order:
-            return distinct_poles(to_numpy(self.system.poles), self.is_real)
-        return distinct_poles(np.diag(self._schur[0]), self.is_real)
+        return distinct_poles(to_numpy(self.system.poles), self.is_real)
 
     @property
     def is_real(self) -> bool:
@@ -69,13 +72,16 @@ class SystemGains:
         return self.system.is_real
 
     def __call__(self, omega: np.ndarray) -> np.ndarray:
-        parts = np.array_split(omega, max(1, -(-len(omega) // _CHUNK)))
-        return np.concatenate([largest_singular_value(self._of_chunk(part)) for part in parts])
+        return np.concatenate([largest_singular_value(part) for part in self._in_parts(omega)])
 
     def responses(self, omega: np.ndarray) -> np.ndarray:
         """Frequency responses (len(omega), p, m)."""
-        parts = np.array_split(omega, max(1, -(-len(omega) // _CHUNK)))
-        return np.concatenate([self._of_chunk(part) for part in parts])
+        return np.concatenate(list(self._in_parts(omega)))
+
+    def _in_parts(self, omega: np.ndarray) -> Iterator[np.ndarray]:
+        size = max(_CHUNK, _COLUMNS // max(self.system.n_inputs, 1))
+        for part in np.array_split(omega, max(1, -(-len(omega) // size))):
+            yield self._of_chunk(part)
 
     def _of_chunk(self, omega: np.ndarray) -> np.ndarray:
         finite = np.isfinite(omega)
@@ -89,8 +95,11 @@ class SystemGains:
     def _responses(self, omega: np.ndarray) -> np.ndarray:
         if self.modal is not None:
             return to_numpy(self.modal.frequency_response(omega))
-        C = self._schur[2]
-        return np.stack([C @ self._states(s) for s in self._points(omega)]) + to_numpy(self.system.D)
+        pencil, B, C = self._triangular
+        states = resolvent(pencil, self._points(omega), B)
+        with np.errstate(invalid="ignore"):
+            response = np.tensordot(C, states, axes=1)
+        return np.moveaxis(response, 0, 1) + to_numpy(self.system.D)
 
     def _points(self, omega: Any) -> Any:
         return np.exp(1j * omega * self.system.dt) if self.system.dt else 1j * omega
@@ -101,16 +110,14 @@ class SystemGains:
             poles, B = (to_numpy(x) for x in (self.modal.poles, self.modal.B))
             partner = B.conj() / (s - poles.conj())[:, None] if is_complex(B) else 0.0
             return np.abs(B / (s - poles)[:, None]) + np.abs(partner)
-        T, B, _ = self._schur
-        solve: Any = scipy.linalg.get_lapack_funcs("trtrs", (T, B))
-        solution, info = solve(s * np.eye(len(T)) - T, B)
-        return np.full_like(B, np.inf) if info else solution
+        pencil, B, _ = self._triangular
+        return resolvent(pencil, np.array([s]), B)[:, 0]
 
     def noise(self, omega: float) -> float:
         """What round-off may add to the gain at `omega`."""
         states = 0.0
         if self.system.order and np.isfinite(omega):
-            C = self._schur[2] if self.modal is None else to_numpy(self.modal.C)
+            C = self._triangular[2] if self.modal is None else to_numpy(self.modal.C)
             states = _size(C) * _size(self._states(self._points(omega)))
         return float(np.finfo(float).eps * (_size(to_numpy(self.system.D)) + states))
 

@@ -98,14 +98,20 @@ class SchurForm:
 
     def joined(self, other: SchurForm) -> SchurForm:
         """The form of ``diag(A, A_other)``, for two forms without E: nothing is computed."""
-        a, b = self.pencil.T, other.pencil.T
+        # Beside a complex form a real one must be truly triangular.
+        one, two = self.in_field_of(other.pencil.T), other.in_field_of(self.pencil.T)
+        a, b = one.pencil.T, two.pencil.T
         n = len(a)
-        dtype = np.result_type(a, b)
-        T, left, right = (np.zeros((n + len(b), n + len(b)), dtype) for _ in range(3))
+        T, left, right = (np.zeros((n + len(b), n + len(b)), a.dtype) for _ in range(3))
         T[:n, :n], T[n:, n:] = a, b
-        left[:n, :n], left[n:, n:] = self.left, other.left
-        right[:n, :n], right[n:, n:] = self.right, other.right
+        left[:n, :n], left[n:, n:] = one.left, two.left
+        right[:n, :n], right[n:, n:] = one.right, two.right
         return SchurForm(Pencil.of(T), left, right, self.dt)
+
+    @property
+    def undivided(self) -> SchurForm:
+        """The form of ``E^{-1} A`` itself, where E has been divided out."""
+        return replace(self, divisor=None)
 
     @cached_property
     def adjoint(self) -> SchurForm:

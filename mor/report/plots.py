@@ -45,7 +45,8 @@ def plot_hsv(sys: Any, ax: Any = None) -> Any:
     Notes
     -----
     Values below round-off of the largest, ``n eps`` of it, are noise: a dotted line is there. The
-    bound is not drawn for a reduction that has none. MATLAB's ``hsvplot``.
+    bound is not drawn for a reduction that has none, nor for a system with quadratic outputs, for
+    which it does not hold. MATLAB's ``hsvplot``.
 
     Examples
     --------
@@ -56,6 +57,7 @@ def plot_hsv(sys: Any, ax: Any = None) -> Any:
     'Hankel singular value'
     """
     is_reduction = isinstance(sys, Reduction)
+    sys = sys if is_reduction else as_system(sys)
     hsv = np.atleast_2d(to_numpy(sys.hsv if is_reduction else hankel_singular_values(sys)))
     finite = np.where(np.isfinite(hsv), hsv, 0.0)
     axes, n = ax or _new_axes(), hsv.shape[-1]
@@ -65,7 +67,8 @@ def plot_hsv(sys: Any, ax: Any = None) -> Any:
     axes.plot(states[:kept], _positive(values[:kept]), label="kept" if is_reduction else None, **style)
     if kept < n:
         axes.plot(states[kept:], _positive(values[kept:]), mfc="none", label="removed", **style)
-    if not is_reduction or (sys.bound_kind == "hinf" and "balanced" in sys.method):
+    has_bound = sys.bound_kind == "hinf" and "balanced" in sys.method if is_reduction else sys.is_linear
+    if has_bound:
         tails = 2 * np.max(np.cumsum(hsv[:, ::-1], axis=-1)[:, ::-1], axis=0, initial=0.0)
         axes.plot(np.arange(n), _positive(tails), color=COLOURS[1], label="error bound of order r")
     if (largest := np.max(finite, initial=0.0)) > 0:
@@ -100,7 +103,8 @@ def plot_sigma(*systems: Any, omega: Any = None, labels: Sequence[str] | None = 
 
     Notes
     -----
-    One Schur form a dense system, then ``n^2 m`` flops a frequency. MATLAB's ``sigma`` (on a
+    One Schur form a dense system, shared with its poles, its Gramians and the differences in which
+    it takes part, then ``2 n^2 m`` flops a frequency. MATLAB's ``sigma`` (on a
     logarithmic scale in place of decibels), python-control's ``singular_values_plot``.
 
     Examples
@@ -185,7 +189,9 @@ def _grid(gains: Sequence[SystemGains], models: Sequence[System]) -> np.ndarray:
 def _draw_sigma(
     axes: Any, omega: np.ndarray, response: np.ndarray, name: str, colour: str, line: str = "-"
 ) -> None:
-    values = np.linalg.svd(response, compute_uv=False)
+    finite = np.all(np.isfinite(response), axis=(1, 2))
+    values = np.linalg.svd(np.where(finite[:, None, None], response, 0.0), compute_uv=False)
+    values[~finite] = np.nan
     for i in range(values.shape[-1]):
         style = {"lw": 1.5, "label": name} if i == 0 and name else {"lw": 1.5 if i == 0 else 0.6}
         axes.plot(omega, _positive(values[:, i]), color=colour, ls=line, **style)

@@ -41,7 +41,8 @@ def reduction_summary(
     gain, omega, limit = _error_peak(full, rom) if stable else (np.nan, np.nan, np.inf)
     measurable = stable or horizon is not None
     error = float(h2_error(full, rom, horizon=horizon, band=band)) if measurable else np.nan
-    norm = float(h2_norm(replace(full.to_lti(), D=None), horizon=horizon, band=band))
+    proper = full.with_outputs(full.output_factor_matrix, np.zeros_like(full.D))
+    norm = float(h2_norm(proper, horizon=horizon, band=band))
     return {
         "order": [system.order, reduction.order],
         "inputs": system.n_inputs,

@@ -152,6 +152,11 @@ def print_reduction(console: Console, summary: Summary) -> None:
     console.print(table)
     if summary["note"]:
         console.print(escape(summary["note"]))
+    if summary["hinf_error"] is not None and summary["hinf_limit"] is None:
+        console.print(
+            "The H-infinity error is the largest gain that a search over frequency found; "
+            "mor.peak_gain(full - reduced) in Python proves a limit."
+        )
     if summary["holds"] is False:
         console.print("[red]The measured error exceeds the bound by more than round-off explains.[/]")
     if summary["horizon"] is not None:

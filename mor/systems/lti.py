@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -79,6 +79,8 @@ class LTI(System):
     dt: float = field(default=0.0, kw_only=True)
     labels: Labels | None = field(default=None, kw_only=True)
     gramians_from_factors: ClassVar[bool] = True
+    #: The system with the same A and E, or the terms of a sum, whose Schur forms this one's is made of.
+    _parts: ClassVar[tuple[LTI, ...]] = ()
 
     def __post_init__(self) -> None:
         single = all(getattr(getattr(self, name), "dtype", None) in _SINGLE for name in "ABC")
@@ -122,11 +124,15 @@ class LTI(System):
         if self.E is None:
             return self
         self._require_regular()
-        A, B = np.linalg.solve(self.E, self.A), np.linalg.solve(self.E, self.B)
-        return LTI(A, B, self.C, self.D, dt=self.dt, labels=self.labels)
+        solved = np.linalg.solve(self.E, np.hstack([self.A, self.B]))
+        A, B = solved[:, : self.order], solved[:, self.order :]
+        explicit = LTI(A, B, self.C, self.D, dt=self.dt, labels=self.labels)
+        if "schur" in vars(self) and self.schur.divisor is not None:
+            set_fields(explicit, schur=self.schur.undivided)
+        return explicit
 
     def _require_regular(self) -> None:
-        if self.E is not None and np.linalg.cond(self.E) > _CONDITION_LIMIT:
+        if self.E is not None and _condition(self.E) > _CONDITION_LIMIT:
             raise ReductionError(
                 "E is singular or nearly so: a descriptor system with algebraic equations "
                 "has no explicit state space; eliminate the algebraic states first."
@@ -134,7 +140,9 @@ class LTI(System):
 
     @cached_property
     def schur(self) -> SchurForm:
-        """The Schur form that poles and Gramian factors share, in graded coordinates."""
+        """The Schur form that poles, Gramian factors and responses share, in graded coordinates."""
+        if self._parts:
+            return reduce(SchurForm.joined, (part.schur for part in self._parts))
         self._require_regular()
         return SchurForm.of(self.A, self.E, self.dt, graded=True)
 
@@ -144,6 +152,11 @@ class LTI(System):
         sys = self.explicit
         index, t = grading(sys.A)
         return LTI(scaled(sys.A, index, t), sys.B[index] / t[:, None], sys.C[:, index] * t, sys.D, dt=self.dt)
+
+    @property
+    def _terms(self) -> tuple[LTI, ...]:
+        """What a system made of this one takes its Schur form from; of sums of sums a flat list."""
+        return (self,) if "schur" in vars(self) else self._parts or (self,)
 
     @property
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -213,9 +226,7 @@ class LTI(System):
 
     def with_outputs(self, C: np.ndarray, D: np.ndarray, *, labels: Labels | None = None) -> LTI:
         other = replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
-        if "schur" in vars(self):
-            # It is one of A and E alone.
-            set_fields(other, schur=self.schur)
+        set_fields(other, _parts=self._terms)
         return other
 
     def on_numpy(self) -> Self:
@@ -268,7 +279,9 @@ class LTI(System):
         return self
 
     def __neg__(self) -> Self:
-        return replace(self, C=-self.C, D=-self.D)
+        other = replace(self, C=-self.C, D=-self.D)
+        set_fields(other, _parts=self._terms)
+        return other
 
     def __add__(self, other: Any) -> System:
         other = operand(other)
@@ -279,14 +292,22 @@ class LTI(System):
         A: Any = scipy.linalg.block_diag(a.A, b.A)
         B, C, labels = np.vstack([a.B, b.B]), np.hstack([a.C, b.C]), merged(self.labels, other.labels)
         total = LTI(A, B, C, a.D + b.D, dt=self.dt, labels=labels)
-        # The Schur form of the larger part, if it is known, is most of the work of every norm.
-        if "schur" in a.__dict__ and a.schur.pencil.S is None:
-            set_fields(total, schur=a.schur.joined(b.schur))
+        set_fields(total, _parts=(*a._terms, *b._terms))
         return total
 
     def __repr__(self) -> str:
         field = "" if self.is_real else "complex "
         return f"<{self.title} {field}order {self.order}, {self.signals}>"
+
+
+def _condition(E: np.ndarray) -> float:
+    """Estimate of the condition of E, in the 1-norm, from its LU factors."""
+    getrf, gecon = scipy.linalg.get_lapack_funcs(("getrf", "gecon"), (E,))
+    if not E.size:
+        return 1.0
+    lu, _, info = getrf(E)
+    reciprocal = 0.0 if info else gecon(lu, np.linalg.norm(E, 1))[0]
+    return 1 / reciprocal if reciprocal > 0 else np.inf
 
 
 def _square(Z: np.ndarray) -> np.ndarray:
