@@ -217,7 +217,11 @@ def demo(
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Compress two small trained networks and show what it costs."""
+    """Compress two small trained networks and show what it costs.
+
+    Files of an earlier run in the folder are replaced: demo.png, plain-*.safetensors,
+    regularised-*.safetensors.
+    """
     from mor.report.demo import run_demo
     from mor.report.tables import print_demo
 

@@ -371,6 +371,12 @@ def test_the_demo(mor_command, tmp_path):
     assert (tmp_path / "demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_demo_says_what_it_replaces(mor_command):
+    code, out, _ = mor_command("demo", "--help")
+    assert code == 0
+    assert "earlier run" in " ".join(out.split())
+
+
 def test_the_installed_command_and_its_help():
     done = subprocess.run(
         [sys.executable, "-m", "mor.cli", "--help"], capture_output=True, text=True, check=True

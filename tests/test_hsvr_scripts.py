@@ -496,6 +496,13 @@ def test_evaluate_as_a_command(trained):
     assert re.fullmatch(r"accuracy=0\.\d{4}", done.stdout.strip())
 
 
+def test_help_of_evaluate_shows_the_defaults(evaluate, monkeypatch, capsys):
+    code, text = run_main(evaluate, monkeypatch, capsys, "--help")
+    assert code == 0
+    for default in ("0.8", "energy", "bt"):
+        assert f"(default: {default}" in " ".join(text.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

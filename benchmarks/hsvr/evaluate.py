@@ -46,10 +46,14 @@ def accuracy(network: Network, images: Images) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", type=Path, help="a .safetensors file that train.py wrote")
-    parser.add_argument("--ratio", type=float, default=0.8, help="share of the states to remove, from 0")
+    parser.add_argument(
+        "--ratio", type=float, default=0.8, help="share of states to remove, from 0 (default: %(default)s)"
+    )
     parser.add_argument("--data", type=Path, help="mnist.npz; by default looked for in MOR_DATA")
-    parser.add_argument("--ranks", default="energy", help="how layers share what is left")
-    parser.add_argument("--method", default="bt", help="how a layer is reduced")
+    parser.add_argument(
+        "--ranks", default="energy", help="how layers share what is left (default: %(default)s)"
+    )
+    parser.add_argument("--method", default="bt", help="how a layer is reduced (default: %(default)s)")
     options = parser.parse_args()
     try:
         network, name = read(options.model)
