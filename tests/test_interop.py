@@ -213,3 +213,15 @@ def test_what_has_no_state_space_is_said():
     for foreign in (control.tf([1, 0, 0], [1, 2]), control.frd([1, 2], [1, 2])):
         with pytest.raises(NotASystemError, match="no state space"):
             mor.as_system(foreign)
+
+
+def test_near_misses_are_told_what_to_do():
+    with pytest.raises(NotASystemError, match="fifth entry"):
+        mor.as_system(([[-1.0]], [[1.0]], [[1.0]], [[0.0]], 0.1))
+
+    class Layer:
+        def system(self):
+            return None
+
+    with pytest.raises(NotASystemError, match=r"method system\(\)"):
+        mor.as_system(Layer())

@@ -167,10 +167,8 @@ def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
     if not (isinstance(score, str) and score in _SCORES):
         raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
     system = as_system(sys)
-    system.require_stable(
-        "modal truncation",
-        otherwise="mor.split_stable(sys) gives the stable part of a linear system, which can be truncated.",
-    )
+    parts = "mor.split_stable(sys) gives the stable part, which can be truncated."
+    system.require_stable("modal truncation", otherwise=parts if system.is_linear else "")
     full = _on_modes(system)
     modal: Any = full.equivalent()
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
+
 from mor.errors import DimensionError, NotASystemError
 from mor.systems.base import System
 from mor.systems.labels import Labels
@@ -56,6 +58,11 @@ def as_system(obj: Any) -> System:
     if type(obj) is tuple:
         if not 3 <= len(obj) <= 5:
             raise NotASystemError(f"a tuple (A, B, C[, D[, E]]) has 3 to 5 matrices, not {len(obj)}.")
+        if len(obj) == 5 and np.ndim(obj[4]) == 0:
+            raise NotASystemError(
+                f"the fifth entry of a tuple (A, B, C, D, E) is the matrix E, not {obj[4]!r}: give a time "
+                "step to mor.LTI(A, B, C, D, dt=...)."
+            )
         return LTI(*obj)
     if hasattr(obj, "to_matrices"):
         return _from_pymor(obj)
@@ -64,9 +71,11 @@ def as_system(obj: Any) -> System:
         return LTI(obj.A, obj.B, obj.C, obj.D, E, dt=_time_step(obj), labels=_labels(obj))
     if hasattr(obj, "to_ss"):
         return as_system(_state_space(obj))
+    has_system = callable(getattr(obj, "system", None))
     raise NotASystemError(
         f"{type(obj).__name__} is not a linear time-invariant system: give a mor system, a tuple "
         "(A, B, C[, D[, E]]), or an object with A, B, C, D, to_ss() or to_matrices()."
+        + (" It has a method system(): give what that returns." if has_system else "")
     )
 
 
