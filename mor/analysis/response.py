@@ -275,6 +275,13 @@ def _times(t: Any) -> np.ndarray:
 
 
 def step_of(t: Any, step: float | None, count: int) -> float:
+    """The time between `count` samples, given by their times or outright.
+
+    Raises
+    ------
+    TimeStepError
+        If neither is given, or the times are not `count` equal steps.
+    """
     if step is not None:
         return float(step)
     if t is None:
@@ -291,6 +298,7 @@ def step_of(t: Any, step: float | None, count: int) -> float:
 
 
 def check_times(t: Any, step: float | None, count: int, dt: float) -> None:
+    """Raise unless the times or step, where given, are those of a discrete system."""
     if t is None and step is None:
         return
     h = step_of(t, step, count)

@@ -154,6 +154,8 @@ def horizon_factor(A: np.ndarray, B: np.ndarray, dt: float, horizon: float) -> n
 
 @dataclass(frozen=True)
 class DenseEvolution:
+    """``x -> A x`` for a dense A."""
+
     A: np.ndarray
 
     def apply(self, Z: np.ndarray) -> np.ndarray:
