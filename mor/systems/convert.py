@@ -58,7 +58,7 @@ def as_system(obj: Any) -> System:
     if type(obj) is tuple:
         if not 3 <= len(obj) <= 5:
             raise NotASystemError(f"a tuple (A, B, C[, D[, E]]) has 3 to 5 matrices, not {len(obj)}.")
-        if len(obj) == 5 and np.ndim(obj[4]) == 0:
+        if len(obj) == 5 and obj[4] is not None and np.ndim(obj[4]) == 0:
             raise NotASystemError(
                 f"the fifth entry of a tuple (A, B, C, D, E) is the matrix E, not {obj[4]!r}: give a time "
                 "step to mor.LTI(A, B, C, D, dt=...)."
