@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.hankel import hankel_singular_values
-from mor.arrays import to_numpy
 from mor.equations.diagonal import eigenmodes
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
@@ -189,13 +188,11 @@ def _on_modes(system: System) -> System:
 
 
 def _on_numpy(system: System) -> Modal:
-    if not isinstance(system, Modal):
-        if system.batch_shape:
-            raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
-        return Modal.from_lti(system.to_lti())
-    constant = system.detached()
-    poles, B, C, D = (to_numpy(x) for x in (constant.poles, constant.B, constant.C, constant.D))
-    return Modal(poles, B, C, D, dt=system.dt, labels=constant.labels)
+    if isinstance(system, Modal):
+        return system.on_numpy()
+    if system.batch_shape:
+        raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
+    return Modal.from_lti(system.to_lti())
 
 
 def _diagonal(system: LTI) -> LTI:
