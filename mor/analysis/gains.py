@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from mor.arrays import is_complex, to_numpy
+from mor.equations.boundary import margins
 from mor.equations.resolvent import resolvent
 from mor.equations.triangular import Pencil
 from mor.systems.base import System
@@ -140,7 +141,7 @@ def first_frequencies(poles: Any, dt: float, samples: int, *, is_real: bool = Tr
     Frequencies of a real system are not negative; of a complex one they have either sign.
     """
     if dt:
-        grid, margin = np.linspace(0, np.pi / dt, samples), np.abs(1 - np.abs(poles))
+        grid, margin = np.linspace(0, np.pi / dt, samples), np.abs(margins(poles, dt))
         own = np.angle(poles) / dt
     else:
         moduli = np.abs(poles)[np.abs(poles) > 0]
@@ -168,6 +169,8 @@ def search(gains: Gains, omega: np.ndarray, reach: np.ndarray) -> tuple[float, f
     The three largest samples are refined, between their neighbours and within their `reach`.
     """
     sampled = gains(omega)
+    # A sample may hit a pole of no effect, whose residue is zero.
+    sampled = np.where(np.isnan(sampled), 0.0, sampled)
     best, where = float(np.max(sampled)), float(omega[np.argmax(sampled)])
     for i in np.argsort(sampled)[::-1][:3]:
         low, high = omega[max(i - 1, 0)], omega[min(i + 1, len(omega) - 1)]

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mor.analysis.gains import SystemGains, climb, first_frequencies, search, widths
-from mor.arrays import Array, astype_like, device_kwargs, namespace, to_numpy
-from mor.equations.cauchy import boundary_distance
+from mor.arrays import Array, astype_like, device_kwargs, is_concrete, namespace, to_numpy
 from mor.equations.hamiltonian import LevelPencil, from_the_line, level_pencil, to_the_line
-from mor.errors import AccuracyWarning, DimensionError, UnstableSystemError
+from mor.errors import AccuracyWarning, DimensionError, NotFiniteError, UnstableSystemError
 from mor.systems.base import System
 from mor.systems.convert import as_system
 
@@ -76,8 +75,7 @@ def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
     6.0
     """
     system = as_system(sys)
-    advice = "Its gain over frequency, the L-infinity norm, is mor.peak_gain(sys)."
-    system.require_stable("an H-infinity norm", otherwise=advice)
+    system.require_stable("an H-infinity norm", otherwise=_instead_of_the_norm(system))
     peak = peak_gain(system, tol=tol)
     if np.any(peak.upper > peak.gain * (1 + 4 * tol)):
         warnings.warn(
@@ -115,9 +113,11 @@ def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     Raises
     ------
     UnstableSystemError
-        If a pole lies on the stability boundary.
+        If a pole lies on the stability boundary, as far as round-off can tell.
     DimensionError
         If there are no inputs or no outputs.
+    NotFiniteError
+        If the gain overflows double precision.
 
     Notes
     -----
@@ -150,29 +150,55 @@ def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     return Peak(*(column.reshape(system.batch_shape) for column in peaks.T))
 
 
+def _on_the_boundary(system: System) -> np.ndarray:
+    """Which poles (..., k) cannot be told from the stability boundary."""
+    return np.abs(to_numpy(system.margins)) <= to_numpy(system.pole_errors)
+
+
+def _instead_of_the_norm(system: System) -> str:
+    if is_concrete(system.poles) and np.any(_on_the_boundary(system)):
+        return "The gain at a pole on the boundary is infinite; mor.split_stable(sys) sets such poles apart."
+    return "Its gain over frequency, the L-infinity norm, is mor.peak_gain(sys)."
+
+
 def _require_no_pole_on_the_boundary(system: System) -> None:
-    on = to_numpy(boundary_distance(system.poles, system.dt)) == 0
+    on = _on_the_boundary(system)
     if np.any(on):
         pole = to_numpy(system.poles)[on].ravel()[0]
         raise UnstableSystemError(
-            f"the pole {pole:.6g} lies on the stability boundary: the gain there is infinite."
+            f"the pole {pole:.6g} lies on the stability boundary, as far as round-off can tell: the gain "
+            "there is infinite. mor.split_stable(sys) sets such poles apart."
         )
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _peak(system: System, tol: float) -> Peak:
     gains = SystemGains(system)
     omega = first_frequencies(gains.poles, system.dt, _samples(system), is_real=gains.is_real)
     best, where, sampled = search(gains, omega, widths(gains.poles, system.dt, omega))
     if best == 0:
         return Peak(0.0, where, 0.0)
-    level_of = _Levels(system, gains.poles, omega, sampled)
+    if not np.isfinite(best):
+        raise NotFiniteError("the gain overflows double precision: choose other units of the signals.")
+    try:
+        return _proven(gains, _Levels(system, gains.poles, omega, sampled), Peak(best, where, np.inf), tol)
+    except np.linalg.LinAlgError:
+        # Data so far apart that an eigenvalue problem breaks down: what was found has no limit.
+        return Peak(best, where, np.inf)
+
+
+def _proven(gains: SystemGains, level_of: _Levels, found: Peak, tol: float) -> Peak:
+    """The largest gain, with a limit where one can be proved."""
+    best, where, _ = found
     gap = max(2 * tol, 2 * gains.noise(where) / best)
     for _ in range(_LEVELS):
         gamma = best * (1 + gap)
+        if not np.isfinite(gamma):
+            break
         pencil = level_of(gamma)
         gain, place = _largest_between(gains, level_of.frequencies(pencil))
         if gain > best:
-            best, where = gain, _principal(place, system.dt)
+            best, where = gain, _principal(place, level_of.dt)
         if gain > gamma:
             continue
         clearance = pencil.clearance()

@@ -12,6 +12,7 @@ from mor.analysis.gains import sampled_peak
 from mor.analysis.hinf import peak_gain
 from mor.analysis.norms import h2_error, h2_norm
 from mor.arrays import to_numpy
+from mor.equations.boundary import margins
 from mor.errors import DimensionError
 from mor.systems.base import System
 from mor.systems.modal import Modal
@@ -129,10 +130,7 @@ def rounding_bound(exact: Modal, stored: Modal) -> float:
     """
     a, b = _upper_half(exact), _upper_half(stored)
     pole, other = a["poles"], b["poles"]
-    if exact.dt:
-        near, far = 1 - np.abs(pole), 1 - np.abs(other)
-    else:
-        near, far = -pole.real, -other.real
+    near, far = margins(pole, exact.dt), margins(other, exact.dt)
     scale = _alignment(a["B"], b["B"])
     B, C = a["B"] * scale[..., :, None], a["C"] / scale[..., None, :]
     row, row_error = _rows(b["B"]), _rows(b["B"] - B)

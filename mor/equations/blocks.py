@@ -13,7 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+
 from mor.arrays import Array, device_kwargs, namespace
+from mor.equations.boundary import NEAR, ROUNDOFF, exact_product, margins, nearest_points
 
 #: Upper limit on the bytes of one batch of small linear systems.
 _CHUNK_BYTES = 2**26
@@ -97,3 +100,47 @@ class BlockEvolution:
 
     def adjoint(self) -> Self:
         return type(self)(namespace(self.blocks).matrix_transpose(self.blocks))
+
+
+def block_margins(blocks: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of the eigenvalues to the stability boundary, and the errors these have.
+
+    Parameters
+    ----------
+    blocks : array (..., q, s, s)
+
+    Returns
+    -------
+    margins, errors : arrays (..., q, s). Of a conjugate pair in a block of two the distance is exact, from
+        trace and determinant; else the errors are those of a dense matrix, block by block.
+    """
+    poles = np.linalg.eigvals(blocks)
+    margin: np.ndarray = np.asarray(margins(poles, dt))
+    size = np.linalg.norm(blocks, axis=(-2, -1))
+    near = np.abs(margin) <= NEAR * size[..., None]
+    if blocks.shape[-1] == 1:
+        return margin, np.zeros_like(margin)
+    if blocks.shape[-1] == 2:
+        pair = np.imag(poles[..., 0]) != 0
+        exact = _pair_margin(blocks, dt)
+        margin = np.where(pair[..., None], exact[..., None], margin)
+        near &= ~pair[..., None]
+    errors = np.zeros_like(margin)
+    for index in zip(*np.nonzero(near), strict=True):
+        block, point = blocks[index[:-1]], nearest_points(poles[index], dt)
+        least = np.linalg.svd(block - point * np.eye(len(block)), compute_uv=False)[-1]
+        noise = ROUNDOFF * size[index[:-1]]
+        errors[index] = np.abs(margin[index]) * noise / least if least > 0 else np.inf
+    return margin, errors
+
+
+def _pair_margin(blocks: np.ndarray, dt: float) -> np.ndarray:
+    """That of the conjugate pair of each block of two: ``-trace/2``, or ``1 - sqrt(det)``."""
+    a, b, c, d = (blocks[..., i, j] for i in (0, 1) for j in (0, 1))
+    if not dt:
+        return -(a + d) / 2
+    (p, p_error), (q, q_error) = exact_product(a, d), exact_product(-b, c)
+    large, small = np.maximum(p, q), np.minimum(p, q)
+    # As in one_minus_abs2: differences of nearby numbers are exact.
+    leading = np.where(large >= 0.5, (1 - large) - small, (0.5 - large) + (0.5 - small))
+    return (leading - (p_error + q_error)) / (1 + np.sqrt(np.maximum(p + q, 0.0)))

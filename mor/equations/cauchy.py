@@ -27,40 +27,8 @@ from mor.arrays import (
     conj,
     is_complex,
     namespace,
-    real,
-    split_constant,
 )
-
-
-def one_minus_abs2(poles: Array) -> Array:
-    r"""``1 - |poles|^2`` to full relative accuracy, also for poles next to the unit circle.
-
-    The squares are split into a rounded value and its exact rounding error (Dekker 1971,
-    Veltkamp's splitting), so that the leading cancellation is exact. Without this a float32
-    pole of radius 0.9999 loses four of its seven digits here.
-    """
-    xp = namespace(poles)
-    if not is_complex(poles):
-        return (1 - poles) * (1 + poles)
-    (p, p_err), (q, q_err) = _exact_square(xp.real(poles)), _exact_square(xp.imag(poles))
-    large, small = xp.where(p > q, p, q), xp.where(p > q, q, p)
-    # Differences of nearby numbers are exact (Sterbenz): from 1, or from 1/2 each.
-    leading = xp.where(large >= 0.5, (1 - large) - small, (0.5 - large) + (0.5 - small))
-    return leading - (p_err + q_err)
-
-
-def _exact_square(x: Array) -> tuple[Array, Array]:
-    """``x*x`` as an unevaluated sum of two floats."""
-    shifted = split_constant(x) * x
-    high = shifted - (shifted - x)
-    low = x - high
-    square = x * x
-    return square, ((high * high - square) + 2 * high * low) + low * low
-
-
-def boundary_distance(poles: Array, dt: float) -> Array:
-    """``1 - |pole|^2`` (discrete) or ``-2 Re pole`` (continuous): positive when stable."""
-    return one_minus_abs2(poles) if dt else -2 * real(poles)
+from mor.equations.boundary import one_minus_abs2
 
 
 def denominators(left: Array, right: Array, *, dt: float, distance: Array | None = None) -> Array:

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mor.arrays import Array, conj, eps, is_complex, is_concrete, namespace, real, scan
-from mor.equations.cauchy import boundary_distance, denominators
+from mor.equations.boundary import boundary_distance
+from mor.equations.cauchy import denominators
 from mor.equations.doubling import compress
 
 

@@ -109,6 +109,8 @@ class LevelPencil:
             y = solve(lu, pivots, x, trans=2)[0]
             x = solve(lu, pivots, y / np.linalg.norm(y))[0]
             growth = float(np.linalg.norm(x))
+            if not 0 < growth < np.inf:
+                return 0.0
             x = x / growth
         return 1 / growth
 

@@ -14,6 +14,7 @@ from mor.arrays import (
     namespace,
 )
 from mor.equations import cauchy
+from mor.equations.boundary import boundary_distance
 from mor.equations.cauchy_factor import factor as pivoted_factor
 from mor.equations.definite import definite_factor
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
@@ -94,7 +95,7 @@ def _independent_inputs(poles: Array, B: Array, dt: float) -> Array:
     """
     xp = namespace(B)
     rows = cauchy.real_rows(B)
-    stored = cauchy.boundary_distance(poles, dt) ** 0.5
+    stored = boundary_distance(poles, dt) ** 0.5
     weights = (xp.concat([stored, stored], axis=-1) if is_complex(B) else stored)[..., :, None]
     U, values, _ = xp.linalg.svd(rows / weights, full_matrices=False)
     noise = eps(B) * rows.shape[-2] * xp.max(values, axis=-1, keepdims=True)

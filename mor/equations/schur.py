@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from mor.equations.boundary import margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
 from mor.equations.scaling import grading, scaled
 from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
@@ -43,6 +44,8 @@ class SchurForm:
     divisor : LU factors of such an E.
     mirrored : whether this is the form of ``(A^H, E^H)``, where R has the factor ``E^{-H}``
         in place of P's E.
+    divided : the E that was divided out to get A, if one was: with it went digits.
+    sources : the forms that this one was joined from, or changed from, eigenvalue by eigenvalue.
 
     Examples
     --------
@@ -58,6 +61,8 @@ class SchurForm:
     dt: float
     divisor: Any = None
     mirrored: bool = False
+    divided: np.ndarray | None = None
+    sources: tuple[SchurForm, ...] = ()
 
     @classmethod
     def of(
@@ -81,20 +86,21 @@ class SchurForm:
             return cls(Pencil.of(A), A, A, dt)
         divisor = None
         if E is not None:
-            divisor, A_divided = _divided(A, E.astype(dtype))
+            E = E.astype(dtype)
+            divisor, A_divided = _divided(A, E)
             if divisor is None:
-                T, S, left, right = scipy.linalg.qz(A, E.astype(dtype), output=kind)
+                T, S, left, right = scipy.linalg.qz(A, E, output=kind)
                 return cls(Pencil.of(T, S), left, right, dt)
             A = A_divided
         schur: Any = scipy.linalg.schur
         if not graded:
             T, Z = schur(A, output=kind)
-            return cls(Pencil.of(np.ascontiguousarray(T)), Z, Z, dt, divisor)
+            return cls(Pencil.of(np.ascontiguousarray(T)), Z, Z, dt, divisor, divided=E)
         index, scale = grading(A)
         T, Z = schur(scaled(A, index, scale), output=kind)
         left, right = np.empty_like(Z), np.empty_like(Z)
         left[index], right[index] = Z / scale[:, None], Z * scale[:, None]
-        return cls(Pencil.of(np.ascontiguousarray(T)), left, right, dt, divisor)
+        return cls(Pencil.of(np.ascontiguousarray(T)), left, right, dt, divisor, divided=E)
 
     def joined(self, other: SchurForm) -> SchurForm:
         """The form of ``diag(A, A_other)``, for two forms without E: nothing is computed."""
@@ -106,18 +112,19 @@ class SchurForm:
         T[:n, :n], T[n:, n:] = a, b
         left[:n, :n], left[n:, n:] = one.left, two.left
         right[:n, :n], right[n:, n:] = one.right, two.right
-        return SchurForm(Pencil.of(T), left, right, self.dt)
+        return SchurForm(Pencil.of(T), left, right, self.dt, sources=(self, other))
 
     @property
     def undivided(self) -> SchurForm:
         """The form of ``E^{-1} A`` itself, where E has been divided out."""
-        return replace(self, divisor=None)
+        return replace(self, divisor=None, sources=(self,))
 
     @cached_property
     def adjoint(self) -> SchurForm:
         """The form of ``(A^H, E^H)``: the same numbers in the opposite order."""
         left, right = self.right[:, ::-1], self.left[:, ::-1]
-        return SchurForm(self.pencil.reversed(), left, right, self.dt, self.divisor, not self.mirrored)
+        pencil, mirrored = self.pencil.reversed(), not self.mirrored
+        return SchurForm(pencil, left, right, self.dt, self.divisor, mirrored, self.divided)
 
     @cached_property
     def homogeneous(self) -> tuple[np.ndarray, np.ndarray]:
@@ -130,6 +137,36 @@ class SchurForm:
         alpha, beta = self.homogeneous
         with np.errstate(divide="ignore", invalid="ignore"):
             return alpha / beta
+
+    @cached_property
+    def margins(self) -> np.ndarray:
+        """Distances of the eigenvalues to the stability boundary, positive inside; NaN of infinite ones."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(margins(self.poles, self.dt))
+
+    @cached_property
+    def pole_errors(self) -> np.ndarray:
+        """First-order errors of the eigenvalues next to that boundary (:mod:`mor.equations.boundary`), zero
+        for the others. Of forms that were joined they are what they were before."""
+        if self.sources:
+            return np.concatenate([form.pole_errors for form in self.sources])
+        return pole_errors(self.pencil, lambda: self.adjoint.pencil, self.poles, self.dt, self._growth)
+
+    @property
+    def stable(self) -> np.ndarray:
+        """Which eigenvalues are stable by more than their error."""
+        return self.margins > self.pole_errors
+
+    def _growth(self) -> float:
+        r"""The factor on round-off of :math:`E^{-1} A`, where it was formed: the condition of E.
+
+        :math:`\| |E^{-1}| |E| \|_\infty` in the coordinates of T, which the units of equations do not change.
+        """
+        if self.divided is None:
+            return 1.0
+        scale = np.linalg.norm(self.left if self.mirrored else self.right, axis=1)
+        E = self.divided * scale
+        return float(np.linalg.norm(np.abs(np.linalg.inv(E)) @ np.abs(E), np.inf))
 
     def enter(self, B: np.ndarray) -> np.ndarray:
         """``P^{-1} B``."""
@@ -174,6 +211,7 @@ class SchurForm:
         ------
         UnstableSystemError, SingularEquationError
         """
+        self.require_stable()
         form = self.in_field_of(B)
         return form.leave(form._triangular_factor(B))
 
@@ -183,6 +221,7 @@ class SchurForm:
 
     def observability_factor(self, C: np.ndarray) -> np.ndarray:
         """Zo of the system ``(E^{-1} A, C)``; ``E^{-1}`` is not applied."""
+        self.require_stable()
         form = self.adjoint.in_field_of(C)
         U, S = form._triangular_factor(C.conj().T), form.pencil.S
         return form.right @ U if S is None else form.left @ (S @ U)
@@ -194,29 +233,30 @@ class SchurForm:
         T, S, G, H = Tile(self.pencil.T, self.pencil.S).triangular
         pencil = Pencil.of(T.astype(complex), None if S is None else S.astype(complex))
         left = self.left if G is None else self.left @ G
-        return replace(self, pencil=pencil, left=left, right=self.right if H is None else self.right @ H)
+        right = self.right if H is None else self.right @ H
+        return replace(self, pencil=pencil, left=left, right=right, sources=(self,))
 
     def require_stable(self) -> None:
-        """Raise unless every eigenvalue is finite and strictly stable."""
+        """Raise unless every eigenvalue is finite and stable by more than its error."""
         if np.any(self.homogeneous[1] == 0):
             raise SingularEquationError("E is singular: a pole is infinite, and no Gramian exists.")
-        poles = self.poles
-        margin = 1 - np.abs(poles) if self.dt else -np.real(poles)
-        if np.all(margin > 0):
+        if np.all(self.stable):
             return
-        i = int(np.argmin(margin))
-        what, where = (
-            (f"modulus {abs(poles[i]):.9g} >= 1", "inside the unit circle")
-            if self.dt
-            else (f"real part {poles[i].real:.3g} >= 0", "in the left half-plane")
-        )
+        i = int(np.argmin(self.margins - self.pole_errors))
+        where = "inside the unit circle" if self.dt else "in the left half-plane"
         raise UnstableSystemError(
-            f"pole {i} is {poles[i]:.6g}, of {what}: a Gramian on an infinite horizon needs all poles "
-            f"{where}. Check dt, or give horizon=."
+            unstable_message(
+                self.poles[i],
+                str(i),
+                self.dt,
+                self.pole_errors[i],
+                "a Gramian on an infinite horizon",
+                needs=f"all poles {where}",
+                remedy="Check dt, or give horizon=.",
+            )
         )
 
     def _triangular_factor(self, B: np.ndarray) -> np.ndarray:
-        self.require_stable()
         T = self.pencil.T
         norm = float(np.linalg.norm(T))
         if not self.dt and T.size and norm * np.finfo(float).eps <= _TAKEN_FOR_ZERO:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.hankel import hankel_singular_values
+from mor.equations.boundary import boundary_distance, margins
 from mor.equations.diagonal import eigenmodes
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
@@ -172,12 +173,7 @@ def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
     modal: Any = full.equivalent()
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
-    if modal.dt:
-        margin = 1 - np.abs(poles)
-        energy = margin * (1 + np.abs(poles))
-    else:
-        margin = -np.real(poles)
-        energy = 2 * margin
+    margin, energy = margins(poles, modal.dt), boundary_distance(poles, modal.dt)
     return ModeRanking(full, _SCORES[score](gain, margin, energy), gain / margin, score)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import adjoint, to_numpy
-from mor.equations.cauchy import boundary_distance
+from mor.equations.boundary import margins
 from mor.equations.sylvester import solve_sylvester
 from mor.errors import QuadraticOutputError
 from mor.reduction.batch import flatten_batch, stack
@@ -31,9 +31,8 @@ def split_stable(sys: Any) -> tuple[System, System]:
     r"""``(stable, rest)`` with :math:`G = G_{stable} + G_{rest}`, D in the stable part.
 
     The rest has the unstable poles and those on the stability boundary (integrators). Poles of
-    a dense system that round-off could have moved across the boundary count as on it: those
-    closer than ``n eps |A| / s``, with s the cosine between left and right eigenvectors, the
-    first-order error of a computed eigenvalue.
+    a dense system that round-off could have moved across the boundary count as on it
+    (:mod:`mor.equations.boundary`): all functions that need stability refuse them.
 
     Parameters
     ----------
@@ -82,7 +81,7 @@ def split_stable(sys: Any) -> tuple[System, System]:
 
 def _split_modes(system: Modal) -> tuple[Modal, Modal]:
     poles, B, C, D = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
-    stable = boundary_distance(poles, system.dt) > 0
+    stable = margins(poles, system.dt) > 0
 
     def part(mask: np.ndarray, D: np.ndarray) -> Modal:
         return replace(system, poles=poles[mask], B=B[mask], C=C[:, mask], D=D)
@@ -93,7 +92,7 @@ def _split_modes(system: Modal) -> tuple[Modal, Modal]:
 def _split_dense(system: LTI) -> tuple[LTI, LTI]:
     full = system.explicit
     labels, nothing = without_states(system.labels), np.zeros_like(full.D)
-    stable = _surely_stable(full)
+    stable = full.schur.stable
     if np.all(stable):
         B, C = full.B[:0], full.C[:, :0]
         return full, LTI(full.A[:0, :0], B, C, nothing, dt=full.dt, labels=labels)
@@ -103,23 +102,6 @@ def _split_dense(system: LTI) -> tuple[LTI, LTI]:
     B2 = adjoint(L2) @ full.B
     first = LTI(T[:r, :r], adjoint(L1) @ full.B - X @ B2, full.C @ Z1, full.D, dt=full.dt, labels=labels)
     return first, LTI(T[r:, r:], B2, full.C @ (Z1 @ X + Z2), nothing, dt=full.dt, labels=labels)
-
-
-def _surely_stable(system: LTI) -> np.ndarray:
-    """Which poles are stable by more than the error they were computed with."""
-    T, poles = system.schur.pencil.T, system.schur.poles
-    margin = np.asarray(boundary_distance(poles, system.dt))
-    noise = len(T) * np.finfo(float).eps * np.linalg.norm(T)
-    # The error of a simple eigenvalue; a pair about to merge moves by no more than the root.
-    limit = np.sqrt(noise * np.linalg.norm(T))
-    if not np.any((margin > 0) & (margin <= limit)):
-        return margin > 0
-    eig: Any = scipy.linalg.eig
-    values, left, right = eig(T, left=True)
-    cosines = np.abs(np.sum(left.conj() * right, axis=0))
-    nearest = np.argmin(np.abs(poles[:, None] - values), axis=1)
-    error = noise / np.maximum(cosines[nearest], np.finfo(float).tiny)
-    return margin > np.minimum(error, limit)
 
 
 def _stable_first(system: LTI, stable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:

@@ -19,7 +19,7 @@ from mor.arrays import (
 )
 from mor.checks import check_shape
 from mor.equations.band import Band, band_gramians
-from mor.equations.cauchy import boundary_distance
+from mor.equations.boundary import margins, unstable_message
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
@@ -249,41 +249,60 @@ class System(ABC):
         return self.evaluate(np.exp(1j * omega * self.dt) if self.dt else 1j * omega)
 
     @property
+    def margins(self) -> Array:
+        """Distances (..., k) of the poles to the stability boundary, positive inside."""
+        return margins(self.poles, self.dt)
+
+    @property
+    def pole_errors(self) -> Array | float:
+        """Errors of the poles next to that boundary, zero where poles are data
+        (:mod:`mor.equations.boundary`)."""
+        return 0.0
+
+    @property
     def is_stable(self) -> bool:
-        """Whether every pole lies strictly inside the stability region."""
-        return bool(namespace(self.poles).all(boundary_distance(self.poles, self.dt) > 0))
+        """Whether every pole lies inside the stability region, by more than the error it is known with."""
+        return bool(namespace(self.poles).all(self.margins > self.pole_errors))
 
     def require_stable(self, purpose: str, *, otherwise: str | None = None) -> None:
-        """Raise unless finite and strictly stable; traced values pass unchecked.
+        """Raise unless finite and :attr:`is_stable`; traced values pass unchecked.
 
         `otherwise` says what an unstable system does have, in place of a finite horizon.
         """
         if not is_concrete(self.poles):
             return
-        margin = to_numpy(boundary_distance(self.poles, self.dt))
         poles = to_numpy(self.poles)
         if not np.all(np.isfinite(poles)):
             where = np.argwhere(~np.isfinite(poles))[0].tolist()
             raise NotFiniteError(f"pole {where} is {poles[tuple(where)]}: {purpose} needs finite data.")
-        if np.all(margin > 0):
+        margin, error = to_numpy(self.margins), np.broadcast_to(to_numpy(self.pole_errors), poles.shape)
+        if np.all(margin > error):
             return
-        worst = np.unravel_index(np.argmin(margin), margin.shape)
-        raise UnstableSystemError(self._unstable_message(poles[worst], worst, purpose, otherwise))
-
-    def _unstable_message(self, pole: complex, index: Any, purpose: str, otherwise: str | None) -> str:
-        place = ", ".join(str(int(i)) for i in index)
-        if self.dt:
-            what = f"pole {place} is {pole:.6g}, of modulus {abs(pole):.9g} >= 1"
-            other = "If this is a continuous-time system, give dt=0"
-        else:
-            what = f"pole {place} is {pole:.6g}, of real part {pole.real:.3g} >= 0"
-            other = "If this is a discrete-time system, give its step as dt="
-        if otherwise is not None:
-            return f"{what}: {purpose} needs a strictly stable system. {other}. {otherwise}"
-        return (
-            f"{what}: {purpose} on an infinite horizon needs a strictly stable system. "
-            f"{other}; horizon= gives the finite-horizon quantity, which any system has."
+        worst = np.unravel_index(np.argmin(margin - error), margin.shape)
+        place = ", ".join(str(int(i)) for i in worst)
+        raise UnstableSystemError(
+            unstable_message(
+                poles[worst],
+                place,
+                self.dt,
+                float(error[worst]),
+                purpose if otherwise is not None else f"{purpose} on an infinite horizon",
+                needs="a strictly stable system",
+                remedy=_remedy(self.dt, bool(margin[worst] < -error[worst]), otherwise),
+            )
         )
+
+
+def _remedy(dt: float, unstable: bool, otherwise: str | None) -> str:
+    """What to do about an unstable pole, or one on the boundary."""
+    if otherwise is None:
+        otherwise = "horizon= gives the finite-horizon quantity, which any system has."
+    if not unstable:
+        parts = "mor.split_stable takes such a pole for one on the boundary and keeps it apart"
+        return f"{parts}; {otherwise}"
+    if dt:
+        return f"If this is a continuous-time system, give dt=0; {otherwise}"
+    return f"If this is a discrete-time system, give its step as dt=; {otherwise}"
 
 
 def operand(other: Any) -> System:
@@ -332,11 +351,6 @@ def check_same_signals(a: System, b: System) -> None:
         raise DimensionError(f"the systems are batches of {shapes}; they must agree.")
     if a.dt != b.dt:
         raise TimeStepError(f"the systems have dt={a.dt:g} and dt={b.dt:g}; they must agree.")
-
-
-def dc_point(dt: float) -> float:
-    """Where a transfer function has its dc gain: 0, or 1 in discrete time."""
-    return 1.0 if dt else 0.0
 
 
 def no_dc_gain(dt: float) -> ReductionError:

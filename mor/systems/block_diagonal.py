@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +11,8 @@ import scipy.linalg
 
 from mor.arrays import Array, as_arrays, detach, device_kwargs, is_concrete, namespace, to_numpy, widest
 from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
-from mor.equations.blocks import BlockEvolution, pairwise_solve, to_blocks
+from mor.equations.blocks import BlockEvolution, block_margins, pairwise_solve, to_blocks
+from mor.equations.boundary import dc_point
 from mor.equations.columns import solve_by_columns
 from mor.equations.definite import definite_factor
 from mor.equations.doubling import Evolution, lyapunov_horizon_factor, stein_factor
@@ -22,7 +24,6 @@ from mor.systems.base import (
     System,
     check_feedthrough,
     check_same_signals,
-    dc_point,
     no_dc_gain,
     operand,
     set_fields,
@@ -117,6 +118,23 @@ class BlockDiagonal(System):
             return xp.zeros((*self.batch_shape, self.order), dtype=self.blocks.dtype)
         values = np.linalg.eigvals(to_numpy(self.blocks))
         return xp.asarray(values.reshape((*self.batch_shape, self.order)), **device_kwargs(self.B))
+
+    @property
+    def margins(self) -> Array:
+        """Of a conjugate pair in a block of two from its trace and determinant, exactly."""
+        return self._margins[0]
+
+    @property
+    def pole_errors(self) -> Array:
+        """Zero for those pairs, else as of a dense system, block by block."""
+        return self._margins[1]
+
+    @cached_property
+    def _margins(self) -> tuple[Array, Array]:
+        xp = namespace(self.blocks)
+        parts = (x.reshape(*self.batch_shape, -1) for x in block_margins(to_numpy(self.blocks), self.dt))
+        margin, error = (xp.asarray(x, **device_kwargs(self.B)) for x in parts)
+        return margin, error
 
     def dual(self) -> BlockDiagonal:
         """The system whose controllability Gramian is this one's observability Gramian."""

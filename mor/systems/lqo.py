@@ -232,6 +232,14 @@ class LQO(System):
         return self.carrier.poles
 
     @property
+    def margins(self) -> Any:
+        return self.carrier.margins
+
+    @property
+    def pole_errors(self) -> Any:
+        return self.carrier.pole_errors
+
+    @property
     def D(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.system.D
 

@@ -11,6 +11,7 @@ import scipy.linalg
 
 from mor.arrays import adjoint
 from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
+from mor.equations.boundary import dc_point
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import DenseEvolution, horizon_factor
@@ -21,7 +22,6 @@ from mor.systems.base import (
     Pullback,
     System,
     check_same_signals,
-    dc_point,
     no_dc_gain,
     operand,
     set_fields,
@@ -79,6 +79,8 @@ class LTI(System):
     dt: float = field(default=0.0, kw_only=True)
     labels: Labels | None = field(default=None, kw_only=True)
     gramians_from_factors: ClassVar[bool] = True
+    #: The system with the E that this one is the explicit form of.
+    _implicit: ClassVar[LTI | None] = None
     #: The system with the same A and E, or the terms of a sum, whose Schur forms this one's is made of.
     _parts: ClassVar[tuple[LTI, ...]] = ()
 
@@ -127,8 +129,7 @@ class LTI(System):
         solved = np.linalg.solve(self.E, np.hstack([self.A, self.B]))
         A, B = solved[:, : self.order], solved[:, self.order :]
         explicit = LTI(A, B, self.C, self.D, dt=self.dt, labels=self.labels)
-        if "schur" in vars(self) and self.schur.divisor is not None:
-            set_fields(explicit, schur=self.schur.undivided)
+        set_fields(explicit, _implicit=self)
         return explicit
 
     def _require_regular(self) -> None:
@@ -144,7 +145,11 @@ class LTI(System):
         if self._parts:
             return reduce(SchurForm.joined, (part.schur for part in self._parts))
         self._require_regular()
-        return SchurForm.of(self.A, self.E, self.dt, graded=True)
+        if self._implicit is None:
+            return SchurForm.of(self.A, self.E, self.dt, graded=True)
+        if "schur" in vars(self._implicit) and self._implicit.schur.divisor is not None:
+            return self._implicit.schur.undivided
+        return replace(SchurForm.of(self.A, None, self.dt, graded=True), divided=self._implicit.E)
 
     @cached_property
     def graded(self) -> LTI:
@@ -161,6 +166,16 @@ class LTI(System):
     @property
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.schur.poles
+
+    @property
+    def margins(self) -> np.ndarray:
+        return self.schur.margins
+
+    @property
+    def pole_errors(self) -> np.ndarray:
+        """First-order errors of the poles next to the stability boundary
+        (:func:`mor.equations.boundary.pole_errors`)."""
+        return self.schur.pole_errors
 
     def controllability_factor(self, *, horizon: float | None = None) -> np.ndarray:
         """By Hammarling's method; of the explicit form by doubling if there is a horizon."""

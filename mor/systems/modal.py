@@ -29,6 +29,7 @@ from mor.arrays import (
 from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
 from mor.equations import cauchy
 from mor.equations.band import Band, band_kernels
+from mor.equations.boundary import dc_point
 from mor.equations.columns import solve_by_columns
 from mor.equations.diagonal import diagonalise
 from mor.equations.holds import Hold, scalar_holds
@@ -40,7 +41,6 @@ from mor.systems.base import (
     System,
     check_feedthrough,
     check_same_signals,
-    dc_point,
     no_dc_gain,
     operand,
     set_fields,

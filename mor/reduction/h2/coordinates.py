@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mor.arrays import adjoint
-from mor.equations.cauchy import boundary_distance
+from mor.equations.boundary import boundary_distance
 from mor.equations.schur import SchurForm
 from mor.errors import ReductionError
 from mor.systems.lti import LTI
