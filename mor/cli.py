@@ -3,7 +3,8 @@
 Exit codes: 0 done; 1 unexpected failure of the library; 2 wrong usage; 3 bad data or an
 impossible request; 4 unstable layer or system; 5 unreadable, unknown or unwritable file; 6 not
 linear time-invariant; 7 unsafe pickle; 8 missing package; 9 a bound does not hold, none was
-there to be held, or the files do not belong together; 130 interrupted.
+there to be held, or the files do not belong together; 10 the measured error of a reduction
+exceeds its bound; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from mor.errors import MorError
 
 #: Exit code of `mor verify` when a measured error exceeds its bound, or there was nothing to verify.
 NOT_VERIFIED = 9
+
+#: Exit code of `mor reduce` when the measured error exceeds the bound by more than the numbers are uncertain.
+BOUND_EXCEEDED = 10
 
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
@@ -191,7 +195,10 @@ def reduce(
     force: Annotated[bool, typer.Option(help="Replace ROM and the plot if they exist.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Reduce one system, measure the errors, write and plot the result."""
+    """Reduce one system, measure the errors, write and plot the result.
+
+    Exits with 10 if the measured error exceeds its bound by more than round-off explains.
+    """
     if (order is None) == (tol is None):
         raise typer.BadParameter("give --order or --tol, and not both.")
     if plot and no_plot:
@@ -208,6 +215,8 @@ def reduce(
         written = " and ".join(f"[bold]{escape(str(path))}[/]" for path in (rom, plot) if path)
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in summary["seconds_of"].items())
         Console().print(f"Wrote {written} in {summary['seconds']:.1f} s: {parts}.")
+    if summary["holds"] is False:
+        raise typer.Exit(BOUND_EXCEEDED)
 
 
 @app.command()

@@ -79,7 +79,7 @@ def test_a_gain_that_was_only_searched_for_says_how_to_prove_it(mor_command, mod
     _, out, _ = mor_command(*arguments)
     assert "peak_gain" not in out
     proven = json.loads(mor_command(*arguments[:-2], "--force", "--json")[1])["hinf_error"]
-    monkeypatch.setattr("mor.report.reduction.PROVABLE", 0)
+    monkeypatch.setattr("mor.analysis.error.PROVABLE", 0)
     _, out, _ = mor_command(*arguments)
     assert "searched for" in out
     assert "mor.peak_gain(full - reduced)" in " ".join(out.split())

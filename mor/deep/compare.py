@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mor.analysis.gains import sampled_peak
-from mor.analysis.hinf import peak_gain
-from mor.analysis.norms import h2_error, h2_norm
+from mor.analysis.error import measure
 from mor.arrays import to_numpy
 from mor.equations.boundary import margins
 from mor.errors import DimensionError
-from mor.systems.base import System
 from mor.systems.modal import Modal
-
-#: Relative allowance for the round-off of the measurement itself, in double precision.
-_MEASUREMENT = 1e-9
-
-#: ``(order + 100)^3``, summed over a batch, up to which H-infinity norms are proven: some 10 s a layer.
-PROVABLE = 1200**3
 
 
 @dataclass(frozen=True)
@@ -36,6 +27,7 @@ class LayerComparison:
     peak_frequency : where, in radians a unit of time; None at infinity.
     peak_limit : what that gain does not exceed, proven by level sets; None where the order is so large
         that `peak_error` was only searched for, or round-off hides the limit.
+    peak_noise : by how much `peak_error` may be wrong by round-off.
     bound : what `peak_error` must not exceed, or None where nothing was promised.
     """
 
@@ -46,6 +38,7 @@ class LayerComparison:
     peak_error: float
     peak_frequency: float | None
     peak_limit: float | None
+    peak_noise: float
     bound: float | None
     feedthrough_changed: bool
 
@@ -54,7 +47,7 @@ class LayerComparison:
         """Whether the bound holds and D is the same; None where nothing was promised."""
         if self.bound is None:
             return None
-        return self.peak_error <= self.bound * (1 + _MEASUREMENT) and not self.feedthrough_changed
+        return self.peak_error <= self.bound + self.peak_noise and not self.feedthrough_changed
 
 
 def compare_layer(
@@ -78,32 +71,24 @@ def compare_layer(
         )
     counts = _working_states(before), _working_states(after)
     if _same_arrays(before, after):
-        return LayerComparison(name, *counts, 0.0, 0.0, 0.0, 0.0, bound, False)
-    norm = np.atleast_1d(to_numpy(h2_norm(replace(before, D=None))))
-    error = np.atleast_1d(to_numpy(h2_error(before, after)))
-    relative = np.where(norm > 0, error / np.where(norm > 0, norm, 1.0), error)
-    peak, omega, limit = _largest_gain(before - after, prove)
+        return LayerComparison(name, *counts, 0.0, 0.0, 0.0, 0.0, 0.0, bound, False)
+    found = measure(before, after, prove=prove)
     return LayerComparison(
         name=name,
         states_before=counts[0],
         states_after=counts[1],
-        impulse_error=float(np.max(relative)),
-        peak_error=peak,
-        peak_frequency=omega if np.isfinite(omega) else None,
-        peak_limit=limit if np.isfinite(limit) else None,
+        impulse_error=found.h2_relative,
+        peak_error=found.peak,
+        peak_frequency=_finite(found.omega),
+        peak_limit=_finite(found.limit),
+        peak_noise=found.noise,
         bound=bound,
         feedthrough_changed=not np.array_equal(to_numpy(before.D), to_numpy(after.D)),
     )
 
 
-def _largest_gain(error: System, prove: bool | None) -> tuple[float, float, float]:
-    """Largest gain of a batch, its frequency, and its limit (infinite where none was sought)."""
-    count = int(np.prod(error.batch_shape, dtype=int))
-    if prove is False or (prove is None and count * (error.order + 100) ** 3 > PROVABLE):
-        return *sampled_peak(error), np.inf
-    peaks = [np.ravel(x) for x in peak_gain(error)]
-    worst = int(np.argmax(peaks[0]))
-    return float(peaks[0][worst]), float(peaks[1][worst]), float(np.max(peaks[2]))
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _same_arrays(a: Modal, b: Modal) -> bool:

@@ -167,10 +167,12 @@ def print_reduction(console: Console, summary: Summary) -> None:
 
 
 def _measured(summary: Summary) -> str:
-    error = number(summary["hinf_error"])
+    error, limit = number(summary["hinf_error"]), summary["hinf_limit"]
     if summary["hinf_error"] is None:
         return error
-    return f"{error} ({'proven' if summary['hinf_limit'] is not None else 'searched for'})"
+    if limit is None:
+        return f"{error} (searched for)"
+    return f"{error} (proven)" if summary["proven"] else f"{error}, at most {number(limit)}"
 
 
 def _with_share(value: float | None, share: float | None) -> str:

@@ -1,0 +1,120 @@
+"""The error of a reduced system, measured: one place for all who report it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mor.analysis.gains import SystemGains, sampled_peak
+from mor.analysis.hinf import peak_gain
+from mor.analysis.norms import h2_error, h2_norm
+from mor.arrays import to_numpy
+from mor.equations.band import Band
+from mor.systems.base import System
+from mor.systems.convert import as_system
+
+#: ``(order + 100)^3``, summed over a batch, up to which H-infinity norms are proven: some 10 s a system.
+PROVABLE = 1200**3
+
+#: A limit within this share of what was measured makes that a proven number.
+_PROVEN = 1e-2
+
+
+@dataclass(frozen=True)
+class ErrorMeasure:
+    """The difference of two systems, of a batch the largest.
+
+    Attributes
+    ----------
+    h2 : H2 norm of the difference, within the horizon or the band; nan where there is none.
+    h2_relative : that over the norm of the full system without D; where that is zero `h2` itself.
+    peak : largest gain over frequency that was found, nan where a system is unstable.
+    omega : where, in radians per unit of time; infinite where D has it.
+    limit : what the H-infinity norm does not exceed; infinite where no limit was sought or found.
+    noise : by how much `peak` may be wrong by round-off, of the measurement and of the systems'
+        own numbers.
+    """
+
+    h2: float
+    h2_relative: float
+    peak: float
+    omega: float
+    limit: float
+    noise: float
+
+    @property
+    def proven(self) -> bool:
+        """Whether the limit is within 1 % of the peak, or tells no more than the noise does."""
+        return bool(self.limit <= self.peak * (1 + _PROVEN) + self.noise)
+
+    def within(self, bound: float) -> bool:
+        """Whether the error does not exceed `bound`, as far as the noise lets it be told."""
+        return bool(self.peak <= bound + self.noise)
+
+
+def measure(
+    full: Any,
+    rom: Any,
+    *,
+    horizon: float | None = None,
+    band: Band | None = None,
+    prove: bool | None = None,
+) -> ErrorMeasure:
+    """Errors of `rom` as a model of `full`.
+
+    Parameters
+    ----------
+    full, rom : anything :func:`mor.as_system` takes, with the same signals; batches of one shape.
+    horizon, band : limits of the H2 error, as in :func:`mor.h2_error`.
+    prove : whether a limit of the H-infinity norm is looked for. None: while ``(n + 100)^3``, n the
+        order of both together, summed over a batch, is below ``1200^3``.
+
+    Raises
+    ------
+    DimensionError, TimeStepError
+        If the systems' signals, batches or time steps differ.
+
+    Examples
+    --------
+    >>> found = measure(([[-1.0]], [[2.0]], [[3.0]]), ([[-1.0]], [[2.0]], [[2.0]]))
+    >>> round(found.peak, 6), round(found.h2, 6), found.proven
+    (2.0, 1.414214, True)
+    """
+    full, rom = as_system(full).detached(), as_system(rom).detached()
+    stable = full.is_stable and rom.is_stable
+    h2, relative = _h2(full, rom, horizon, band) if stable or horizon is not None else (np.nan, np.nan)
+    peak, omega, limit, noise = _peak(full, rom, prove) if stable else (np.nan, np.nan, np.inf, np.nan)
+    return ErrorMeasure(h2, relative, peak, omega, limit, noise)
+
+
+def _h2(full: System, rom: System, horizon: float | None, band: Band | None) -> tuple[float, float]:
+    proper = full.with_outputs(full.output_factor_matrix, np.zeros_like(to_numpy(full.D)))
+    error = np.atleast_1d(to_numpy(h2_error(full, rom, horizon=horizon, band=band)))
+    norm = np.atleast_1d(to_numpy(h2_norm(proper, horizon=horizon, band=band)))
+    relative = np.where(norm > 0, error / np.where(norm > 0, norm, 1.0), error)
+    return float(np.max(error)), float(np.max(relative))
+
+
+def _peak(full: System, rom: System, prove: bool | None) -> tuple[float, float, float, float]:
+    """Largest gain of the difference, its frequency, its limit and its noise."""
+    difference: Any = full - rom
+    count = int(np.prod(difference.batch_shape, dtype=int))
+    if prove is False or (prove is None and count * (difference.order + 100) ** 3 > PROVABLE):
+        peak, omega = sampled_peak(difference)
+        return peak, omega, np.inf, _noise(difference, omega)
+    peaks = [np.ravel(x) for x in peak_gain(difference)]
+    worst = int(np.argmax(peaks[0]))
+    omega = float(peaks[1][worst])
+    return float(peaks[0][worst]), omega, float(np.max(peaks[2])), _noise(difference, omega)
+
+
+def _noise(difference: Any, omega: float) -> float:
+    """Of a batch the largest, at one frequency."""
+    members = (
+        [difference[i] for i in np.ndindex(difference.batch_shape)]
+        if difference.batch_shape
+        else [difference]
+    )
+    return max((SystemGains(member).noise(omega) for member in members), default=0.0)
