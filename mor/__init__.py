@@ -13,10 +13,11 @@ from mor.equations.lyapunov import lyapunov_factor, solve_lyapunov
 from mor.equations.sylvester import solve_sylvester
 from mor.errors import MorError
 from mor.reduction.balanced import balanced_truncation
+from mor.reduction.balancing import balance
 from mor.reduction.h2.fixed_point import irka, tsia
 from mor.reduction.h2.optimal import h2_optimal
 from mor.reduction.minimal import minimal_realization
-from mor.reduction.modal import modal_truncation
+from mor.reduction.modal import modal_truncation, rank_modes
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import split_stable
 from mor.systems.block_diagonal import BlockDiagonal
@@ -38,6 +39,7 @@ __all__ = [
     "Peak",
     "Reduction",
     "as_system",
+    "balance",
     "balanced_truncation",
     "freqresp",
     "gramians",
@@ -58,6 +60,7 @@ __all__ = [
     "modal_truncation",
     "output_bound",
     "peak_gain",
+    "rank_modes",
     "read_checkpoint",
     "save",
     "simulate",

@@ -35,7 +35,7 @@ BOUND_EXCEEDED = 10
 INTERRUPTED = 130
 
 #: Keywords of the library, and what they are set to where that is a word, that `reduce` has as options.
-_KEYWORD = re.compile(r"\b(order|tol|horizon|band|match|unstable|dt)=(?:'(\w+)')?")
+_KEYWORD = re.compile(r"\b(order|tol|rel_tol|horizon|band|match|unstable|dt)=(?:'(\w+)')?")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -168,7 +168,12 @@ def reduce(
     ],
     rom: Annotated[Path, typer.Argument(help="Where to write the reduced one: .mat, .npz or .mtx.")],
     order: Annotated[int | None, typer.Option(help="Number of states to keep.")] = None,
-    tol: Annotated[float | None, typer.Option(help="Upper limit on the error bound instead (bt).")] = None,
+    tol: Annotated[
+        float | None, typer.Option(help="Upper limit on the error bound instead (bt, modal).")
+    ] = None,
+    rel_tol: Annotated[
+        float | None, typer.Option(help="The same, relative to the largest Hankel singular value.")
+    ] = None,
     method: Annotated[
         str, typer.Option(help="bt: balanced truncation; tsia, irka, h2: least H2 error; modal: whole modes.")
     ] = "bt",
@@ -184,7 +189,7 @@ def reduce(
     ] = None,
     unstable: Annotated[
         str | None,
-        typer.Option(help="split keeps unstable poles as they are and reduces the rest (bt); else an error."),
+        typer.Option(help="split keeps unstable poles as they are and reduces the rest; else an error."),
     ] = None,
     dt: Annotated[float | None, typer.Option(help="Time step, where SYSTEM says none.")] = None,
     plot: Annotated[
@@ -199,13 +204,14 @@ def reduce(
 
     Exits with 10 if the measured error exceeds its bound by more than round-off explains.
     """
-    if (order is None) == (tol is None):
-        raise typer.BadParameter("give --order or --tol, and not both.")
+    if [order, tol, rel_tol].count(None) != 2:
+        raise typer.BadParameter("give --order or --tol or --rel-tol, and one only.")
     if plot and no_plot:
         raise typer.BadParameter("give --plot or --no-plot, and not both.")
     if not (plot or no_plot or as_json):
         plot = rom.with_suffix(".png")
-    options = {"tol": tol, "horizon": horizon, "band": band, "match": match, "unstable": unstable}
+    limits = {"tol": tol, "rel_tol": rel_tol, "horizon": horizon, "band": band}
+    options = {**limits, "match": match, "unstable": unstable}
     with _named_as_options():
         summary = _reduce(system, rom, plot, dt, force, {"method": method, "order": order, **options})
     from mor.report.tables import print_reduction
@@ -294,7 +300,7 @@ def _named_as_options() -> Iterator[None]:
         yield
     except MorError as error:
         if found := dict.fromkeys(_KEYWORD.findall(str(error))):
-            options = ", ".join(f"--{name} {value}".rstrip() for name, value in found)
+            options = ", ".join(f"--{name.replace('_', '-')} {value}".rstrip() for name, value in found)
             error.add_note(f"On the command line: {options}.")
         raise
 

@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
 
 from mor.equations.band import Band
 from mor.reduction.balancing import balance, check_request
-from mor.reduction.result import Reduction
+from mor.reduction.result import Reduction, is_several
 from mor.systems.convert import as_system
 
 
+@overload
 def balanced_truncation(
     sys: Any,
     order: int | None = None,
     *,
     tol: float | None = None,
+    rel_tol: float | None = None,
     horizon: float | None = None,
     band: Band | None = None,
     match: str = "infinity",
     unstable: str = "error",
-) -> Reduction:
+) -> Reduction: ...
+
+
+@overload
+def balanced_truncation(
+    sys: Any,
+    order: Sequence[int] | np.ndarray,
+    *,
+    horizon: float | None = None,
+    band: Band | None = None,
+    match: str = "infinity",
+    unstable: str = "error",
+) -> list[Reduction]: ...
+
+
+def balanced_truncation(
+    sys: Any,
+    order: Any = None,
+    *,
+    tol: float | None = None,
+    rel_tol: float | None = None,
+    horizon: float | None = None,
+    band: Band | None = None,
+    match: str = "infinity",
+    unstable: str = "error",
+) -> Reduction | list[Reduction]:
     r"""Balanced truncation by the square-root method.
 
     With Gramian factors ``P = Zc Zc^T``, ``Q = Zo Zo^T`` and the SVD
@@ -38,10 +68,15 @@ def balanced_truncation(
         :class:`~mor.BlockDiagonal` is reduced in its real map and comes back as a Modal,
         with each conjugate pair one mode and each real pole one mode of its own. Each
         system of a batch of Modals is reduced to the same order. An :class:`~mor.LQO` keeps its
-        forms; `band`, `tol` and ``unstable="split"`` are not for it.
-    order : number of real states to keep, or None to have it chosen.
+        forms; `band`, `tol`, `rel_tol` and ``unstable="split"`` are not for it.
+    order : number of real states to keep, or None to have it chosen. A list, tuple, range or array of
+        orders gives a list of reductions, all from one balancing.
     tol : upper limit on the error bound; the smallest order that meets it is taken. With
-        neither `order` nor `tol`, nothing but round-off is removed (a minimal realisation).
+        neither `order` nor `tol` nor `rel_tol`, nothing but round-off is removed (a minimal realisation).
+    rel_tol : the same, relative to the Hankel norm :math:`\sigma_1` of the system (of its stable part,
+        of each of a batch). As :math:`\sigma_1 \le \|G - D\|_\infty`, the largest gain of the error is
+        then at most `rel_tol` times that of the system without D; that is not a limit on the ratio
+        of the two frequency by frequency.
     horizon : end time or number of steps: time-limited balanced truncation. It has no
         error bound and may lose stability; ``diagnostics`` then says so.
     band : ``(omega_1, omega_2)`` in radians per unit of time: frequency-limited balanced
@@ -57,9 +92,10 @@ def balanced_truncation(
 
     Returns
     -------
-    Reduction
+    Reduction, or a list of them
         ``order`` is smaller than asked for if the system has fewer states above round-off;
-        ``diagnostics`` then says so.
+        ``diagnostics`` then says so. ``bounds`` has the error bound of every order, ``left`` and
+        ``right`` the projection matrices W and V.
 
     Raises
     ------
@@ -68,7 +104,7 @@ def balanced_truncation(
     QuadraticOutputError
         If outputs are quadratic and `band` or ``unstable="split"`` is given.
     ReductionError
-        If `order`, `tol` or an option make no sense, the result cannot be diagonalised,
+        If `order`, `tol`, `rel_tol` or an option make no sense, the result cannot be diagonalised,
         `order` splits equal Hankel singular values so that stability is lost, is below the
         number of states that are always kept, or dc is a pole.
     TimeStepError
@@ -102,7 +138,8 @@ def balanced_truncation(
     Source: Tombs and Postlethwaite (1987); bound by Enns (1984), Glover (1984); singular
     perturbation Liu and Anderson (1989); time and frequency limits Gawronski and Juang (1990).
     Equals MATLAB's ``reducespec(sys, "balanced")``, SLICOT's ``AB09AD``, ``AB09BD`` (dc, continuous
-    time), ``AB09MD`` (split) and pyMOR's ``BTReductor`` up to a change of state coordinates.
+    time), ``AB09MD`` (split) and pyMOR's ``BTReductor`` up to a change of state coordinates. `rel_tol`
+    relates to the norm that SLICOT's TOL is recommended in, the Hankel norm.
 
     Examples
     --------
@@ -114,9 +151,13 @@ def balanced_truncation(
     >>> rom = mor.balanced_truncation(sys, order=1, match="dc")
     >>> float(sys.evaluate(0)[0, 0].real), float(rom.system.evaluate(0)[0, 0].real.round(12))
     (1.02, 1.02)
+    >>> [rom.order for rom in mor.balanced_truncation(sys, order=[0, 1, 2])]
+    [0, 1, 2]
     """
     system = as_system(sys)
-    check_request(system.order, order, tol)
-    return balance(system, horizon=horizon, band=band, match=match, unstable=unstable).truncate(
-        order, tol=tol
-    )
+    orders = order if is_several(order) else [order]
+    for r in orders:
+        check_request(system.order, r, tol, rel_tol)
+    balancing = balance(system, horizon=horizon, band=band, match=match, unstable=unstable)
+    roms = [balancing.truncate(r, tol=tol, rel_tol=rel_tol) for r in orders]
+    return roms if is_several(order) else roms[0]

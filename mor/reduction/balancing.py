@@ -14,28 +14,34 @@ from mor.equations.band import Band
 from mor.equations.graded import graded_svd
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
-from mor.reduction.result import Reduction
-from mor.reduction.splitting import split_stable
+from mor.reduction.result import Reduction, is_several
+from mor.reduction.splitting import keeps_unstable, split_stable, too_few_states
 from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
-
-#: What may become of poles that are not strictly stable.
-UNSTABLE = ("error", "split")
 
 
 @dataclass(frozen=True, eq=False)
 class Balancing:
     """A system and its balancing transformation: each order is one truncation of it.
 
+    Made by :func:`mor.balance`.
+
     Attributes
     ----------
     system : the full system, or its stable part.
-    left, right : arrays (n, r), ``Zo U`` and ``Zc V``.
+    left, right : arrays (n, r), ``Zo U`` and ``Zc V``, for W and V before they are cut and scaled.
     values : array (r,), singular values of ``Zo^T Zc``.
     variant : what the factors are those of.
     rest : what is kept as it is beside the stable part; None if nothing is.
+
+    Examples
+    --------
+    >>> import mor
+    >>> balancing = mor.balance(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
+    >>> balancing.full_order, balancing.hsv.round(4), balancing.truncate(tol=0.1).order
+    (2, array([0.51  , 0.0092]), 1)
     """
 
     system: System
@@ -74,32 +80,56 @@ class Balancing:
         """Number of states above round-off, those always kept among them."""
         return self.kept + self.variant.rank(self.values, len(self.left))
 
-    @property
-    def bounded(self) -> bool:
-        """Whether the error has a bound: not with quadratic outputs."""
-        return self.variant.bounded and self.system.is_linear
+    @cached_property
+    def bounds(self) -> np.ndarray | None:
+        """The error bound of every order (full_order + 1,); None where theory has none."""
+        return self.variant.bounds(self.hsv) if self.system.is_linear else None
 
-    def truncate(self, order: int | None = None, *, tol: float | None = None) -> Reduction:
-        """The reduction to `order`, or to the smallest order whose bound is at most `tol`."""
-        check_request(self.full_order, order, tol)
-        return self.cut(self.choose(order, tol), order, tol)
+    @property
+    def norm(self) -> float:
+        """The Hankel norm of what is reduced: the largest finite Hankel singular value."""
+        return float(np.max(self.values, initial=0.0))
+
+    def truncate(
+        self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
+    ) -> Reduction:
+        """The reduction to `order`, or to the smallest order whose bound is small enough.
+
+        Parameters
+        ----------
+        order : number of real states, those that are always kept among them.
+        tol : upper limit on the error bound.
+        rel_tol : the same, relative to the Hankel norm. With none of the three, only round-off is
+            removed.
+
+        Raises
+        ------
+        ReductionError
+            As :func:`mor.balanced_truncation`.
+        """
+        check_request(self.full_order, order, tol, rel_tol)
+        limit = self.limit(tol, rel_tol)
+        return self.cut(self.choose(order, limit), order, limit)
+
+    def limit(self, tol: float | None, rel_tol: float | None) -> float | None:
+        """What the bound must not exceed; None if nothing is asked of it."""
+        name, value = ("tol", tol) if rel_tol is None else ("rel_tol", rel_tol)
+        if value is not None and self.bounds is None:
+            what = self.variant.name + ("" if self.system.is_linear else " of quadratic outputs")
+            raise ReductionError(
+                f"{name}={value:g} limits the error bound, and {what} has none; give order=."
+            )
+        return tol if rel_tol is None else rel_tol * self.norm
 
     def choose(self, order: int | None, tol: float | None) -> int:
         """The order that a request comes to."""
         if order is not None and order < self.kept:
-            raise ReductionError(
-                f"order={order} is too small: {self.kept} states belong to poles that are not strictly "
-                "stable, and all of them are kept."
-            )
-        if tol is not None and not self.bounded:
-            what = self.variant.name + ("" if self.system.is_linear else " of quadratic outputs")
-            raise ReductionError(f"tol={tol:g} limits the error bound, and {what} has none; give order=.")
+            raise too_few_states(order, self.kept)
         if order is not None:
             return min(int(order), self.minimal)
-        if tol is None:
+        if tol is None or self.bounds is None:
             return self.minimal
-        bounds = 2 * np.append(np.cumsum(self.hsv[::-1])[::-1], 0.0)
-        return min(int(np.argmax(bounds <= tol)), self.minimal)
+        return min(int(np.argmax(self.bounds <= tol)), self.minimal)
 
     @cached_property
     def _projectable(self) -> System:
@@ -107,11 +137,11 @@ class Balancing:
 
     def cut(self, total: int, order: int | None, tol: float | None) -> Reduction:
         """The reduction to `total` states, which `order` and `tol` have come to."""
-        r, hsv, n = total - self.kept, self.hsv, self.full_order
+        r = total - self.kept
         scale = 1 / np.sqrt(self.values[:r])
-        reduced, condition = self._projectable.project(self.left[:, :r] * scale, self.right[:, :r] * scale)
+        left, right = self.left[:, :r] * scale, self.right[:, :r] * scale
+        reduced, condition = self._projectable.project(left, right)
         reduced = self.variant.projectable(reduced)
-        bound = 2 * float(np.sum(hsv[total:]))
         diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
         roundoff = _roundoff(reduced, condition, self.values, len(self.left))
         if note := self._note(total, order, tol, reduced.is_stable, roundoff):
@@ -119,14 +149,17 @@ class Balancing:
         return Reduction(
             system=reduced + self.rest if self.rest else reduced,
             order=total,
-            full_order=n,
-            hsv=hsv,
-            error_bound=bound if self.bounded else None,
-            bound_kind="hinf" if self.bounded else "none",
+            full_order=self.full_order,
+            hsv=self.hsv,
+            error_bound=None if self.bounds is None else float(self.bounds[total]),
+            bound_kind="none" if self.bounds is None else "hinf",
             method=self.variant.name + (" of the stable part" if self.rest else ""),
             roundoff=roundoff,
             diagnostics=diagnostics,
             stable_parts=(self.system, reduced) if self.rest else None,
+            bounds=self.bounds,
+            left=self.system.test_space(left),
+            right=right,
         )
 
     def _note(
@@ -151,7 +184,15 @@ class Balancing:
 
 @dataclass(frozen=True, eq=False)
 class BatchBalancing:
-    """The balancings of a batch of Modals: one order for all, so that the result is one batch."""
+    """The balancings of a batch of Modals: one order for all, so that the result is one batch.
+
+    Made by :func:`mor.balance`.
+
+    Attributes
+    ----------
+    parts : the balancing of each system.
+    batch_shape : the shape of the batch.
+    """
 
     parts: tuple[Balancing, ...]
     batch_shape: tuple[int, ...]
@@ -176,17 +217,34 @@ class BatchBalancing:
     def steps(self) -> np.ndarray:
         return np.ones(self.full_order, dtype=int)
 
-    def truncate(self, order: int | None = None, *, tol: float | None = None) -> Reduction:
-        """The reduction to `order`, or to the smallest order at which all bounds are at most `tol`."""
-        check_request(self.full_order, order, tol)
+    @cached_property
+    def bounds(self) -> np.ndarray | None:
+        """The largest error bound of every order (full_order + 1,); None where theory has none."""
+        n = self.full_order + 1
+        rows = [_fit(part.bounds, n) for part in self.parts if part.bounds is not None]
+        return np.max(rows, axis=0) if rows else None
+
+    def truncate(
+        self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
+    ) -> Reduction:
+        """The reduction to `order`, or to the smallest order at which all bounds are small enough.
+
+        Parameters
+        ----------
+        order, tol, rel_tol : as for :meth:`Balancing.truncate`; `rel_tol` is relative to the Hankel
+            norm of each system.
+        """
+        check_request(self.full_order, order, tol, rel_tol)
+        limits = [part.limit(tol, rel_tol) for part in self.parts]
         if order is None:
             asked: list[int | None] = [None] * len(self.parts)
-            common = max(part.choose(None, tol) for part in self.parts)
+            common = max(part.choose(None, limit) for part, limit in zip(self.parts, limits, strict=True))
         else:
             asked = [min(order, part.full_order) for part in self.parts]
             common = order
         orders = [part.choose(min(common, part.full_order), None) for part in self.parts]
-        cuts = [p.cut(r, a, tol) for p, r, a in zip(self.parts, orders, asked, strict=True)]
+        requests = zip(self.parts, orders, asked, limits, strict=True)
+        cuts = [part.cut(total, own, limit) for part, total, own, limit in requests]
         bounds = [cut.error_bound for cut in cuts if cut.error_bound is not None]
         diagnostics: dict[str, Any] = {}
         if notes := [cut.diagnostics["note"] for cut in cuts if "note" in cut.diagnostics]:
@@ -201,6 +259,7 @@ class BatchBalancing:
             method=cuts[0].method,
             roundoff=max(cut.roundoff for cut in cuts),
             diagnostics=diagnostics,
+            bounds=self.bounds,
         )
 
 
@@ -212,34 +271,52 @@ def balance(
     match: str = "infinity",
     unstable: str = "error",
 ) -> Balancing | BatchBalancing:
-    """Gramian factors and their one SVD; memory ``2 n^2`` numbers a system.
+    r"""Gramian factors and their one SVD, of which every order is a truncation.
 
-    For a whole family of orders: ``balance(sys)`` once, then ``.truncate(order)`` each. The
-    options are those of :func:`mor.balanced_truncation`.
+    .. math:: P = Z_c Z_c^T, \quad Q = Z_o Z_o^T, \quad Z_o^T Z_c = U \Sigma V^T.
+
+    Look at ``hsv`` and ``bounds``, then take as many orders as you like: each costs a projection.
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes.
+    horizon, band, match, unstable : the options of :func:`mor.balanced_truncation`, which is this and one
+        truncation.
+
+    Returns
+    -------
+    Balancing
+        Or, for a batch, a BatchBalancing with the same members: ``hsv``, ``bounds``, ``full_order`` and
+        ``truncate(order)``, ``truncate(tol=)``, ``truncate(rel_tol=)``, which give a :class:`~mor.Reduction`.
 
     Raises
     ------
     UnstableSystemError
         If the system is not strictly stable, `horizon` is None and `unstable` is "error".
+    QuadraticOutputError
+        If outputs are quadratic and `band` or ``unstable="split"`` is given.
     ReductionError, TimeStepError
         If the options make no sense.
 
+    Notes
+    -----
+    Memory ``2 n^2`` numbers a system beside its own; a truncation of a dense system costs ``4 n^2 r``
+    flops. Source: see :func:`mor.balanced_truncation`. MATLAB's ``reducespec(sys, "balanced")`` with
+    ``process`` and ``getrom``.
+
     Examples
     --------
-    >>> balancing = balance(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
-    >>> [balancing.truncate(r).order for r in (1, 2)]
-    [1, 2]
+    >>> import mor
+    >>> balancing = mor.balance(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
+    >>> balancing.bounds.round(4)
+    array([1.0384, 0.0184, 0.    ])
+    >>> [balancing.truncate(r).order for r in (1, 2)], balancing.truncate(rel_tol=0.1).order
+    ([1, 2], 1)
     """
     system = as_system(sys)
     variant = Variant.of(horizon, band, match, system.dt)
-    if unstable not in UNSTABLE:
-        raise ReductionError(f"unstable={unstable!r} is not one of {', '.join(UNSTABLE)}.")
     constant = system.detached()
-    if unstable == "split":
-        if horizon is not None:
-            raise ReductionError(
-                "unstable='split' is not needed with horizon=, which takes unstable systems."
-            )
+    if keeps_unstable(unstable, horizon):
         return _balance_split(constant, variant)
     if horizon is None:
         split = "unstable='split' reduces the stable part and keeps the rest; " if system.is_linear else ""
@@ -285,16 +362,25 @@ def _balance_split(system: System, variant: Variant) -> Balancing | BatchBalanci
     return _balance_one(stable, variant, rest if rest.order else None)
 
 
-def check_request(full_order: int, order: int | None, tol: float | None) -> None:
-    """Raise unless `order` or `tol`, at most one of them, can be asked of so many states."""
-    if order is not None and tol is not None:
-        raise ReductionError("give order= or tol=, not both.")
+def check_request(
+    full_order: int, order: int | None, tol: float | None, rel_tol: float | None = None
+) -> None:
+    """Raise unless `order`, `tol` or `rel_tol`, at most one of them, can be asked of so many states."""
+    if (order is not None) + (tol is not None) + (rel_tol is not None) > 1:
+        what = "order= or tol=, not both" if rel_tol is None else "one of order=, tol= and rel_tol="
+        raise ReductionError(f"give {what}.")
     if order is not None and not (isinstance(order, Real) and order == int(order)):
         raise ReductionError(f"order={order!r} is not a whole number.")
     if order is not None and not 0 <= order <= full_order:
         raise ReductionError(f"order={order} is not between 0 and {full_order}, the order of the system.")
-    if tol is not None and not (isinstance(tol, Real) and np.isfinite(tol) and tol >= 0):
-        raise ReductionError(f"tol={tol!r} is not a finite number >= 0.")
+    for name, value in (("tol", tol), ("rel_tol", rel_tol)):
+        if is_several(value):
+            raise ReductionError(
+                f"{name}={value!r} are several: balance once, mor.balance(sys), and take "
+                f".truncate({name}=...) for each."
+            )
+        if value is not None and not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
+            raise ReductionError(f"{name}={value!r} is not a finite number >= 0.")
 
 
 def _roundoff(reduced: System, condition: float, hsv: np.ndarray, n: int) -> float:

@@ -12,7 +12,7 @@ from mor.reduction.h2.optimal import h2_optimal
 from mor.reduction.modal import modal_truncation
 from mor.reduction.result import Reduction
 
-METHODS: dict[str, Callable[..., Reduction]] = {
+METHODS: dict[str, Callable[..., Any]] = {
     "bt": balanced_truncation,
     "tsia": tsia,
     "irka": irka,
@@ -22,11 +22,12 @@ METHODS: dict[str, Callable[..., Reduction]] = {
 
 #: Options that are not for every method, the methods that know them, and what to say of them.
 _OPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
-    "tol": (("bt",), "is a limit on the bound of bt; give method {method} an order"),
+    "tol": (("bt", "modal"), "is a limit on the bound of bt or modal; give method {method} an order"),
+    "rel_tol": (("bt", "modal"), "is a limit on the bound of bt or modal; give method {method} an order"),
     "horizon": (("bt", "tsia", "h2"), "is for bt, tsia and h2, not for {method}"),
     "band": (("bt",), "is for bt, not for {method}"),
     "match": (("bt",), "is for bt, not for {method}"),
-    "unstable": (("bt",), "is for bt, not for {method}"),
+    "unstable": (tuple(METHODS), ""),
 }
 
 
@@ -35,7 +36,9 @@ def reduce_by(method: str, sys: Any, order: int | None = None, **options: Any) -
 
     Parameters
     ----------
-    **options : `tol`, `horizon`, `band`, `match`, `unstable` of the method; None is its default.
+    method : "bt", "tsia", "irka", "h2" or "modal".
+    sys, order : as for the method; one order.
+    **options : `tol`, `rel_tol`, `horizon`, `band`, `match`, `unstable` of the method; None is its default.
 
     Raises
     ------

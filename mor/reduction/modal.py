@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -15,8 +16,10 @@ from mor.analysis.hankel import hankel_singular_values
 from mor.equations.boundary import boundary_distance, margins
 from mor.equations.diagonal import eigenmodes
 from mor.errors import DimensionError, ReductionError
+from mor.reduction.balancing import check_request
 from mor.reduction.batch import flatten_batch, stack
-from mor.reduction.result import Reduction
+from mor.reduction.result import Reduction, is_several
+from mor.reduction.splitting import keeps_unstable, split_stable, too_few_states
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.labels import without_states
@@ -31,7 +34,33 @@ _SCORES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] =
 }
 
 
-def modal_truncation(sys: Any, order: int | None = None, *, score: str = "hinf") -> Reduction:
+@overload
+def modal_truncation(
+    sys: Any,
+    order: int | None = None,
+    *,
+    tol: float | None = None,
+    rel_tol: float | None = None,
+    score: str = "hinf",
+    unstable: str = "error",
+) -> Reduction: ...
+
+
+@overload
+def modal_truncation(
+    sys: Any, order: Sequence[int] | np.ndarray, *, score: str = "hinf", unstable: str = "error"
+) -> list[Reduction]: ...
+
+
+def modal_truncation(
+    sys: Any,
+    order: Any = None,
+    *,
+    tol: float | None = None,
+    rel_tol: float | None = None,
+    score: str = "hinf",
+    unstable: str = "error",
+) -> Reduction | list[Reduction]:
     r"""Keep the modes with the highest scores and drop the others.
 
     With rows :math:`b_i` of B and columns :math:`c_i` of C in modal coordinates, the score of
@@ -51,20 +80,33 @@ def modal_truncation(sys: Any, order: int | None = None, *, score: str = "hinf")
         of Modals keeps the same number of modes. Modes of an :class:`~mor.LQO` are ranked by the
         linear system with the same H2 norm, :math:`C_e` in place of C.
     order : number of real states to keep; a conjugate pair counts 2 and is never split, so
-        that the result may have one less. None keeps all modes with a score above zero.
+        that the result may have one less. None keeps all modes with a score above zero. A list, tuple,
+        range or array of orders gives a list of reductions.
+    tol : upper limit on the error bound; the smallest order that meets it is taken.
+    rel_tol : the same, relative to the Hankel norm of the system, as for :func:`mor.balanced_truncation`.
     score : ``"hinf"`` or ``"h2"``.
+    unstable : ``"error"``, or ``"split"`` to keep all modes that are not strictly stable, as
+        :func:`mor.balanced_truncation` does; those of a dense system (as :func:`mor.split_stable` finds
+        them) need no eigenvectors, so that it may be a double integrator.
 
     Returns
     -------
-    Reduction
+    Reduction, or a list of them
         Its system is a Modal, or an LQO of one; an LTI with a diagonal A if the full one is
         complex, where each mode is one (complex) state. The error bound is the sum of the "hinf" scores
         dropped, a limit on the H-infinity norm of the error whatever the score; None with quadratic
-        outputs. ``hsv`` are those of the full system, which this method does not use.
+        outputs. ``hsv`` are those of the full system, which this method does not use. A dense system
+        with an unstable part that has no eigenvectors comes back dense.
 
     Raises
     ------
-    UnstableSystemError, ReductionError
+    UnstableSystemError
+        If the system is not strictly stable and `unstable` is "error".
+    QuadraticOutputError
+        If outputs are quadratic and `unstable` is "split".
+    ReductionError
+        If `order`, `tol`, `rel_tol` or an option make no sense, or the (stable part of the) system
+        cannot be diagonalised.
 
     Notes
     -----
@@ -82,31 +124,82 @@ def modal_truncation(sys: Any, order: int | None = None, *, score: str = "hinf")
     >>> rom.system.poles, round(rom.error_bound, 4)
     (array([-1.+0.j]), 0.02)
     """
-    return rank_modes(sys, score=score).truncate(order)
+    ranking = rank_modes(sys, score=score, unstable=unstable)
+    if is_several(order):
+        return [ranking.truncate(r, tol=tol, rel_tol=rel_tol) for r in order]
+    return ranking.truncate(order, tol=tol, rel_tol=rel_tol)
 
 
 @dataclass(frozen=True, eq=False)
 class ModeRanking:
     """A system and the scores of its modes: each order is one choice among them.
 
+    Made by :func:`mor.rank_modes`.
+
     Attributes
     ----------
     system : the full system on modes, a Modal or an LQO of one, on NumPy; of a complex one an LTI with
         a diagonal A.
-    scores : array (..., k), what the modes are chosen by.
+    scores : array (..., k), what the modes are chosen by; infinite for those that are always kept.
     gains : array (..., k), the "hinf" scores.
     score : the name of the score.
+    rest : what is kept as it is beside these modes; None if nothing is.
     """
 
     system: System
     scores: np.ndarray
     gains: np.ndarray
     score: str
+    rest: System | None = None
+
+    @property
+    def full_order(self) -> int:
+        """Number of real states before any truncation."""
+        return self.system.order + self._beside
+
+    @property
+    def _beside(self) -> int:
+        return self.rest.order if self.rest else 0
+
+    @property
+    def kept(self) -> int:
+        """Number of states that are kept whatever the order; of a batch the most."""
+        return int(np.max(self._kept_of_each, initial=0))
+
+    @property
+    def _kept_of_each(self) -> np.ndarray:
+        return self._beside + np.sum(
+            np.where(np.isinf(self._rows(self.scores)), self._rows(self._sizes), 0), 1
+        )
 
     @cached_property
     def hsv(self) -> np.ndarray:
-        """Hankel singular values (..., order), largest first."""
-        return hankel_singular_values(self.system)[..., : self.system.order]
+        """Hankel singular values (..., order), largest first; infinite where a state is always kept."""
+        n = self.full_order
+        if not self.kept:
+            return hankel_singular_values(self.system)[..., :n]
+        values = hankel_singular_values(split_stable(self.system)[0])
+        kept, nothing = self._kept_of_each, np.zeros(n)
+        rows = [
+            np.concatenate([np.full(k, np.inf), row, nothing])[:n]
+            for k, row in zip(kept, self._rows(values), strict=True)
+        ]
+        return np.reshape(rows, (*self.system.batch_shape, n))
+
+    @cached_property
+    def bounds(self) -> np.ndarray | None:
+        """The error bound of every order (full_order + 1,), of a batch the largest; None with quadratic
+        outputs."""
+        return np.max(self._bounds_of_each, axis=0) if self.system.is_linear else None
+
+    @cached_property
+    def _bounds_of_each(self) -> np.ndarray:
+        orders, rows = np.arange(self.system.order + 1), []
+        for scores, sizes, gains in self._modes_of_each:
+            ranking = _ranked(scores)
+            tails = np.append(np.cumsum(gains[ranking][::-1])[::-1], 0.0)
+            rows.append(tails[np.searchsorted(np.cumsum(sizes[ranking]), orders, side="right")])
+        return np.pad(rows, ((0, 0), (self._beside, 0)), constant_values=np.inf)
 
     @property
     def merits(self) -> np.ndarray:
@@ -116,7 +209,7 @@ class ModeRanking:
     @property
     def steps(self) -> np.ndarray:
         """States (k,) that each mode adds, the best one first; of a batch the most."""
-        sizes = np.take_along_axis(self._sizes, np.argsort(-self.scores, axis=-1, kind="stable"), -1)
+        sizes = np.take_along_axis(self._sizes, _ranked(self.scores), -1)
         return np.max(self._rows(sizes), axis=0, initial=0)
 
     @property
@@ -127,24 +220,73 @@ class ModeRanking:
             return np.ones(self.scores.shape, dtype=int)
         return np.where(modal.real_modes, 1, 2)
 
-    def truncate(self, order: int | None = None) -> Reduction:
-        """The reduction to at most `order` states in whole modes."""
-        full = self.system.order
+    @property
+    def _modes_of_each(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Scores, sizes and gains of each system of the batch."""
+        rows = (self._rows(x) for x in (self.scores, self._sizes, self.gains))
+        return list(zip(*rows, strict=True))
+
+    def truncate(
+        self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
+    ) -> Reduction:
+        """The reduction to at most `order` states in whole modes, or to the fewest whose bound is small
+        enough.
+
+        Parameters
+        ----------
+        order : number of real states, those that are always kept among them.
+        tol : upper limit on the error bound.
+        rel_tol : the same, relative to the Hankel norm (of each system of a batch).
+
+        Raises
+        ------
+        ReductionError
+            As :func:`mor.modal_truncation`.
+        """
+        full = self.full_order
         if order is not None and not (isinstance(order, Real) and order in range(full + 1)):
             raise ReductionError(f"order={order!r} is not a whole number between 0 and {full}.")
-        scores, sizes, gains = (self._rows(x) for x in (self.scores, self._sizes, self.gains))
-        chosen = [_best(*mode, order) for mode in zip(scores, sizes, strict=True)]
-        dropped = [np.sum(np.delete(gain, c)) for gain, c in zip(gains, chosen, strict=True)]
-        bounded = self.system.is_linear
+        check_request(full, order, tol, rel_tol)
+        if order is not None and order < self.kept:
+            raise too_few_states(order, self.kept)
+        if tol is not None or rel_tol is not None:
+            order = self._order_within(tol, rel_tol)
+        room = None if order is None else order - self._beside
+        chosen = [_best(scores, sizes, room) for scores, sizes, _ in self._modes_of_each]
+        counts, dropped = [], []
+        for (_, sizes, gains), c in zip(self._modes_of_each, chosen, strict=True):
+            counts.append(int(np.sum(sizes[c])))
+            dropped.append(float(np.sum(np.delete(gains, c))))
+        reduced = self.system.with_carrier(self._keep(chosen))
         return Reduction(
-            system=self.system.with_carrier(self._keep(chosen)),
-            order=max(int(np.sum(size[c])) for size, c in zip(sizes, chosen, strict=True)),
+            system=reduced + self.rest if self.rest else reduced,
+            order=max(counts) + self._beside,
             full_order=full,
             hsv=self.hsv,
-            error_bound=float(np.max(dropped, initial=0.0)) if bounded else None,
-            bound_kind="hinf" if bounded else "none",
-            method=f"modal truncation ({self.score})",
+            error_bound=max(dropped) if self.system.is_linear else None,
+            bound_kind="hinf" if self.system.is_linear else "none",
+            method=f"modal truncation ({self.score})" + (" of the stable part" if self.kept else ""),
+            diagnostics={"unstable_states_kept": self.kept} if self.kept else {},
+            stable_parts=self._stable_parts(reduced),
+            bounds=self.bounds,
         )
+
+    def _order_within(self, tol: float | None, rel_tol: float | None) -> int:
+        """The smallest order at which no bound exceeds `tol`, or `rel_tol` times the Hankel norm."""
+        if not self.system.is_linear:
+            raise ReductionError(
+                "tol= and rel_tol= limit the error bound, and modal truncation of quadratic outputs has "
+                "none; give order=."
+            )
+        hsv = self._rows(self.hsv)
+        norms = np.max(np.where(np.isfinite(hsv), hsv, 0.0), axis=1, initial=0.0)
+        limits = np.full(len(norms), tol) if rel_tol is None else rel_tol * norms
+        return int(np.max(np.argmax(self._bounds_of_each <= limits[:, None], axis=1)))
+
+    def _stable_parts(self, reduced: System) -> tuple[System, System] | None:
+        if not self.kept or self.system.batch_shape:
+            return None
+        return split_stable(self.system)[0], split_stable(reduced)[0]
 
     def _rows(self, x: np.ndarray) -> np.ndarray:
         """One row a system of the batch."""
@@ -162,19 +304,67 @@ class ModeRanking:
         return stack([_modes(flat[i], c) for i, c in enumerate(chosen)], full.batch_shape)
 
 
-def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
-    """The modes of a system and their scores, for a whole family of orders."""
+def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> ModeRanking:
+    r"""The modes of a system and their scores, of which every order is a choice.
+
+    Parameters
+    ----------
+    sys : anything :func:`mor.as_system` takes that can be diagonalised.
+    score, unstable : the options of :func:`mor.modal_truncation`, which is this and one choice.
+
+    Returns
+    -------
+    ModeRanking
+        ``scores``, ``hsv``, ``bounds``, ``full_order`` and ``truncate(order)``, ``truncate(tol=)``,
+        ``truncate(rel_tol=)``, which give a :class:`~mor.Reduction`.
+
+    Raises
+    ------
+    UnstableSystemError, QuadraticOutputError, ReductionError
+        As :func:`mor.modal_truncation`.
+
+    Examples
+    --------
+    >>> import mor
+    >>> ranking = mor.rank_modes(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
+    >>> ranking.bounds.round(2), ranking.truncate(rel_tol=0.1).order
+    (array([1.02, 0.02, 0.  ]), 1)
+    """
     if not (isinstance(score, str) and score in _SCORES):
         raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
     system = as_system(sys)
-    parts = "mor.split_stable(sys) gives the stable part, which can be truncated."
-    system.require_stable("modal truncation", otherwise=parts if system.is_linear else "")
-    full = _on_modes(system)
+    if keeps_unstable(unstable):
+        full, rest = _apart(system)
+    else:
+        parts = "unstable='split' keeps such modes and truncates the others."
+        system.require_stable("modal truncation", otherwise=parts if system.is_linear else "")
+        full, rest = _on_modes(system), None
     modal: Any = full.equivalent()
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
-    margin, energy = margins(poles, modal.dt), boundary_distance(poles, modal.dt)
-    return ModeRanking(full, _SCORES[score](gain, margin, energy), gain / margin, score)
+    margin, energy = np.asarray(margins(poles, modal.dt)), np.asarray(boundary_distance(poles, modal.dt))
+    stable = margin > 0
+    margin, energy = np.where(stable, margin, 1.0), np.where(stable, energy, 1.0)
+    scores, gains = (
+        np.where(stable, _SCORES[name](gain, margin, energy), np.inf) for name in (score, "hinf")
+    )
+    return ModeRanking(full, scores, gains, score, rest)
+
+
+def _apart(system: System) -> tuple[System, System | None]:
+    """The system on modes and what has none: the rest of a dense one, if it cannot be diagonalised.
+
+    Of a Modal all modes are ranked, and those that are not stable always kept.
+    """
+    if isinstance(system, Modal):
+        return _on_modes(system), None
+    stable, rest = split_stable(system)
+    if not rest.order:
+        return _on_modes(system), None
+    if rest.is_real:
+        with suppress(ReductionError):
+            rest = Modal.from_lti(rest.to_lti())
+    return _on_modes(stable), rest
 
 
 def _on_modes(system: System) -> System:
@@ -201,9 +391,14 @@ def _modes(system: Modal, index: np.ndarray) -> Modal:
     return replace(system, poles=system.poles[index], B=system.B[index], C=system.C[:, index])
 
 
+def _ranked(scores: np.ndarray) -> np.ndarray:
+    """Indices (..., k), the highest score first."""
+    return np.argsort(-scores, axis=-1, kind="stable")
+
+
 def _best(scores: np.ndarray, sizes: np.ndarray, order: int | None) -> np.ndarray:
     """Modes to keep, in their old order: the best, until the next does not fit."""
-    ranking = np.argsort(-scores, kind="stable")
+    ranking = _ranked(scores)
     if order is None:
         return np.sort(ranking[scores[ranking] > 0])
     fitting = np.cumsum(sizes[ranking]) <= order

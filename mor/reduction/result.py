@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -15,7 +16,7 @@ _SHORT = 4
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """A reduced system and what is known of it.
+    r"""A reduced system and what is known of it.
 
     Attributes
     ----------
@@ -30,6 +31,22 @@ class Reduction:
         arithmetic. None where the method has no such guarantee. In a batch, the largest.
         Where unstable states are kept it limits the largest gain of the error over all
         frequencies (L-infinity norm).
+    bounds : array (full_order + 1,) or None
+        The error bound of every order: ``bounds[r]`` is that of the reduction to r states by the same
+        method, infinite below the number of states that are always kept. Of a batch the largest. None
+        where the method has none.
+    left, right : arrays (n, r) or None
+        Projection matrices W and V in the coordinates of the full system's states, with
+
+        .. math:: W^H E V = I, \qquad A_r = W^H A V, \quad B_r = W^H B, \quad C_r = C V
+
+        up to a change of coordinates of the reduced states, so that :math:`x \approx V x_r`. For a
+        :class:`~mor.Modal` of k complex modes the states are ``[Re z; Im z]``, n = 2k. With
+        ``match="dc"`` the same W and V project the reciprocal system:
+        :math:`A_r - c I = (W^H E (A - cE)^{-1} E V)^{-1}`, c = 0, or 1 in discrete time. Where
+        unstable states are kept they are those of the stable part, of ``stable_parts``. None for a
+        batch, and for methods whose result is no single projection (the H2 methods, which iterate) or
+        that choose modes (where the result has them as they were).
     roundoff : estimate of what double precision adds to the error.
     bound_kind : what `error_bound` limits: ``"hinf"`` or ``"none"``.
     method : name of the method.
@@ -48,6 +65,9 @@ class Reduction:
     roundoff: float = 0.0
     diagnostics: dict[str, Any] = field(default_factory=dict)
     stable_parts: tuple[System, System] | None = None
+    bounds: np.ndarray | None = None
+    left: np.ndarray | None = None
+    right: np.ndarray | None = None
 
     @property
     def kept(self) -> np.ndarray:
@@ -80,6 +100,49 @@ class Reduction:
 
     def __repr__(self) -> str:
         return f"<Reduction {self.method}, order {self.full_order} -> {self.order}, bound {self.error_bound}>"
+
+
+class Family(Protocol):
+    """A system seen through once, of which every order is one truncation.
+
+    Made by :func:`mor.balance` and :func:`mor.rank_modes`.
+    """
+
+    @property
+    def full_order(self) -> int:
+        """Number of real states before any truncation; of a batch the most."""
+        ...
+
+    @property
+    def hsv(self) -> np.ndarray:
+        """Hankel singular values (..., order), largest first."""
+        ...
+
+    @property
+    def bounds(self) -> np.ndarray | None:
+        """The error bound of every order (full_order + 1,); None where there is none."""
+        ...
+
+    @property
+    def merits(self) -> np.ndarray:
+        """What is chosen by, (..., k), largest first."""
+        ...
+
+    @property
+    def steps(self) -> np.ndarray:
+        """States (k,) that each of the merits adds."""
+        ...
+
+    def truncate(
+        self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
+    ) -> Reduction:
+        """The reduction to `order`, or to the smallest order whose bound is small enough."""
+        ...
+
+
+def is_several(order: Any) -> TypeGuard[Sequence[int] | np.ndarray]:
+    """Whether `order` is a list of orders, of any kind."""
+    return isinstance(order, list | tuple | range) or (isinstance(order, np.ndarray) and order.ndim > 0)
 
 
 def _short(value: Any) -> str:

@@ -18,13 +18,39 @@ import scipy.linalg
 from mor.arrays import adjoint, to_numpy
 from mor.equations.boundary import margins
 from mor.equations.sylvester import solve_sylvester
-from mor.errors import QuadraticOutputError
+from mor.errors import QuadraticOutputError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.labels import without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
+
+#: What may become of poles that are not strictly stable.
+UNSTABLE = ("error", "split")
+
+
+def keeps_unstable(unstable: Any, horizon: float | None = None) -> bool:
+    """Whether the option `unstable` of a reduction asks for the stable part only to be reduced.
+
+    Raises
+    ------
+    ReductionError
+        If there is no such option, or it does not go with a finite horizon.
+    """
+    if unstable not in UNSTABLE:
+        raise ReductionError(f"unstable={unstable!r} is not one of {', '.join(UNSTABLE)}.")
+    if unstable == "split" and horizon is not None:
+        raise ReductionError("unstable='split' is not needed with horizon=, which takes unstable systems.")
+    return unstable == "split"
+
+
+def too_few_states(order: int, kept: int) -> ReductionError:
+    """What is wrong with an order below the number of states that are always kept."""
+    return ReductionError(
+        f"order={order} is too small: {kept} states belong to poles that are not strictly "
+        "stable, and all of them are kept."
+    )
 
 
 def split_stable(sys: Any) -> tuple[System, System]:

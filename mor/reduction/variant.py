@@ -38,6 +38,13 @@ class Variant:
         """Whether theory promises stability and, of linear outputs, an error bound."""
         return self.horizon is None and self.band is None
 
+    def bounds(self, hsv: np.ndarray) -> np.ndarray | None:
+        r""":math:`2\sum_{i>r}\sigma_i` for r = 0..n, (..., n + 1); None where theory has no bound."""
+        if not self.bounded:
+            return None
+        tails = np.cumsum(hsv[..., ::-1], axis=-1)[..., ::-1]
+        return 2 * np.concatenate([tails, np.zeros((*hsv.shape[:-1], 1))], axis=-1)
+
     @property
     def name(self) -> str:
         method = "truncation" if self.match == "infinity" else "singular perturbation approximation"

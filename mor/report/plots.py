@@ -13,6 +13,7 @@ from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.errors import DimensionError, SystemFileError
 from mor.reduction.result import Reduction
+from mor.reduction.variant import Variant
 from mor.report.summary import Summary
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -25,7 +26,10 @@ _POINTS = 300
 
 
 def plot_hsv(sys: Any, ax: Any = None) -> Any:
-    r"""Hankel singular values, and the error bound :math:`2\sum_{i>r}\sigma_i` at every order r.
+    r"""Hankel singular values, and the error bound at every order r.
+
+    The bound is that of the reduction's method (``bounds``), and for a system
+    :math:`2\sum_{i>r}\sigma_i`, that of balanced truncation.
 
     Parameters
     ----------
@@ -67,10 +71,9 @@ def plot_hsv(sys: Any, ax: Any = None) -> Any:
     axes.plot(states[:kept], _positive(values[:kept]), label="kept" if is_reduction else None, **style)
     if kept < n:
         axes.plot(states[kept:], _positive(values[kept:]), mfc="none", label="removed", **style)
-    has_bound = sys.bound_kind == "hinf" and "balanced" in sys.method if is_reduction else sys.is_linear
-    if has_bound:
-        tails = 2 * np.max(np.cumsum(hsv[:, ::-1], axis=-1)[:, ::-1], axis=0, initial=0.0)
-        axes.plot(np.arange(n), _positive(tails), color=COLOURS[1], label="error bound of order r")
+    bounds = sys.bounds if is_reduction else _bounds_of(sys, hsv)
+    if bounds is not None:
+        axes.plot(np.arange(n), _positive(bounds[:n]), color=COLOURS[1], label="error bound of order r")
     if (largest := np.max(finite, initial=0.0)) > 0:
         axes.axhline(n * np.finfo(float).eps * largest, color="0.5", ls=":", lw=1, label="round-off")
     axes.set(yscale="log", xlabel="state, order r", ylabel="Hankel singular value")
@@ -184,6 +187,12 @@ def _grid(gains: Sequence[SystemGains], models: Sequence[System]) -> np.ndarray:
         omega = np.concatenate([omega, np.geomspace(1e-4, 1, _POINTS) * np.pi / end])
         omega = np.unique(omega[omega <= np.pi / end])
     return omega[np.isfinite(omega) & (omega > 0)]
+
+
+def _bounds_of(sys: System, hsv: np.ndarray) -> np.ndarray | None:
+    """The bounds of balanced truncation, of a batch the largest; None where there are none."""
+    bounds = Variant().bounds(hsv) if sys.is_linear else None
+    return None if bounds is None else np.max(bounds, axis=0, initial=0.0)
 
 
 def _draw_sigma(

@@ -140,6 +140,10 @@ class System(ABC):
         """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates, and the
         condition of the change of coordinates that the result went through, 1 if none."""
 
+    def test_space(self, left: Any) -> Any:
+        """W of ``W^T E V = I`` for W = left of :meth:`project`: ``E^{-T} left``, itself without E."""
+        return left
+
     @abstractmethod
     def reciprocal(self) -> System:
         r"""The system H with :math:`H(c + 1/(s - c)) = G(s)`, c = 0 or, in discrete time, 1.

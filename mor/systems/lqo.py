@@ -289,6 +289,9 @@ class LQO(System):
         carrier, condition = self.carrier.project(left, right)
         return self.with_carrier(carrier), condition
 
+    def test_space(self, left: np.ndarray) -> np.ndarray:
+        return self.carrier.test_space(left)
+
     def with_carrier(self, carrier: System) -> LQO:
         """The same forms of the outputs of another carrier.
 

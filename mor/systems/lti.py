@@ -221,11 +221,12 @@ class LTI(System):
         return matrix_holds(self.explicit.A, self.explicit.B, step, "first")[2]
 
     def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LTI, float]:
-        if self.E is not None:
-            left = np.linalg.solve(adjoint(self.E), left)
-        left = adjoint(left)
+        left = adjoint(self.test_space(left))
         A, B, C = left @ self.A @ right, left @ self.B, self.C @ right
         return LTI(A, B, C, self.D, dt=self.dt, labels=without_states(self.labels)), 1.0
+
+    def test_space(self, left: np.ndarray) -> np.ndarray:
+        return left if self.E is None else np.linalg.solve(adjoint(self.E), left)
 
     def reciprocal(self) -> LTI:
         """In explicit form, by one LU factorisation; E is not divided by."""

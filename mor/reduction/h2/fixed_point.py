@@ -11,15 +11,18 @@ transfer functions agree, in tangential directions, at the mirror images of the 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mor.arrays import adjoint
 from mor.errors import MorError, ReductionError, SingularEquationError
+from mor.reduction.h2.kept import beside_unstable
 from mor.reduction.h2.objective import H2Objective
 from mor.reduction.h2.start import h2_distance, objective, result, starting_system
 from mor.reduction.result import Reduction
+from mor.reduction.splitting import keeps_unstable
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
 
@@ -38,6 +41,7 @@ def tsia(
     start: Any = "bt",
     tol: float = TOLERANCE,
     max_iterations: int = ITERATIONS,
+    unstable: str = "error",
 ) -> Reduction:
     r"""Two-sided iteration: H2 reduction by a fixed point of the optimality conditions.
 
@@ -61,6 +65,9 @@ def tsia(
     tol : the largest change of a pole, relative to ``|pole|`` (``|1 - pole|`` in discrete time), at
         which the iteration has converged.
     max_iterations : it ends here at the latest.
+    unstable : ``"error"``, or ``"split"`` to reduce the stable part of :func:`mor.split_stable` and to keep
+        the rest as it is: `order` then counts all states, `start` is that of the stable part, and the error
+        measured is that of the stable part (``stable_parts``).
 
     Returns
     -------
@@ -72,7 +79,14 @@ def tsia(
 
     Raises
     ------
-    UnstableSystemError, ReductionError
+    UnstableSystemError
+        If the system is not strictly stable, `horizon` is None and `unstable` is "error".
+    QuadraticOutputError
+        If outputs are quadratic and `unstable` is "split".
+    ReductionError
+        If `order`, `start` or an option make no sense, or nothing is there to be reduced.
+    DimensionError, TimeStepError
+        Of a batch of systems; if `horizon` makes no sense.
 
     Notes
     -----
@@ -90,6 +104,9 @@ def tsia(
     'converged'
     """
     system = as_system(sys)
+    if keeps_unstable(unstable, horizon):
+        how = partial(tsia, start=start, tol=tol, max_iterations=max_iterations)
+        return beside_unstable(system, order, how, "TSIA")
     problem = objective(system, order, horizon)
     first = starting_system(problem, order, start)
     rom, diagnostics = iterate(problem, first, tol, max_iterations)
@@ -104,6 +121,7 @@ def irka(
     shifts: Any = None,
     tol: float = TOLERANCE,
     max_iterations: int = ITERATIONS,
+    unstable: str = "error",
 ) -> Reduction:
     r"""Iterative rational Krylov algorithm: H2 reduction by tangential interpolation.
 
@@ -117,7 +135,7 @@ def irka(
 
     Parameters
     ----------
-    sys, order, tol, max_iterations : as for :func:`mor.tsia`.
+    sys, order, tol, max_iterations, unstable : as for :func:`mor.tsia`.
     shifts : initial shifts, one of each conjugate pair (all, if the system is complex), in the
         right half-plane or outside the unit circle; None starts from the mirror images of the
         dominant poles, or where A is nearly defective from real poles spread over its rates.
@@ -129,7 +147,8 @@ def irka(
 
     Raises
     ------
-    UnstableSystemError, ReductionError
+    UnstableSystemError, QuadraticOutputError, ReductionError, DimensionError
+        As :func:`mor.tsia`.
 
     Notes
     -----
@@ -152,6 +171,9 @@ def irka(
     'converged'
     """
     system = as_system(sys)
+    if keeps_unstable(unstable):
+        how = partial(irka, shifts=shifts, tol=tol, max_iterations=max_iterations)
+        return beside_unstable(system, order, how, "IRKA")
     problem = objective(system, order, None)
     first = _start_of_irka(problem, order, shifts)
     rom, diagnostics = iterate(problem, first, tol, max_iterations, one_sided=not system.is_linear)

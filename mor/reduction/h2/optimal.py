@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,18 @@ from scipy.optimize import minimize
 from mor.errors import MorError, ReductionError
 from mor.reduction.h2.coordinates import ContinuousCoordinates, DiscreteCoordinates, InputNormal
 from mor.reduction.h2.fixed_point import ITERATIONS, TOLERANCE, iterate
+from mor.reduction.h2.kept import beside_unstable
 from mor.reduction.h2.objective import H2Objective
 from mor.reduction.h2.start import h2_distance, objective, result, starting_system
 from mor.reduction.result import Reduction
+from mor.reduction.splitting import keeps_unstable
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
 
 Coordinates = ContinuousCoordinates | DiscreteCoordinates
+
+#: The name of the method in its results.
+METHOD = "H2-optimal reduction"
 
 #: Where a fixed-point iteration by name starts.
 _FIXED_POINTS = {"tsia": "bt", "irka": "modal"}
@@ -31,6 +37,7 @@ def h2_optimal(
     start: Any = None,
     tol: float = 1e-8,
     max_iterations: int = 500,
+    unstable: str = "error",
 ) -> Reduction:
     r"""Reduction by descent on the H2 error, stable at every step.
 
@@ -52,6 +59,9 @@ def h2_optimal(
     tol : the iteration ends when no entry of the gradient of the squared error, in units of the
         squared error at the start and the distances of its poles to the stability boundary, is larger.
     max_iterations : it ends here at the latest.
+    unstable : ``"error"``, or ``"split"`` to reduce the stable part of :func:`mor.split_stable` and to keep
+        the rest as it is: `order` then counts all states, `start` is that of the stable part, and the error
+        measured is that of the stable part (``stable_parts``).
 
     Returns
     -------
@@ -63,7 +73,8 @@ def h2_optimal(
 
     Raises
     ------
-    UnstableSystemError, ReductionError
+    UnstableSystemError, QuadraticOutputError, ReductionError, DimensionError, TimeStepError
+        As :func:`mor.tsia`.
 
     Notes
     -----
@@ -84,9 +95,12 @@ def h2_optimal(
     np.True_
     """
     system = as_system(sys)
+    if keeps_unstable(unstable, horizon):
+        how = partial(h2_optimal, start=start, tol=tol, max_iterations=max_iterations)
+        return beside_unstable(system, order, how, METHOD)
     problem = objective(system, order, horizon)
     best, diagnostics = descend(problem, _first(problem, order, start), tol, max_iterations)
-    return result(problem, system, order, best, "H2-optimal reduction", diagnostics)
+    return result(problem, system, order, best, METHOD, diagnostics)
 
 
 def _first(problem: H2Objective, order: int, start: Any) -> LTI:

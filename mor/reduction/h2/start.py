@@ -28,6 +28,24 @@ from mor.systems.modal import Modal
 
 def objective(system: System, order: int, horizon: float | None) -> H2Objective:
     """The H2 error for reductions of `system`, a single one, to `order`."""
+    check_single(system, order)
+    horizon = check_horizon(horizon, system.dt)
+    if horizon is None:
+        split = "unstable='split' reduces the stable part and keeps the rest; " if system.is_linear else ""
+        system.require_stable(
+            "a reduction in the H2 norm on an infinite horizon",
+            otherwise=f"{split}mor.h2_optimal(sys, order, horizon=...) takes any system.",
+        )
+    problem = H2Objective(system.explicit if isinstance(system, LTI) else system.on_numpy(), horizon)
+    if problem.square == 0:
+        raise ReductionError(
+            "the system does nothing but feed its input through: there is nothing to reduce."
+        )
+    return problem
+
+
+def check_single(system: System, order: int) -> None:
+    """Raise unless `system` is a single one with that many states."""
     if system.batch_shape:
         raise DimensionError(
             f"a batch of shape {system.batch_shape}: a reduction in the H2 norm takes one system at a time."
@@ -37,18 +55,6 @@ def objective(system: System, order: int, horizon: float | None) -> H2Objective:
         raise ReductionError(
             f"order={order!r} is not a whole number between 1 and {n}, the order of the system."
         )
-    horizon = check_horizon(horizon, system.dt)
-    if horizon is None:
-        system.require_stable(
-            "a reduction in the H2 norm on an infinite horizon",
-            otherwise="mor.h2_optimal(sys, order, horizon=...) takes any system.",
-        )
-    problem = H2Objective(system.explicit if isinstance(system, LTI) else system.on_numpy(), horizon)
-    if problem.square == 0:
-        raise ReductionError(
-            "the system does nothing but feed its input through: there is nothing to reduce."
-        )
-    return problem
 
 
 def starting_system(problem: H2Objective, order: int, start: Any) -> LTI:
