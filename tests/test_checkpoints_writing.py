@@ -15,8 +15,8 @@ import pytest
 from checkpoint_layers import random_layer
 
 import mor
+from mor.adapters import atomic
 from mor.adapters.checkpoints import read_checkpoint
-from mor.adapters.checkpoints.files import atomic
 from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
 from mor.errors import CheckpointError
 
@@ -174,7 +174,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path, checkpoint
         f"""
         import time
         from mor.adapters.checkpoints import read_checkpoint
-        from mor.adapters.checkpoints.files import atomic
+        from mor.adapters import atomic
         real = atomic._write_synced
 
         def slow(path, chunks):

@@ -8,6 +8,7 @@ import numpy as np
 
 from mor.checks import check_dt, check_finite, check_shape
 from mor.equations.schur import SchurForm, require_regular
+from mor.equations.sparse import dense
 from mor.equations.triangular import solve_pair
 from mor.errors import DimensionError, SingularEquationError
 
@@ -95,8 +96,9 @@ def matrices(**values: Any) -> list[np.ndarray]:
 
 
 def _array(name: str, value: Any) -> np.ndarray:
+    value = dense(name, value)
     try:
-        return np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+        return np.asarray(value)
     except ValueError as error:
         raise DimensionError(f"{name} is not a matrix: {error}.") from None
 

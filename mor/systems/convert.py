@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mor.errors import DimensionError, NotASystemError
+from mor.errors import NotASystemError
 from mor.systems.base import System
 from mor.systems.labels import Labels
 from mor.systems.lti import LTI
-
-#: Sparse matrices of a larger order are not made dense: 5000 takes 200 MB and minutes for a Gramian.
-MAX_DENSE_ORDER = 5000
 
 #: Names that python-control gives where the user gave none: ``sys[3]`` and its derivatives.
 _GENERIC_NAME = re.compile(r"sys\[\d+\]")
@@ -79,15 +76,6 @@ def as_system(obj: Any) -> System:
     )
 
 
-def check_dense_order(order: int, what: str) -> None:
-    """Raise if a sparse matrix is too large to be made dense."""
-    if order > MAX_DENSE_ORDER:
-        raise DimensionError(
-            f"{what} is sparse and of size {order}; sparse matrices are made dense, up to an order of "
-            f"{MAX_DENSE_ORDER}. Give dense arrays if there is time and memory for it, or a projected model."
-        )
-
-
 def _state_space(obj: Any) -> Any:
     try:
         return obj.to_ss()
@@ -99,15 +87,11 @@ def _from_pymor(model: Any) -> LTI:
     if hasattr(model, "to_lti"):
         model = model.to_lti()
     try:
-        matrices = model.to_matrices()
-        A, B, C, D, E = matrices
+        A, B, C, D, E = model.to_matrices()
     except (TypeError, ValueError) as error:
         raise NotASystemError(
             f"to_matrices() of {type(model).__name__} does not give A, B, C, D, E of one system: {error}."
         ) from error
-    for name, matrix in zip("ABCDE", matrices, strict=True):
-        if hasattr(matrix, "toarray"):
-            check_dense_order(max(matrix.shape), f"{name} of {type(model).__name__}")
     return LTI(A, B, C, D, E, dt=getattr(model, "sampling_time", 0.0))
 
 

@@ -17,6 +17,7 @@ from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import DenseEvolution, horizon_factor
 from mor.equations.scaling import grading, scaled
 from mor.equations.schur import SchurForm
+from mor.equations.sparse import dense
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.base import (
     Pullback,
@@ -333,8 +334,9 @@ def _square(Z: np.ndarray) -> np.ndarray:
 
 
 def _matrix(name: str, value: Any) -> np.ndarray:
+    value = dense(name, value)
     try:
-        x = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+        x = np.asarray(value)
     except ValueError as error:
         raise DimensionError(f"{name} is no matrix: {error}") from None
     if x.ndim != 2:

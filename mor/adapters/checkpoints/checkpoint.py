@@ -265,7 +265,9 @@ def _plain(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {plain: tensors[key] for plain, key in plain_keys(tensors).items()}
 
 
-def read_checkpoint(path: str | Path, dialect: str | None = None) -> Checkpoint:
+def read_checkpoint(
+    path: str | Path, dialect: str | None = None, *, max_bytes: int | None = None
+) -> Checkpoint:
     """The state-space layers of a checkpoint as systems.
 
     Parameters
@@ -274,11 +276,14 @@ def read_checkpoint(path: str | Path, dialect: str | None = None) -> Checkpoint:
         running anything in them) or the ``*.index.json`` of a sharded one.
     dialect : what its layers are (see :func:`dialect_names`); recognised by names and shapes of the
         tensors where that is unambiguous. Equal names do not prove equal meaning.
+    max_bytes : memory that the file may take. None is the environment variable ``MOR_MAX_BYTES``, or
+        else 32 MiB, or four times the size of the file where that is more: a small file can say that
+        one number is a million of them.
 
     Raises
     ------
     CheckpointError
-        If the file is damaged, or no layer in it is recognised.
+        If the file is damaged, takes more than `max_bytes`, or no layer in it is recognised.
     UnsafeCheckpointError
         If the file is a pickle that would run foreign code.
     NotLinearTimeInvariantError
@@ -313,7 +318,7 @@ def read_checkpoint(path: str | Path, dialect: str | None = None) -> Checkpoint:
     >>> manifest["layers"]["blocks.0.lru"]["states_after"]
     3
     """
-    file = read_tensors(path)
+    file = read_tensors(path, max_bytes)
     tensors = _plain(file.tensors)
     speaker, prefixes = detect(tensors, dialect)
     names = {prefix.rstrip(".") or _ROOT: prefix for prefix in prefixes}

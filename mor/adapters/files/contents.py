@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from mor.adapters.limits import Budget
 from mor.arrays import to_numpy
+from mor.equations.sparse import check_dense_order, dense
 from mor.errors import QuadraticOutputError, SystemFileError, TimeStepError
 from mor.systems.base import System
 from mor.systems.block_diagonal import BlockDiagonal
-from mor.systems.convert import check_dense_order
 from mor.systems.labels import Labels
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -62,26 +64,30 @@ def contents_of(system: System) -> Contents:
     return arrays | {"dt": system.dt} | {name: value for name, value in names.items() if value is not None}
 
 
-def system_of(contents: Contents, dt: float | None) -> System:
+def system_of(contents: Contents, dt: float | None, budget: Budget) -> System:
     """The system that `contents` describe.
 
     Raises
     ------
     SystemFileError
-        If a matrix is missing or not numeric.
-    DimensionError, NotFiniteError, TimeStepError
+        If a matrix is missing or not numeric, or they take more than the `budget`.
+    DimensionError, NotFiniteError
+    TimeStepError
+        If the time step is none, or `dt` is another than theirs.
     """
     kind = next((name for name in KINDS if name in contents), None)
     if kind is None:
         raise SystemFileError("there is no matrix A (nor poles, nor blocks)")
     if missing := [name for name in "BC" if name not in contents]:
         raise SystemFileError(f"there is {kind} but no {' and no '.join(missing)}")
-    given = {name: _numbers(name, contents[name]) for name in (kind, *"BCDE") if name in contents}
+    given = {name: _numbers(name, contents[name], budget) for name in (kind, *"BCDE") if name in contents}
     optional = {name: given.pop(name) for name in "DE" if name in given}
     D, E = optional.get("D"), optional.get("E")
-    fields = {"dt": _time_step(contents) if dt is None else dt, "labels": _labels(contents)}
+    fields = {"dt": _time_step(contents, dt), "labels": _labels(contents)}
     if D is not None and not _says_zero(D):
         fields["D"] = D
+    else:
+        budget.spend(8 * math.prod(given["B"].shape[-1:] + given["C"].shape[:-1]), "D, which is zero,")
     if E is not None and E.size:
         if kind != "A":
             raise SystemFileError(f"there is E beside {kind}; only a system with A has one")
@@ -93,19 +99,21 @@ def system_of(contents: Contents, dt: float | None) -> System:
     return KINDS[kind](*given.values(), **fields)
 
 
-def _numbers(name: str, value: Any) -> np.ndarray:
+def _numbers(name: str, value: Any, budget: Budget) -> np.ndarray:
     """A stored matrix as a dense array of numbers, real if it can be."""
     if hasattr(value, "toarray"):
         check_dense_order(max(value.shape), name)
-        value = value.toarray()
-    x: Any = np.asarray(value)
+        budget.spend(
+            max(8, value.dtype.itemsize) * math.prod(value.shape), f"{name}, sparse, as a dense matrix"
+        )
+    x: Any = np.asarray(dense(name, value))
     if x.dtype.kind not in "biufc":
         raise SystemFileError(f"{name} is not a matrix of numbers (its type is {x.dtype})")
     if name in "ADE" and x.dtype.kind == "c" and not np.any(x.imag):
         x = x.real
     if x.dtype in (np.float32, np.complex64):
         return _single(x)
-    return x.astype(complex if x.dtype.kind == "c" else float)
+    return x.astype(complex if x.dtype.kind == "c" else float, copy=False)
 
 
 def _says_zero(D: np.ndarray) -> bool:
@@ -113,22 +121,40 @@ def _says_zero(D: np.ndarray) -> bool:
     return D.size == 0 or (D.size == 1 and D.flat[0] == 0)
 
 
-def _time_step(contents: Contents) -> float:
+def _time_step(contents: Contents, given: float | None) -> float:
+    """The time step of the file, or where it has none the one that was given."""
     name = next((name for name in TIME_STEPS if name in contents), None)
     if name is None:
-        return 0.0
-    value = np.asarray(contents[name])
-    if value.size != 1 or value.dtype.kind not in "biuf":
+        return 0.0 if given is None else given
+    own = _number(contents[name])
+    if own is None and given is None:
         raise TimeStepError(f"{name} is not one number; give the time step as dt=")
     # MATLAB's way to say that it is not known, as True is python-control's.
-    return 1.0 if value.flat[0] == -1 else float(value.flat[0])
+    if own is None or own == -1:
+        return 1.0 if given is None else given
+    if given is not None and given != own:
+        raise TimeStepError(f"the file says {name} = {own:g}; dt={given!r} is for files that say none")
+    return own
+
+
+def _number(value: Any) -> float | None:
+    if not isinstance(value, int | float | np.ndarray) or np.size(value) != 1:
+        return None
+    x = np.ravel(value)
+    return float(x[0]) if x.dtype.kind in "biuf" else None
 
 
 def _labels(contents: Contents) -> Labels | None:
     """Names that are there and not all empty; a variable that only is called like one is none."""
-    given = {field: contents[variable] for variable, field in NAMES.items() if contents.get(variable)}
+    given = {
+        field: contents[variable] for variable, field in NAMES.items() if _is_text(contents.get(variable))
+    }
     labels = Labels(**{field: value for field, value in given.items() if any(value)})
     return None if labels == Labels() else labels
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(x, str) for x in value))
 
 
 def _single(x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""MATLAB's ``.mat`` up to version 7: one variable a matrix, sparse ones too."""
+"""MATLAB's ``.mat``: one variable a matrix, sparse ones too, at the top or in a struct."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import scipy.io
 
+from mor.adapters.files import mat4, mat5, mat73
 from mor.adapters.files.contents import KINDS, NAMES, Contents, known
+from mor.adapters.files.variables import Variable, damaged
+from mor.adapters.limits import Budget
 from mor.errors import SystemFileError
 
 #: Beginnings of files that are HDF5 inside: version 7.3.
@@ -24,7 +27,7 @@ _BY_NAME = 'm = scipy.io.loadmat(path), then mor.LTI(m["name of A"], m["name of 
 _BY_HAND = 's = scipy.io.loadmat(path)["{}"][0, 0], then mor.LTI(s["A"], s["B"], s["C"])'
 
 
-def read_mat(path: Path) -> Contents:
+def read_mat(path: Path, budget: Budget) -> Contents:
     """What a ``.mat`` file holds of a system, at the top or in the one struct that has it.
 
     Variables that belong to no system are not even read.
@@ -33,18 +36,20 @@ def read_mat(path: Path) -> Contents:
     ------
     SystemFileError
         If nothing there is a system, or more than one struct is: which is meant, only the user knows.
+    MissingDependencyError
+        If it is of version 7.3 and there is no h5py.
     """
     with path.open("rb") as file:
-        if file.read(16).startswith(_HDF5):
-            raise SystemFileError(
-                "a MATLAB file of version 7.3, which is HDF5; save it in MATLAB with save(..., '-v7')"
-            )
-    classes = {name: kind for name, _, kind in _guarded(scipy.io.whosmat, path)}
-    wanted = known(classes)
-    if not wanted.keys() & KINDS.keys():
-        return _from_struct(path, classes)
-    stored = _guarded(scipy.io.loadmat, path, variable_names=list(wanted.values()))
-    return _plain({variable: stored[name] for variable, name in wanted.items()})
+        head = file.read(128)
+        file.seek(0)
+        if head.startswith(_HDF5):
+            return mat73.read_with(path, budget, _system)
+        # Version 4 has no head but the integers of the first matrix, small ones.
+        if 0 in head[:4]:
+            return _system(mat4.variables(file, budget))
+        if len(head) < 128 or head[126:128] not in (b"IM", b"MI"):
+            raise damaged("it does not begin like one")
+        return _system(mat5.variables(file, budget))
 
 
 def mat_bytes(contents: Contents) -> bytes:
@@ -58,52 +63,38 @@ def mat_bytes(contents: Contents) -> bytes:
     return out.getvalue()
 
 
-def _from_struct(path: Path, classes: dict[str, str]) -> Contents:
-    names = [name for name, kind in classes.items() if kind == "struct"]
-    stored = _guarded(scipy.io.loadmat, path, variable_names=names) if names else {}
-    structs = {name: stored[name] for name in names if _holds_system(stored[name])}
+def _system(variables: dict[str, Variable]) -> Contents:
+    """The matrices and names of a system among the variables of a file."""
+    wanted = known(variables)
+    if not wanted.keys() & KINDS.keys():
+        variables = _struct(variables)
+        wanted = known(variables)
+    found = {variable: variables[name].read() for variable, name in wanted.items()}
+    return found | {variable: _names(found[variable], variable) for variable in NAMES if variable in found}
+
+
+def _struct(variables: dict[str, Variable]) -> dict[str, Variable]:
+    """The fields of the one struct that holds a system."""
+    fields = {name: variable.read() for name, variable in variables.items() if variable.kind == "struct"}
+    structs = {name: inner for name, inner in fields.items() if known(inner or ()).keys() & KINDS.keys()}
     if len(structs) > 1:
         way = _BY_HAND.format(next(iter(structs)))
         raise SystemFileError(f"{len(structs)} structs hold a system: {_listed(structs)}. Choose one: {way}")
     if structs:
-        (struct,) = structs.values()
-        wanted = known(struct.dtype.names)
-        return _plain({variable: struct[field].flat[0] for variable, field in wanted.items()})
-    there = _listed(f"{name} ({kind})" for name, kind in classes.items()) or "nothing"
+        return next(iter(structs.values()))
+    there = _listed(f"{name} ({variable.kind})" for name, variable in variables.items()) or "nothing"
     raise SystemFileError(
         f"there is no matrix A (nor poles, nor blocks); there is {there}. Matrices of other names: "
         f"{_BY_NAME}. An ss object goes through [A,B,C,D,E,Ts] = dssdata(sys)"
     )
 
 
-def _holds_system(struct: Any) -> bool:
-    return struct.size == 1 and bool(known(struct.dtype.names or ()).keys() & KINDS.keys())
-
-
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(list(names)[:_LISTED])
 
 
-def _guarded(read: Any, path: Path, **options: Any) -> Any:
-    """What SciPy's `read` makes of the file."""
-    try:
-        return read(str(path), **options)
-    except OSError:
-        raise
-    # Damaged files end in errors of all kinds inside the reader.
-    except Exception as error:
-        raise SystemFileError(f"not a readable .mat file: {error}") from error
-
-
-def _plain(found: Contents) -> Contents:
-    return found | {variable: _text(found[variable], variable) for variable in NAMES if variable in found}
-
-
-def _text(value: Any, variable: str) -> Any:
+def _names(value: Any, variable: str) -> Any:
     """Text as a string or, where there is one a signal, as a tuple; None if it is not text."""
-    cells = np.ravel(value)
-    texts = [np.ravel(cell) for cell in cells]
-    if any(text.size and text.dtype.kind != "U" for text in texts):
+    if not isinstance(value, list) or None in value:
         return None
-    names = tuple(str(text[0]).rstrip() if text.size else "" for text in texts)
-    return (names[0] if names else None) if variable == "Name" else names
+    return (value[0] if value else None) if variable == "Name" else tuple(value)

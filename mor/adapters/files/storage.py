@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mor.adapters.checkpoints.files.atomic import Chunks, write_atomically
+from mor.adapters.atomic import Chunks, write_atomically
 from mor.adapters.files.contents import MATRICES, Contents, contents_of, system_of
 from mor.adapters.files.mat import mat_bytes, read_mat
 from mor.adapters.files.matrix_market import (
@@ -17,25 +17,31 @@ from mor.adapters.files.matrix_market import (
     set_member,
 )
 from mor.adapters.files.npz import npz_bytes, read_npz
-from mor.errors import CheckpointError, MorError, SystemFileError
+from mor.adapters.limits import Allowance, Budget, budget
+from mor.errors import MorError, SystemFileError
 from mor.systems.base import System
 from mor.systems.convert import as_system
 
-_READERS: dict[str, Callable[[Path], Contents]] = {".mat": read_mat, ".npz": read_npz}
+_READERS: dict[str, Callable[[Path, Budget], Contents]] = {".mat": read_mat, ".npz": read_npz}
 _WRITERS: dict[str, Callable[[Contents], bytes]] = {".mat": mat_bytes, ".npz": npz_bytes}
 
 _FORMATS = ".mat, .npz or .mtx"
 
+#: A file of any size may hold A and E of the largest order of which sparse matrices are made dense; a
+#: larger one what text of two bytes a number, or integers of one, become.
+_ALLOWANCE = Allowance(floor=1 << 29, ratio=8, error=SystemFileError)
 
-def load(path: str | Path, *, dt: float | None = None) -> System:
+
+def load(path: str | Path, *, dt: float | None = None, max_bytes: int | None = None) -> System:
     """The system in a file.
 
     Parameters
     ----------
     path : one of
 
-        * a MATLAB file ``.mat`` (up to version 7) with variables A, B, C, and D, E where there
-          are any, dense or sparse, at the top or in a struct, of which one only may hold a system;
+        * a MATLAB file ``.mat`` with variables A, B, C, and D, E where there are any, dense or
+          sparse, at the top or in a struct, of which one only may hold a system. Version 7.3
+          needs the package h5py;
         * a NumPy file ``.npz`` with such arrays;
         * a set of Matrix Market files ``name.A.mtx``, ``name.B.mtx``, ... (``.mtx.gz`` and
           ``name.A`` too), given as its folder, as ``name``, ``name.mtx`` or one of the files.
@@ -44,6 +50,9 @@ def load(path: str | Path, *, dt: float | None = None) -> System:
         of A makes a :class:`~mor.Modal`, ``blocks`` a :class:`~mor.BlockDiagonal`.
     dt : time step, where the file does not say it (variable ``dt`` or ``Ts``; -1 is MATLAB's
         "unspecified" and read as 1). Without either, the system is continuous.
+    max_bytes : memory that the file's matrices may take, and what they are read from. None is the
+        environment variable ``MOR_MAX_BYTES``, or else 512 MiB, or eight times the size of the file
+        where that is more: a small compressed file can hold what no memory does.
 
     Returns
     -------
@@ -52,11 +61,16 @@ def load(path: str | Path, *, dt: float | None = None) -> System:
     Raises
     ------
     SystemFileError
-        If there is no such file, its ending is unknown, it is damaged, a matrix is missing or
-        not numeric, or more than one struct holds a system.
+        If there is no such file, its ending is unknown, it is damaged, would take more than
+        `max_bytes`, a matrix is missing or not numeric, or more than one struct holds a system.
     DimensionError
-        If the matrices do not fit together, or are sparse and of an order above 5000.
-    NotFiniteError, TimeStepError
+        If the matrices do not fit together, or are sparse and of an order above 5000 or with
+        indices outside of their shape.
+    NotFiniteError
+    TimeStepError
+        If the time step is none, or `dt` is another than the file's.
+    MissingDependencyError
+        For a ``.mat`` of version 7.3 without h5py.
 
     Notes
     -----
@@ -73,7 +87,9 @@ def load(path: str | Path, *, dt: float | None = None) -> System:
     """
     path = _checked(path)
     try:
-        return system_of(_contents(path), dt)
+        return _read(path, dt, max_bytes)
+    except MemoryError as error:
+        raise SystemFileError(f"{path}: there is not enough memory for it.") from error
     except MorError as error:
         raise type(error)(f"{path}: {str(error).rstrip('.')}.") from error
     except OSError as error:
@@ -110,12 +126,10 @@ def save(path: str | Path, system: Any, *, overwrite: bool = False) -> None:
     path, system = _checked(path), as_system(system)
     check_output(path, overwrite=overwrite)
     contents = contents_of(system)
+    write_atomically(_files(path, contents), SystemFileError)
     try:
-        write_atomically(_files(path, contents))
         for file in _own_set(path) - _files(path, contents).keys():
             file.unlink()
-    except CheckpointError as error:
-        raise SystemFileError(str(error)) from error
     except OSError as error:
         raise SystemFileError(f"cannot remove {error.filename}: {error.strerror}.") from error
 
@@ -162,12 +176,14 @@ def _files(path: Path, contents: Contents) -> dict[Path, Chunks]:
     return {path: [_WRITERS[path.suffix](contents)]}
 
 
-def _contents(path: Path) -> Contents:
+def _read(path: Path, dt: float | None, max_bytes: int | None) -> System:
     ending = path.suffix.lower()
     if ending in _READERS and path.is_file():
-        return _READERS[ending](path)
+        limits = budget([path], max_bytes, _ALLOWANCE)
+        return system_of(_READERS[ending](path, limits), dt, limits)
     if (members := find_set(path)) is not None:
-        return read_matrix_market(members)
+        limits = budget(members.values(), max_bytes, _ALLOWANCE)
+        return system_of(read_matrix_market(members, limits), dt, limits)
     if path.is_dir():
         raise SystemFileError("no set of Matrix Market files in this folder, such as name.A.mtx, name.B.mtx")
     if path.exists():

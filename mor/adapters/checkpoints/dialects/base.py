@@ -117,7 +117,10 @@ class Dialect(ABC):
             _check_finite(prefix + field.name, stored.wide(field.name))
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                return _with_real_poles(self.system(stored), stored.eps)
+                system = self.system(stored)
+                if 0 in system.batch_shape:
+                    raise CheckpointError(f"the layer {prefix!r} has no channels: there is nothing in it.")
+                return _with_real_poles(system, stored.eps)
         except NotFiniteError as error:
             raise NotFiniteError(
                 f"the tensors under {prefix!r} are finite, their system is not: {error}"

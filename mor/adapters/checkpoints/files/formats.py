@@ -10,31 +10,40 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.files.atomic import Chunks, write_atomically
+from mor.adapters.atomic import Chunks, write_atomically
 from mor.adapters.checkpoints.files.safetensors_file import read_safetensors, safetensors_chunks
-from mor.adapters.checkpoints.files.shards import read_shards
+from mor.adapters.checkpoints.files.shards import find_shards, read_shards
 from mor.adapters.checkpoints.files.tensor_file import TensorFile
 from mor.adapters.checkpoints.files.torch_file import read_torch, torch_bytes
+from mor.adapters.limits import Allowance, Budget, budget
 from mor.errors import CheckpointError
 
 _TORCH = frozenset({".pt", ".pth", ".ckpt", ".bin"})
 _SHARDS = frozenset({".safetensors", ".bin", ".pt", ".pth"})
 _INDEX = ".index.json"
+#: Tensors are not compressed, so that a file takes itself and what it says again; a small one may hold
+#: a few that are one number seen many times.
+_ALLOWANCE = Allowance(floor=1 << 25, ratio=4, error=CheckpointError)
 #: Where the manifest stands in the metadata of a safetensors file.
 MANIFEST_KEY = "mor"
 #: In a manifest beside a torch file: which file it belongs to.
 OUTPUT_KEY = "output_sha256"
 
 
-def read_tensors(path: str | Path) -> TensorFile:
+def read_tensors(path: str | Path, max_bytes: int | None = None) -> TensorFile:
     """The tensors of a ``.safetensors``, ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``*.index.json``.
 
     PyTorch is needed, and imported, only for the formats that are its own.
 
+    Parameters
+    ----------
+    max_bytes : memory that the file may take; None is the environment variable ``MOR_MAX_BYTES``,
+        or else 32 MiB, or four times the size of the file where that is more.
+
     Raises
     ------
     CheckpointError
-        If there is no such file, or it is damaged or of another kind.
+        If there is no such file, or it is damaged, of another kind or takes more than `max_bytes`.
     UnsafeCheckpointError
         If it is a pickle that would run foreign code.
     MissingDependencyError
@@ -45,17 +54,20 @@ def read_tensors(path: str | Path) -> TensorFile:
         raise CheckpointError(f"{str(path)!r} is no name of a file.")
     try:
         if path.name.endswith(_INDEX):
-            return read_shards(path, _read_single, _SHARDS)
-        return _read_single(path)
+            shards = find_shards(path, _SHARDS)
+            return read_shards(shards, _read_single, budget(shards.paths.values(), max_bytes, _ALLOWANCE))
+        return _read_single(path, budget([path], max_bytes, _ALLOWANCE))
+    except MemoryError as error:
+        raise CheckpointError(f"{path}: there is not enough memory for it.") from error
     except OSError as error:
         raise CheckpointError(f"cannot read {error.filename or path}: {error.strerror or error}.") from error
 
 
-def _read_single(path: Path) -> TensorFile:
+def _read_single(path: Path, limits: Budget) -> TensorFile:
     if path.suffix == ".safetensors":
-        return read_safetensors(path)
+        return read_safetensors(path, limits)
     if path.suffix in _TORCH:
-        return read_torch(path)
+        return read_torch(path, limits)
     known = ", ".join([".safetensors", *sorted(_TORCH), "*" + _INDEX])
     raise CheckpointError(f"{path}: a checkpoint is one of {known}.")
 
@@ -105,7 +117,7 @@ def write_tensors(
         contents[path] = [data]
     else:
         contents[path] = safetensors_chunks(tensors, {**_metadata(file), MANIFEST_KEY: json.dumps(manifest)})
-    write_atomically(contents)
+    write_atomically(contents, CheckpointError)
 
 
 def is_torch_output(path: Path) -> bool:

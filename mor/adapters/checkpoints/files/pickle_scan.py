@@ -8,9 +8,11 @@ import pickletools
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from mor.adapters.limits import Budget
 from mor.errors import CheckpointError, UnsafeCheckpointError
 
 #: A file of the format before 2020 is a chain of this many pickles, then raw numbers.
@@ -27,8 +29,40 @@ _NUMBERS = re.compile(
 #: What a damaged file makes PyTorch's loader, or a scan of it, raise.
 DAMAGE = (
     RuntimeError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError,
-    OverflowError, MemoryError, AssertionError, struct.error, pickle.UnpicklingError,
+    OverflowError, MemoryError, AssertionError, struct.error, zlib.error, pickle.UnpicklingError,
 )  # fmt: skip
+
+#: Beginning of an archive, which torch.save makes, and makes without compression.
+_ZIP = b"PK\x03\x04"
+#: Bytes that an opcode of one byte may make: an empty list.
+_OBJECT = 64
+
+
+def check_archive(data: bytes, path: Path, budget: Budget) -> None:
+    """Take what the parts of the archive say they are when unpacked, if `data` is one.
+
+    Raises
+    ------
+    CheckpointError
+        If that is more than the budget, or there is no table of the parts.
+    """
+    if data[:4] != _ZIP:
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+    except (*DAMAGE, OSError, zipfile.BadZipFile) as error:
+        raise _damaged(path) from error
+    for member in members:
+        if member.file_size != member.compress_size:
+            pickled = member.filename.endswith(".pkl")
+            budget.spend(
+                member.file_size * (_OBJECT if pickled else 1), f"{path}: {member.filename}, unpacked,"
+            )
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path} is truncated, damaged or was not made by torch.save.")
 
 
 def refuse_foreign_code(data: bytes, path: Path) -> None:
@@ -41,7 +75,7 @@ def refuse_foreign_code(data: bytes, path: Path) -> None:
     CheckpointError
         If there is no pickle in the file, or it is damaged.
     """
-    if data[:4] == b"PK\x03\x04":
+    if data[:4] == _ZIP:
         foreign = _foreign_in_zip(data, path)
     else:
         foreign = _foreign_in_pickles(data, _LEGACY_PICKLES, path)
@@ -71,7 +105,7 @@ def _zipped_pickle(data: bytes, path: Path) -> bytes:
             names = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
             return archive.read(names[0])
     except (*DAMAGE, OSError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is truncated, damaged or was not made by torch.save.") from error
+        raise _damaged(path) from error
 
 
 def _foreign_in_pickles(data: bytes, count: int, path: Path) -> set[str]:

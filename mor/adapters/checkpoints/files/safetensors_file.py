@@ -16,12 +16,13 @@ from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
 from mor.adapters.checkpoints.files.dtypes import SAFETENSORS_DTYPES, dtype_name
 from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.limits import Budget
 from mor.errors import CheckpointError
 
 _METADATA = "__metadata__"
 
 
-def read_safetensors(path: Path) -> TensorFile:
+def read_safetensors(path: Path, budget: Budget) -> TensorFile:
     """Every tensor of a safetensors file, and its metadata.
 
     Raises
@@ -29,11 +30,12 @@ def read_safetensors(path: Path) -> TensorFile:
     CheckpointError
         If the file is truncated, damaged, or holds a type that is not known.
     """
+    budget.spend(path.stat().st_size, str(path))
     data = path.read_bytes()
     try:
         entries = deserialize(data)
         metadata = _metadata(data)
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise _damaged(path, data, error) from error
     tensors = {}
     for key, entry in entries:
@@ -43,7 +45,7 @@ def read_safetensors(path: Path) -> TensorFile:
         try:
             tensors[key] = np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"])
             tensors[key].flags.writeable = False
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise _damaged(path, data, error) from error
     return TensorFile(path, "safetensors", tensors, metadata, hashlib.sha256(data).hexdigest())
 

@@ -4,31 +4,66 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
 from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.limits import Budget
 from mor.errors import CheckpointError
 
+#: What no name of a file has in it: a null byte, or half of a character.
+_NO_NAME = re.compile("[\\0\ud800-\udfff]")
 
-def read_shards(path: Path, read: Callable[[Path], TensorFile], suffixes: frozenset[str]) -> TensorFile:
+
+@dataclass(frozen=True)
+class Shards:
+    """An index, and where what it names is.
+
+    Attributes
+    ----------
+    path : of the index.
+    sha256 : of the index.
+    places : names of files by tensor.
+    paths : files by name.
+    """
+
+    path: Path
+    sha256: str
+    places: dict[str, str]
+    paths: dict[str, Path]
+
+
+def find_shards(path: Path, suffixes: frozenset[str]) -> Shards:
+    """The files that an index names.
+
+    Raises
+    ------
+    CheckpointError
+        If the index is damaged, or names a file outside its folder or of another kind.
+    """
+    data = path.read_bytes()
+    places = _weight_map(data, path)
+    paths = {
+        name: path.parent / _checked_name(name, path, suffixes) for name in dict.fromkeys(places.values())
+    }
+    return Shards(path, hashlib.sha256(data).hexdigest(), places, paths)
+
+
+def read_shards(index: Shards, read: Callable[[Path, Budget], TensorFile], budget: Budget) -> TensorFile:
     """All tensors that the index names, as one file.
 
     Raises
     ------
     CheckpointError
-        If the index is damaged, names a file outside its folder or of another kind, or
-        disagrees with what the files hold.
+        If the index disagrees with what the files hold.
     """
-    data = path.read_bytes()
-    places = _weight_map(data, path)
-    shards = {
-        name: read(path.parent / _checked_name(name, path, suffixes))
-        for name in dict.fromkeys(places.values())
-    }
+    path, places = index.path, index.places
+    shards = {name: read(file, budget) for name, file in index.paths.items()}
     tensors: dict[str, np.ndarray] = {}
     metadata: dict[str, str] = {}
     for name, shard in shards.items():
@@ -43,7 +78,7 @@ def read_shards(path: Path, read: Callable[[Path], TensorFile], suffixes: frozen
         format=next(iter(shards.values())).format,
         tensors={key: tensors[key] for key in places},
         metadata=metadata,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=index.sha256,
         ties=tuple(tie for shard in shards.values() for tie in shard.ties),
         shards=len(shards),
     )
@@ -61,6 +96,8 @@ def _weight_map(data: bytes, path: Path) -> dict[str, str]:
 
 
 def _checked_name(name: str, path: Path, suffixes: frozenset[str]) -> str:
+    if _NO_NAME.search(name):
+        raise CheckpointError(f"{path} names {name!r}, which is no name of a file.")
     for flavour in (PurePosixPath, PureWindowsPath):
         plain = flavour(name)
         if plain.is_absolute() or plain.anchor or ".." in plain.parts:

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.files.pickle_scan import DAMAGE, refuse_foreign_code
+from mor.adapters.checkpoints.files.pickle_scan import DAMAGE, check_archive, refuse_foreign_code
 from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.limits import Budget
 from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError
 
 #: Older ones load foreign code in spite of ``weights_only=True``.
 _SAFE_TORCH = (2, 10)
+#: NumPy's arrays have no more.
+_MOST_AXES = 64
 #: Where a state dict stands in a training checkpoint, the likeliest first.
 _STATE_DICTS = ("state_dict", "model_state_dict", "model", "state")
 
@@ -46,7 +49,7 @@ def import_torch() -> Any:
     return torch
 
 
-def read_torch(path: Path) -> TensorFile:
+def read_torch(path: Path, budget: Budget) -> TensorFile:
     """Tensors of the state dict in a torch file, and the rest of the file to write it back.
 
     Raises
@@ -57,13 +60,16 @@ def read_torch(path: Path) -> TensorFile:
         If the file is damaged or holds no state dict.
     """
     torch = import_torch()
+    budget.spend(path.stat().st_size, str(path))
     data = path.read_bytes()
+    check_archive(data, path, budget)
     refuse_foreign_code(data, path)
     wrapper = _load(torch, data, path)
     place = find_state_dict(torch, wrapper, path)
     state = _at(wrapper, place)
     tensors, left_out = {}, []
     held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
+    _spend(torch, held, path, budget)
     for key, value in held.items():
         array = as_numpy(torch, value)
         if array is None:
@@ -81,6 +87,17 @@ def read_torch(path: Path) -> TensorFile:
         place=place,
         left_out=tuple(left_out),
     )
+
+
+def _spend(torch: Any, held: Mapping[str, Any], path: Path, budget: Budget) -> None:
+    """Take what the tensors are seen as: one stored number can be seen as a million. Tied ones count once."""
+    seen = {
+        (x.data_ptr(), x.shape, x.stride()): (key, x.numel() * x.element_size())
+        for key, x in held.items()
+        if x.layout == torch.strided and x.device.type == "cpu"
+    }
+    for key, size in seen.values():
+        budget.spend(size, f"{path}: the tensor {key!r}")
 
 
 def _load(torch: Any, data: bytes, path: Path) -> Any:
@@ -147,6 +164,8 @@ def _at(wrapper: Any, place: Iterable[str]) -> Any:
 def as_numpy(torch: Any, tensor: Any) -> np.ndarray | None:
     """A read-only array on the tensor's memory, or None if NumPy has no form for it."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        return None
+    if tensor.ndim > _MOST_AXES:
         return None
     plain = tensor.detach().resolve_conj().resolve_neg()
     try:

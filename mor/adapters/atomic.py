@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mor.errors import CheckpointError
+from mor.errors import MorError
 
 #: Bytes of a file, in pieces.
 Chunks = Iterable[bytes | memoryview]
 
 
-def write_atomically(contents: Mapping[Path, Chunks]) -> None:
+def write_atomically(contents: Mapping[Path, Chunks], failure: type[MorError]) -> None:
     """Write every file under a temporary name beside its place, then move all into place.
 
     The bytes are on the disk before the first move. After a failure the temporary files are
@@ -22,8 +22,8 @@ def write_atomically(contents: Mapping[Path, Chunks]) -> None:
 
     Raises
     ------
-    CheckpointError
-        If a file cannot be written: no space, no permission, no such folder.
+    MorError
+        Of the kind `failure`, if a file cannot be written: no space, no permission, no such folder.
     """
     # Through a link, so that the link stays one.
     contents = {Path(os.path.realpath(path)): chunks for path, chunks in contents.items()}
@@ -39,7 +39,7 @@ def write_atomically(contents: Mapping[Path, Chunks]) -> None:
     except OSError as error:
         names = " and ".join(str(path) for path in contents)
         reason = error.strerror or str(error)
-        raise CheckpointError(f"could not write {names}: {reason}. What stood there is unchanged.") from error
+        raise failure(f"could not write {names}: {reason}. What stood there is unchanged.") from error
     finally:
         for temporary in staged.values():
             with suppress(OSError):
