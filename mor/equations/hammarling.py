@@ -305,7 +305,7 @@ def _normal_coordinates(T: np.ndarray) -> tuple[np.ndarray, float, float]:
     # cancel, but their product does not where the block came with equal diagonals.
     spread = sign * math.hypot(p, q)
     larger = spread + skew if spread * skew > 0 else spread - skew
-    floor = _EPS ** 2 * abs(larger)
+    floor = _EPS**2 * abs(larger)
     smaller = -math.copysign(max(abs((p * p + t12 * t21) / larger), floor), larger)
     upper, lower = (larger, smaller) if spread * skew > 0 else (smaller, larger)
     stretch = math.sqrt(abs(lower / upper))
