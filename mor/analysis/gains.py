@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from mor.arrays import is_complex, to_numpy
 from mor.equations.boundary import margins
@@ -27,8 +26,11 @@ _CHUNK = 16
 #: products of matrices to run at full speed, 16 MB at order 1000.
 _COLUMNS = 1024
 
-#: Steps of a local search, and the share of its interval that it resolves: a peak to its square.
-_STEPS, _FINE = 20, 1e-6
+#: Local maxima of the samples that are refined, at most, and the share of the best that makes one worth it.
+_PEAKS, _PROMISING = 3, 0.7
+
+#: Steps of a local search, and the relative gain in 1 / sigma^2 that makes one worth it.
+_STEPS, _FINE = 20, 1e-10
 
 
 def largest_singular_value(response: np.ndarray) -> np.ndarray:
@@ -166,33 +168,69 @@ def widths(poles: Any, dt: float, omega: np.ndarray) -> np.ndarray:
 def search(gains: Gains, omega: np.ndarray, reach: np.ndarray) -> tuple[float, float, np.ndarray]:
     """``(gain, omega, gains at omega)``: the largest found.
 
-    The three largest samples are refined, between their neighbours and within their `reach`.
+    The three largest local maxima of the samples are refined, between their neighbours and within
+    their `reach`, unless they are far below what the others have come to.
     """
     sampled = gains(omega)
     # A sample may hit a pole of no effect, whose residue is zero.
     sampled = np.where(np.isnan(sampled), 0.0, sampled)
     best, where = float(np.max(sampled)), float(omega[np.argmax(sampled)])
-    for i in np.argsort(sampled)[::-1][:3]:
-        low, high = omega[max(i - 1, 0)], omega[min(i + 1, len(omega) - 1)]
-        if np.isfinite(omega[i]):
-            low, high = max(low, omega[i] - reach[i]), min(high, omega[i] + reach[i])
-        gain, place = climb(gains, float(low), float(high))
+    around = np.concatenate([[-1.0], sampled, [-1.0]])
+    tops = np.flatnonzero((sampled >= around[:-2]) & (sampled >= around[2:]) & np.isfinite(omega))
+    for i in tops[np.argsort(-sampled[tops], kind="stable")[:_PEAKS]]:
+        if sampled[i] < _PROMISING * best:
+            break
+        low = max(omega[max(i - 1, 0)], omega[i] - reach[i])
+        high = min(omega[min(i + 1, len(omega) - 1)], omega[i] + reach[i])
+        gain, place = climb(gains, (float(low), float(omega[i]), float(high)), float(sampled[i]))
         if gain > best:
             best, where = gain, place
     return best, where, sampled
 
 
-def climb(gains: Gains, low: float, high: float) -> tuple[float, float]:
-    """A local maximum of the gain between two frequencies."""
-    if not (-np.inf < low < high < np.inf):
-        return 0.0, low
-    found: Any = minimize_scalar(
-        lambda w: -gains(np.array([w]))[0],
-        bounds=(low, high),
-        method="bounded",
-        options={"maxiter": _STEPS, "xatol": _FINE * (high - low)},
-    )
-    return -float(found.fun), float(found.x)
+def climb(gains: Gains, interval: tuple[float, float, float], top: float) -> tuple[float, float]:
+    r"""``(gain, omega)`` of a local maximum: in an interval and about a point in it, of gain `top`.
+
+    Successive parabolas through :math:`\sigma_1^{-2}`, which of one resonance is a parabola, so that few
+    steps suffice; a step that leaves the interval or brings it no further halves it instead.
+    """
+    low, middle, high = interval
+    if not (top > 0 and low < high):
+        return top, middle
+    ends = [w for w in (low, high) if w != middle]
+    tried = [(float(f), w) for f, w in zip(_inverse_squares(gains(np.array(ends)), top), ends, strict=True)]
+    tried = sorted([*tried, (1.0, middle)])
+    for _ in range(_STEPS):
+        f, best = tried[0]
+        place, promise = _vertex(tried) if len(tried) > 2 else (np.inf, 0.0)
+        if not low < place < high:
+            place = (best + (low if best - low > high - best else high)) / 2
+        elif f - promise < _FINE * f:
+            break
+        if not low < place < high or any(place == w for _, w in tried):
+            break
+        value = float(_inverse_squares(gains(np.array([place])), top)[0])
+        edge, inside = (best, place) if value < f else (place, best)
+        low, high = (low, edge) if inside < edge else (edge, high)
+        tried = sorted([*tried[:2], (value, place)])
+    f, best = tried[0]
+    return top / f**0.5, best
+
+
+def _inverse_squares(gains: np.ndarray, top: float) -> np.ndarray:
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.minimum((top / gains) ** 2, 1e300)
+
+
+def _vertex(tried: list[tuple[float, float]]) -> tuple[float, float]:
+    """Where the parabola through three points has its minimum, and that."""
+    (f, a), (g, b), (h, c) = tried
+    slope, other = (g - f) / (b - a), (h - f) / (c - a)
+    bend = (other - slope) / (c - b)
+    if not bend > 0:
+        return np.inf, f
+    step = (b - a) / 2 - slope / (2 * bend)
+    return a + step, f - bend * step**2
 
 
 def sampled_peak(system: System, *, samples: int = 64) -> tuple[float, float]:

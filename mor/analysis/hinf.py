@@ -227,8 +227,8 @@ def _largest_between(gains: SystemGains, crossings: np.ndarray) -> tuple[float, 
     trial = np.unique(np.concatenate([crossings, (crossings[1:] + crossings[:-1]) / 2]))
     found = gains(trial)
     top = int(np.argmax(found))
-    gain, place = climb(gains, float(trial[max(top - 1, 0)]), float(trial[min(top + 1, len(trial) - 1)]))
-    return (gain, place) if gain > found[top] else (float(found[top]), float(trial[top]))
+    low, high = trial[max(top - 1, 0)], trial[min(top + 1, len(trial) - 1)]
+    return climb(gains, (float(low), float(trial[top]), float(high)), float(found[top]))
 
 
 class _Levels:

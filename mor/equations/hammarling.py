@@ -31,13 +31,24 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
+from scipy.linalg import get_lapack_funcs
 
 from mor.equations.triangular import Pencil, Tile, diagonal_blocks, solve_tile, solve_tiles
 
 #: ``(T, S)`` of some rows and columns; S is None where it is the identity, or a part of it.
 Blocks = tuple[np.ndarray, np.ndarray | None]
+
+#: Below this a sum of squares may have lost parts to underflow.
+_UNDERFLOWS = 1e-200
+
+#: For the direct formulas of a pair: how unequal the entries beside its diagonal may be, and the square of
+#: ``|a| / w``, by which a little cancels.
+_EVEN, _LEAN = 1e-100, 100.0
+
+_EPS = float(np.finfo(float).eps)
 
 
 def _nothing() -> np.ndarray:
@@ -90,6 +101,8 @@ def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
 
 def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> Part:
     """The same within a tile, one eigenvalue or conjugate pair at a time."""
+    if not dt and tile.S is None:
+        return _continuous_tile(tile.T, B)
     n, m = B.shape
     B = B.copy()
     U, M = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype)
@@ -109,6 +122,77 @@ def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> Part:
             leading, corner = _blocks(tile.T, tile.S, above, here)
             U[above, here], B[above] = _couple(leading, corner, part, B[above], dt, solve)
     return Part(U, M, W, Y, V)
+
+
+def _continuous_tile(T: np.ndarray, B: np.ndarray) -> Part:
+    """:func:`_tile_factor` of ``dt = 0`` and ``S = I``, in as few calls as possible: there is one
+    turn for each state, and at everyday orders it is most of the time."""
+    n, m = B.shape
+    B, T = B.copy(), np.asfortranarray(T)
+    U, M, W = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype), np.empty((n, m), B.dtype)
+    trsyl: Any = get_lapack_funcs("trsyl", (T,))
+    adjoint = "C" if np.iscomplexobj(T) else "T"
+    blocks = diagonal_blocks(T)
+    for start, stop in reversed(blocks):
+        b, t = B[start:stop], T[start:stop, start:stop]
+        u, M[start:stop, start:stop], w = _one(t, b) if stop - start == 1 else _two(t, b)
+        U[start:stop, start:stop], W[start:stop] = u, w
+        if start:
+            known = B[:start].dot(w.conj().T)
+            known += T[:start, start:stop].dot(u)
+            X, scale, _ = trsyl(T[:start, :start], M[start:stop, start:stop], known, tranb=adjoint)
+            X *= -1 / scale
+            U[:start, start:stop] = X
+            B[:start] -= X.dot(w)
+    # The states of the blocks are a cascade: what leaves the rows below drives those above.
+    cascade = np.triu(W @ W.conj().T, 1)
+    pairs = [start for start, stop in blocks if stop - start == 2]
+    cascade[pairs, [start + 1 for start in pairs]] = 0
+    return Part(U, M - cascade, W)
+
+
+def _one(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
+    """:func:`_single` in continuous time, for rows whose squares do not underflow."""
+    square = float(np.vdot(b, b).real)
+    distance = -2 * float(T[0, 0].real)
+    if square < _UNDERFLOWS or distance <= _EPS * abs(T[0, 0]):
+        return _single(T, b, 0.0)
+    return np.array([[math.sqrt(square / distance)]]), T, b * math.sqrt(distance / square)
+
+
+def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
+    r""":func:`_double` in continuous time for a block ``a +- i w`` of equal diagonals, ``10 w > |a|``.
+
+    Without the rotation that makes the rows of b orthogonal: with the squares p, q and the product
+    r of the rows in coordinates where the block is ``a I + w J``, the solution is ``x I + z``,
+    and its determinant :math:`((2xw)^2 + pq - r^2)/|e|^2`, where what cancels in the last two terms is
+    small beside the first.
+    """
+    (a, upper), (lower, other) = T.tolist()
+    (p, r), (_, q) = b.dot(b.T).tolist()
+    ratio = -lower / upper
+    if a != other or not _EVEN < ratio < 1 / _EVEN or p + q < _UNDERFLOWS or _LEAN * ratio * upper**2 < a * a:
+        return _double(T, b, 0.0)
+    stretch = math.sqrt(ratio)
+    r, q, w = r / stretch, q / ratio, upper * stretch
+    distance = max(-2 * a, _EPS * abs(w))
+    x, e = (p + q) / 2 / distance, complex(-2 * a, 2 * w)
+    z = complex((p - q) / 2, r) / e
+    root = math.sqrt((2 * x * w) ** 2 + max(p * q - r * r, 0.0)) / abs(e)
+    # A triangular root of the solution, from the larger entry of its diagonal.
+    first = math.sqrt(x + abs(z.real))
+    ratio, second = z.imag / first**2, root / first
+    turn, skew = w * ratio, w * second / first
+    back = -w * (1 + ratio**2) * first / second
+    if z.real >= 0:
+        U = np.array([[first, 0.0], [stretch * first * ratio, stretch * second]])
+        M = np.array([[a + turn, skew], [back, a - turn]])
+        F = np.array([[1 / first, 0.0], [-ratio / second, 1 / second / stretch]])
+    else:
+        U = np.array([[second, first * ratio], [0.0, stretch * first]])
+        M = np.array([[a + turn, -back], [-skew, a - turn]])
+        F = np.array([[1 / second, -ratio / second / stretch], [0.0, 1 / first / stretch]])
+    return U, M, F.dot(b)
 
 
 def _couple(
@@ -177,7 +261,7 @@ def _scaled(b: np.ndarray) -> tuple[float, np.ndarray]:
 def _distance(a: float, modulus: float, dt: float) -> float:
     """``1 - modulus^2`` or ``-2 a``; round-off does not carry a stable pole to the boundary."""
     distance = (1 - modulus) * (1 + modulus) if dt else -2 * a
-    return max(distance, np.finfo(float).eps * modulus, np.finfo(float).tiny)
+    return max(distance, _EPS * modulus, np.finfo(float).tiny)
 
 
 def _double(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -221,7 +305,7 @@ def _normal_coordinates(T: np.ndarray) -> tuple[np.ndarray, float, float]:
     # cancel, but their product does not where the block came with equal diagonals.
     spread = sign * math.hypot(p, q)
     larger = spread + skew if spread * skew > 0 else spread - skew
-    floor = np.finfo(float).eps ** 2 * abs(larger)
+    floor = _EPS**2 * abs(larger)
     smaller = -math.copysign(max(abs((p * p + t12 * t21) / larger), floor), larger)
     upper, lower = (larger, smaller) if spread * skew > 0 else (smaller, larger)
     stretch = math.sqrt(abs(lower / upper))
@@ -233,7 +317,7 @@ def _orthogonal_rows(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     R = np.eye(2)
     for _ in range(3):
         (p, r), (_, q) = (b @ b.T).tolist()
-        if abs(r) <= np.finfo(float).eps * math.sqrt(p * q) and p >= q:
+        if abs(r) <= _EPS * math.sqrt(p * q) and p >= q:
             break
         angle = 0.5 * math.atan2(2 * r, p - q)
         c, s = math.cos(angle), math.sin(angle)

@@ -7,8 +7,10 @@ the Sylvester equation ``T X - S X diag(s) + B = 0``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from scipy.linalg import get_lapack_funcs
 
 from mor.equations.triangular import Pencil, Tile
 
@@ -18,6 +20,9 @@ _RANDOM = 1e4
 
 #: Steps of inverse iteration: singular values above twice the smallest are gone to 1e-3.
 _STEPS = 2
+
+#: Points up to which a triangular system each is less work than the calls of a sweep.
+_FEW = 3
 
 
 def resolvent(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
@@ -47,6 +52,8 @@ def resolvent(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
            [2.        , 1.        ]])
     """
     n, m = B.shape
+    if 0 < len(points) <= _FEW and B.size:
+        return _one_by_one(pencil, points, B)
     X = np.empty((n, len(points), m), dtype=complex)
     X[...] = B[:, None]
     _solve_columns(pencil, np.repeat(np.asarray(points, dtype=complex), m), X.reshape(n, -1))
@@ -106,6 +113,25 @@ def _solve_columns(pencil: Pencil, shifts: np.ndarray, X: np.ndarray) -> None:
     if X.size:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             _solve(pencil, (0, pencil.count), shifts, X)
+
+
+def _one_by_one(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """The same for a few points: a triangular system of equations each."""
+    T, S, G, H = pencil.whole.triangular
+    trtrs: Any = get_lapack_funcs("trtrs", dtype=complex)
+    B = np.asfortranarray(B if G is None else G.conj().T @ B, dtype=complex)
+    X = np.empty((len(points), *B.shape), dtype=complex)
+    diagonal = np.arange(len(T))
+    for k, point in enumerate(points):
+        if S is None:
+            shifted = np.array(-T, dtype=complex, order="F")
+            shifted[diagonal, diagonal] += point
+        else:
+            shifted = np.asfortranarray(point * S - T, dtype=complex)
+        found, info = trtrs(shifted, B)
+        X[k] = np.nan if info else found
+    X = np.moveaxis(X, 0, 1)
+    return X if H is None else np.tensordot(H, X, axes=1)
 
 
 def _solve(pencil: Pencil, tiles: tuple[int, int], shifts: np.ndarray, X: np.ndarray) -> None:

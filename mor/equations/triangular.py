@@ -47,9 +47,10 @@ class Tile:
         G, H = np.eye(len(self.T), dtype=complex), np.eye(len(self.T), dtype=complex)
         rows, columns = starts[:, None, None] + [[[0], [1]]], starts[:, None, None] + [[[0, 1]]]
         S = None if self.S is None else self.S[rows, columns]
-        G[rows, columns], H[rows, columns] = _triangularise(self.T[rows, columns], S)
-        T = np.asfortranarray(np.triu(G.conj().T @ self.T @ H))
-        return T, None if self.S is None else np.asfortranarray(np.triu(G.conj().T @ self.S @ H)), G, H
+        g, h = _triangularise(self.T[rows, columns], S)
+        G[rows, columns], H[rows, columns] = g, h
+        T = _between_pairs(self.T, starts, g, h)
+        return T, None if self.S is None else _between_pairs(self.S, starts, g, h), G, H
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,11 @@ class Pencil:
     @cached_property
     def tiles(self) -> list[Tile]:
         return [Tile(*self.block((i, i + 1), (i, i + 1))) for i in range(self.count)]
+
+    @cached_property
+    def whole(self) -> Tile:
+        """All of it in one."""
+        return Tile(self.T, self.S)
 
     def rows(self, tiles: tuple[int, int]) -> slice:
         """The rows of a range of tiles."""
@@ -249,6 +255,15 @@ def _triangularise(T: np.ndarray, S: np.ndarray | None) -> tuple[np.ndarray, np.
     if S is None:
         return H, H
     return _unitary((T @ H[:, :, :1])[..., 0]), H
+
+
+def _between_pairs(T: np.ndarray, starts: np.ndarray, g: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """``G^H T H`` without what is below its diagonal, for G and H of 2 x 2 blocks beginning at `starts`."""
+    pairs = starts[:, None] + [0, 1]
+    T = np.array(T, dtype=complex, order="F")
+    T[pairs] = g.conj().mT @ T[pairs]
+    T[:, pairs] = np.moveaxis(np.moveaxis(T[:, pairs], 1, 0) @ h, 0, 1)
+    return np.triu(T)
 
 
 def _unitary(first: np.ndarray) -> np.ndarray:
