@@ -4,11 +4,13 @@ from mor.adapters.checkpoints import read_checkpoint
 from mor.adapters.control import to_control
 from mor.adapters.files import load, save
 from mor.adapters.scipy import to_scipy
+from mor.analysis.dcgain import dcgain
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
 from mor.analysis.hinf import Peak, hinf_norm, peak_gain
-from mor.analysis.kernels import impulse_kernels, output_bound
+from mor.analysis.kernels import impulse_kernels, output_bound, transfer_kernels
 from mor.analysis.norms import h2_error, h2_inner, h2_norm, hankel_norm
 from mor.analysis.response import freqresp, impulse, simulate, step
+from mor.analysis.zeros import normal_rank, zeros
 from mor.equations.lyapunov import lyapunov_factor, solve_lyapunov
 from mor.equations.sylvester import solve_sylvester
 from mor.errors import MorError
@@ -41,6 +43,7 @@ __all__ = [
     "as_system",
     "balance",
     "balanced_truncation",
+    "dcgain",
     "freqresp",
     "gramians",
     "h2_error",
@@ -58,6 +61,7 @@ __all__ = [
     "lyapunov_factor",
     "minimal_realization",
     "modal_truncation",
+    "normal_rank",
     "output_bound",
     "peak_gain",
     "rank_modes",
@@ -70,5 +74,7 @@ __all__ = [
     "step",
     "to_control",
     "to_scipy",
+    "transfer_kernels",
     "tsia",
+    "zeros",
 ]

@@ -8,11 +8,12 @@ import numpy as np
 
 from mor.analysis.norms import h2_norm
 from mor.analysis.response import check_times, impulse, step_of
-from mor.errors import DimensionError, TimeStepError
+from mor.arrays import to_numpy
+from mor.errors import DimensionError, NotFiniteError, TimeStepError
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.lqo import LQO
-from mor.systems.quadratic import real_array
+from mor.systems.quadratic import number_array, real_array
 
 
 def impulse_kernels(sys: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -59,6 +60,84 @@ def impulse_kernels(sys: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
     z = g[:, p:].mT
     pairs = system.M.values(z[:, None, :, None], z[None, :, None, :])
     return g[:, :p], np.moveaxis(pairs, -1, 2)
+
+
+def transfer_kernels(sys: Any, s1: Any, s2: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    r"""Transfer functions of first and second order: the transforms of :func:`mor.impulse_kernels`.
+
+    .. math:: G_1(s) = C (s - A)^{-1} B + D, \qquad H_2(s_1, s_2)_i = X(s_1)^T N_i\, X(s_2), \qquad
+              X(s) = Y (s - A)^{-1} B + D_y
+
+    with Y = I, :math:`D_y = 0` and :math:`N_i = M_i` where M is a form of the state. They are the Laplace
+    transforms :math:`\iint h_2(t_1, t_2) e^{-s_1t_1 - s_2t_2}` of the kernels, in discrete time
+    the sums with :math:`z_1^{-t_1} z_2^{-t_2}`. An input :math:`a e^{s_1t} + b e^{s_2t}` has, besides what
+    belongs to the initial state, the outputs :math:`G_1(s_1) a e^{s_1t} + G_1(s_2) b e^{s_2t}` and, from the
+    product of the two, :math:`2 a^T H_2(s_1, s_2) b\, e^{(s_1+s_2)t}`, and
+    :math:`a^T H_2(s_1, s_1) a\, e^{2s_1t}`.
+
+    Parameters
+    ----------
+    sys : a :class:`~mor.LQO`, or anything :func:`mor.as_system` takes (whose second kernel is 0), no batch;
+        stable or not, real or complex: values exist where a norm does not.
+    s1 : point or points (N1,), complex: i omega, or in discrete time exp(i omega dt), for a frequency
+        response.
+    s2 : the second argument of :math:`H_2`; None takes `s1`.
+
+    Returns
+    -------
+    G1 : array (N1, p, m), at `s1`.
+    H2 : array (N1, N2, p, m, m); :math:`H_2(s_2, s_1)_i = H_2(s_1, s_2)_i^T`. For one point that axis is
+        left out.
+
+    Raises
+    ------
+    NotFiniteError
+        If a point is a pole.
+    DimensionError
+        If points are not numbers or a vector of numbers, or of a batch of systems.
+
+    Notes
+    -----
+    No conjugate is taken anywhere: for an output that is a power, :math:`|H_2(i\omega, -i\omega)|` is its
+    mean for a harmonic input. With a feedthrough :math:`D_y` the second kernel has an impulse, whose
+    transform is part of :math:`H_2`. Memory ``N1 N2 p m^2``.
+
+    Examples
+    --------
+    >>> import mor
+    >>> energy = mor.LQO(([[-1.0]], [[1.0]], [[0.0]]), [[1.0]])  # y = x^2, x' = -x + u
+    >>> G1, H2 = mor.transfer_kernels(energy, 0.0)
+    >>> H2[..., 0, 0].real  # at rest x = u: y = u^2
+    array([1.])
+    >>> G1, H2 = mor.transfer_kernels(energy, [1j, 2j], [-1j])
+    >>> H2[:, 0, 0, 0, 0].round(2)
+    array([0.5+0.j , 0.3-0.1j])
+    """
+    system = _quadratic(sys)
+    first, second = _points("s1", s1), None if s2 is None else _points("s2", s2)
+    p = system.n_outputs
+    g = _evaluated(system.carrier, first)
+    other = g if second is None else _evaluated(system.carrier, second)
+    # Columns are the values of z for an input at one of the inputs each.
+    z, w = g[:, p:].mT, other[:, p:].mT
+    pairs = np.moveaxis(system.M.values(z[:, None, :, None], w[None, :, None, :]), -1, 2)
+    shape = first.shape + (first if second is None else second).shape
+    return g[:, :p].reshape(*first.shape, *g[:, :p].shape[1:]), pairs.reshape(*shape, *pairs.shape[2:])
+
+
+def _evaluated(carrier: System, points: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        values = to_numpy(carrier.evaluate(points.reshape(-1)))
+    if not np.all(np.isfinite(values)):
+        raise NotFiniteError("the transfer function is infinite: a point is a pole.")
+    return values
+
+
+def _points(name: str, s: Any) -> np.ndarray:
+    points = number_array(name, s).astype(complex)
+    if points.ndim > 1:
+        raise DimensionError(f"{name} has shape {points.shape}; it must be a point, or points (N,).")
+    return points
 
 
 def output_bound(

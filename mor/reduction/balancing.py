@@ -41,7 +41,7 @@ class Balancing:
     >>> import mor
     >>> balancing = mor.balance(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
     >>> balancing.full_order, balancing.hsv.round(4), balancing.truncate(tol=0.1).order
-    (2, array([0.51  , 0.0092]), 1)
+    (2, array([0.5008, 0.0092]), 1)
     """
 
     system: System
@@ -309,7 +309,7 @@ def balance(
     >>> import mor
     >>> balancing = mor.balance(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
     >>> balancing.bounds.round(4)
-    array([1.0384, 0.0184, 0.    ])
+    array([1.02  , 0.0184, 0.    ])
     >>> [balancing.truncate(r).order for r in (1, 2)], balancing.truncate(rel_tol=0.1).order
     ([1, 2], 1)
     """

@@ -23,6 +23,7 @@ from mor.reduction.splitting import keeps_unstable, split_stable, too_few_states
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.labels import without_states
+from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
@@ -368,7 +369,8 @@ def _apart(system: System) -> tuple[System, System | None]:
 
 
 def _on_modes(system: System) -> System:
-    if not system.is_linear:
+    if isinstance(system, LQO):
+        system.require_real()
         return system.with_carrier(_on_numpy(system.carrier))
     return _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
 

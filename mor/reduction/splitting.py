@@ -1,11 +1,4 @@
-r"""A system as the sum of a strictly stable one and the rest.
-
-With the Schur form :math:`A = Z T Z^T`, stable eigenvalues first, and the solution X of
-:math:`T_{11} X - X T_{22} + T_{12} = 0`,
-
-.. math:: \begin{bmatrix} I & -X \\ & I \end{bmatrix} Z^T A Z \begin{bmatrix} I & X \\ & I \end{bmatrix}
-          = \begin{bmatrix} T_{11} & \\ & T_{22} \end{bmatrix}.
-"""
+"""A system as the sum of a strictly stable one and the rest."""
 
 from __future__ import annotations
 
@@ -13,16 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from mor.arrays import adjoint, to_numpy
 from mor.equations.boundary import margins
-from mor.equations.sylvester import solve_sylvester
+from mor.equations.separation import Part, separated
 from mor.errors import QuadraticOutputError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.systems.base import System
 from mor.systems.convert import as_system
-from mor.systems.labels import without_states
+from mor.systems.labels import Labels, without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
@@ -79,7 +71,8 @@ def split_stable(sys: Any) -> tuple[System, System]:
 
     Notes
     -----
-    One Schur form, reordered, and one Sylvester equation: about ``30 n^3`` flops.
+    One Schur form, reordered, and one Sylvester equation (:mod:`mor.equations.separation`): about
+    ``30 n^3`` flops.
     Source: Kagstrom and Van Dooren (1992). MATLAB's ``stabsep``, SLICOT's ``TB01KD``.
 
     Examples
@@ -122,18 +115,9 @@ def _split_dense(system: LTI) -> tuple[LTI, LTI]:
     if np.all(stable):
         B, C = full.B[:0], full.C[:, :0]
         return full, LTI(full.A[:0, :0], B, C, nothing, dt=full.dt, labels=labels)
-    T, L, Z, r = _stable_first(full, stable)
-    L1, L2, Z1, Z2 = L[:, :r], L[:, r:], Z[:, :r], Z[:, r:]
-    X = solve_sylvester(T[:r, :r], -T[r:, r:], T[:r, r:])
-    B2 = adjoint(L2) @ full.B
-    first = LTI(T[:r, :r], adjoint(L1) @ full.B - X @ B2, full.C @ Z1, full.D, dt=full.dt, labels=labels)
-    return first, LTI(T[r:, r:], B2, full.C @ (Z1 @ X + Z2), nothing, dt=full.dt, labels=labels)
+    first, second = separated(full.schur, stable)
+    return _part_of(full, first, full.D, labels), _part_of(full, second, nothing, labels)
 
 
-def _stable_first(system: LTI, stable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """T, left and right of the Schur form with these eigenvalues first, and how many there are."""
-    form = system.schur
-    trsen: Any = scipy.linalg.get_lapack_funcs("trsen", (form.pencil.T,))
-    T = form.pencil.T
-    result = trsen(stable.astype(np.int32), T, np.eye(len(T), dtype=T.dtype), job=b"N")
-    return result[0], form.left @ result[1], form.right @ result[1], int(result[-4])
+def _part_of(full: LTI, part: Part, D: np.ndarray, labels: Labels | None) -> LTI:
+    return LTI(part.T, adjoint(part.L) @ full.B, full.C @ part.R, D, dt=full.dt, labels=labels)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from scipy.special import expit
 
-from mor.arrays import is_complex, to_numpy
+from mor.arrays import to_numpy
 from mor.equations.band import Band
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
@@ -18,7 +18,15 @@ from mor.errors import DimensionError, QuadraticOutputError
 from mor.systems.base import Pullback, System, check_overflow, check_same_signals, operand, set_fields
 from mor.systems.convert import as_system
 from mor.systems.labels import Labels, merged, signal_names
-from mor.systems.quadratic import Dense, Products, Quadratic, as_quadratic, real_array, real_matrix
+from mor.systems.quadratic import (
+    Dense,
+    Products,
+    Quadratic,
+    as_quadratic,
+    number_matrix,
+    real_array,
+    real_matrix,
+)
 
 #: Relative to the product: far above its round-off, far below any other C.
 _TIED = 1e-10
@@ -44,8 +52,8 @@ class LQO(System):
 
     Parameters
     ----------
-    system : anything :func:`mor.as_system` takes: the linear part, with its C and D. Real, one
-        system (no batch); it is kept as it is, dense or modal, in NumPy's double precision.
+    system : anything :func:`mor.as_system` takes: the linear part, with its C and D. One
+        system (no batch), stable or not; it is kept as it is, dense or modal, in NumPy's double precision.
     M : array (p, n, n), one matrix an output, symmetrised; (n, n) for one output; a pair
         ``(left, right)`` of arrays (p, q, n) for :math:`\sum_j (l_{ij}^T x)(r_{ij}^T x)` (or (p, n) for
         one product an output); or a :class:`~mor.systems.quadratic.Quadratic`. It may be
@@ -64,7 +72,12 @@ class LQO(System):
     The H2 norm is that of the Volterra kernels, first and second: see :func:`mor.impulse_kernels`.
     A system with quadratic outputs has no transfer function, no H-infinity norm and no dual;
     what needs one raises :class:`~mor.errors.QuadraticOutputError`. ``.linear`` is the system
-    without the quadratic terms.
+    without the quadratic terms. The transforms of both kernels are :func:`mor.transfer_kernels`, which
+    unstable and complex systems have too.
+
+    Of a complex system (or with complex M) outputs are :math:`z^T N_i z` without a conjugate. Such a
+    system can be evaluated, simulated, sampled and added to others; norms, Gramians and reductions are
+    those of real systems.
 
     Source: Van Beeumen et al. (2012); Benner, Goyal and Pontes Duff (2021) for the Gramians.
 
@@ -89,11 +102,9 @@ class LQO(System):
             raise DimensionError("the linear part of an LQO system has quadratic outputs itself.")
         system = _on_numpy(system)
         C, D = system.output_factor_matrix, system.D
-        if is_complex(C):
-            raise DimensionError("quadratic outputs are defined for real systems; this one is complex.")
         readout, mix = self.readout, self.mix
         if readout is not None:
-            readout = _checked_readout(readout, C.shape[1], system.n_inputs)
+            readout = _checked_readout(readout, C.shape[1], system.n_inputs, system.is_real)
         size = C.shape[1] if readout is None else len(readout[0])
         if (M.n_outputs, M.size) != (system.n_outputs, size):
             raise DimensionError(
@@ -204,6 +215,7 @@ class LQO(System):
 
     def extended(self, factor: np.ndarray) -> System:
         """The linear system (A, B, C_e, D_e) of the class's equations, for a factor Z of P."""
+        self.require_real()
         Y, Dy = self._readout
         T = np.hstack([Y @ factor, Dy]).T
         E = self.M.rows(_triangle(T))
@@ -214,6 +226,20 @@ class LQO(System):
     @property
     def is_linear(self) -> bool:
         return False
+
+    @property
+    def is_real(self) -> bool:
+        forms = (self.M.left, self.M.right) if isinstance(self.M, Products) else (self.M.matrices,)
+        return self.carrier.is_real and not any(np.iscomplexobj(x) for x in forms)
+
+    def require_real(self) -> None:
+        """Raise unless the system is real, as norms ask."""
+        if not self.is_real:
+            raise QuadraticOutputError(
+                "norms, Gramians and reductions of quadratic outputs are those of real systems; this one is "
+                "complex. It has transfer_kernels, impulse_kernels, simulate and step; .linear has all of "
+                "them."
+            )
 
     @property
     def order(self) -> int:
@@ -270,6 +296,8 @@ class LQO(System):
         if not isinstance(other, LQO):
             other = self.of_linear(other)
         check_same_signals(self, other)
+        for system in (self, other):
+            system.require_real()
         joint, count = _side_by_side(self.carrier, other.carrier), self.carrier.n_outputs
         seen = joint.output_factor_matrix @ joint.controllability_factor(horizon=horizon)
         mine, theirs = seen[:count], seen[count:]
@@ -286,6 +314,7 @@ class LQO(System):
 
     def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LQO, float]:
         """The carrier projected; forms of z stay, forms of the whole state become those of the new one."""
+        self.require_real()
         carrier, condition = self.carrier.project(left, right)
         return self.with_carrier(carrier), condition
 
@@ -386,7 +415,8 @@ class LQO(System):
     def _refuse(self, what: str) -> NoReturn:
         raise QuadraticOutputError(
             f"a system with quadratic outputs does not have {what}. Its linear part, .linear, may. "
-            "H2 norms, simulate, step, impulse_kernels, balanced truncation and H2 reduction work on it."
+            "H2 norms, simulate, step, impulse_kernels, transfer_kernels (its transfer functions of first "
+            "and second order), balanced truncation and H2 reduction work on it."
         )
 
     def __repr__(self) -> str:
@@ -416,11 +446,12 @@ def _on_numpy(system: System) -> System:
     return system.on_numpy()
 
 
-def _checked_readout(readout: Any, n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
+def _checked_readout(readout: Any, n: int, m: int, is_real: bool) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(readout, tuple | list) or len(readout) != 2:
         raise DimensionError("readout must be a pair (Y, D_y) of arrays (c, n) and (c, m).")
-    Y = real_matrix("Y", readout[0], None, n)
-    return Y, real_matrix("D_y", readout[1], len(Y), m)
+    matrix = real_matrix if is_real else number_matrix
+    Y = matrix("Y", readout[0], None, n)
+    return Y, matrix("D_y", readout[1], len(Y), m)
 
 
 def _check_tied(what: str, x: np.ndarray, mix: np.ndarray, z: np.ndarray) -> None:

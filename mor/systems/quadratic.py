@@ -1,5 +1,7 @@
 r"""Quadratic forms ``q_i(z) = z^T N_i z`` of a readout z, one an output, and what norms ask of them.
 
+Of complex z and N they have values: no conjugate is taken. Norms ask for real ones.
+
 Only five things are ever needed: values, products ``T N_i`` with a matrix, inner products
 ``tr(N_i X N'_i X^T)``, products ``N_i U (W^T N_i W)``, and the forms of ``z = Y x``. Gates, forms of
 rank 2, do all of them without an n x n matrix.
@@ -72,7 +74,7 @@ class Dense(Quadratic):
     N: np.ndarray
 
     def __post_init__(self) -> None:
-        N = real_array("M", self.N)
+        N = number_array("M", self.N)
         if N.ndim != 3 or N.shape[1] != N.shape[2]:
             raise DimensionError(f"M has shape {N.shape}; it must be (p, n, n), one matrix an output.")
         object.__setattr__(self, "N", (N + N.mT) / 2)
@@ -91,7 +93,8 @@ class Dense(Quadratic):
 
     def values(self, z: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
         w = z if w is None else w
-        out = np.empty((*np.broadcast_shapes(z.shape, w.shape)[:-1], self.n_outputs))
+        shape, dtype = np.broadcast_shapes(z.shape, w.shape)[:-1], np.result_type(z, w, self.N)
+        out = np.empty((*shape, self.n_outputs), dtype)
         # Form by form: products of a long signal with all forms at once would fill the memory.
         for i, N in enumerate(self.N):
             out[..., i] = np.einsum("...c,...c->...", np.tensordot(z, N, axes=1), w)
@@ -123,7 +126,7 @@ class Products(Quadratic):
     right: np.ndarray
 
     def __post_init__(self) -> None:
-        left, right = real_array("left", self.left), real_array("right", self.right)
+        left, right = number_array("left", self.left), number_array("right", self.right)
         if left.ndim != 3 or left.shape != right.shape:
             raise DimensionError(
                 f"left and right have shapes {left.shape} and {right.shape}; both must be (p, q, n)."
@@ -192,7 +195,7 @@ def as_quadratic(M: Any) -> Quadratic:
     if isinstance(M, Quadratic):
         return M
     if isinstance(M, tuple) and len(M) == 2:
-        left, right = (real_array(name, x) for name, x in zip(("left", "right"), M, strict=True))
+        left, right = (number_array(name, x) for name, x in zip(("left", "right"), M, strict=True))
         if left.shape == right.shape == (2, 2):
             raise DimensionError(
                 "a pair of 2 x 2 matrices may be two forms M, or the factors of two: give the first as an "
@@ -200,13 +203,14 @@ def as_quadratic(M: Any) -> Quadratic:
             )
         # (p, n): one product an output.
         return Products(*(x[:, None] if x.ndim == 2 else x for x in (left, right)))
-    N = real_array("M", M)
+    N = number_array("M", M)
     return Dense(N[None] if N.ndim == 2 else N)
 
 
 def _diagonal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """[[a, 0], [0, b]] of the last two axes."""
-    out = np.zeros((a.shape[0], a.shape[1] + b.shape[1], a.shape[2] + b.shape[2]))
+    shape = a.shape[0], a.shape[1] + b.shape[1], a.shape[2] + b.shape[2]
+    out = np.zeros(shape, np.result_type(a, b))
     out[:, : a.shape[1], : a.shape[2]] = a
     out[:, a.shape[1] :, a.shape[2] :] = b
     return out
@@ -217,22 +221,35 @@ def _stacked(x: np.ndarray) -> np.ndarray:
     return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
 
 
-def real_array(name: str, value: Any) -> np.ndarray:
-    """`value` as an array of finite doubles."""
+def number_array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array of finite doubles, complex where an imaginary part is not zero."""
     try:
         x = np.asarray(to_numpy(value))
     except ValueError as error:
         raise DimensionError(f"{name} is no array: {error}") from None
-    if x.dtype.kind not in "biuf":
-        raise DimensionError(f"{name} must be an array of real numbers, not of {x.dtype}.")
-    x = x.astype(float)
+    if x.dtype.kind not in "biufc":
+        raise DimensionError(f"{name} must be an array of numbers, not of {x.dtype}.")
+    x = x.astype(complex) if x.dtype.kind == "c" and np.any(np.imag(x)) else np.real(x).astype(float)
     check_finite(**{name: x})
+    return x
+
+
+def real_array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array of finite doubles."""
+    x = number_array(name, value)
+    if np.iscomplexobj(x):
+        raise DimensionError(f"{name} must be an array of real numbers, not of {x.dtype}.")
     return x
 
 
 def real_matrix(name: str, value: Any, rows: int | None, columns: int) -> np.ndarray:
     """`value` as a matrix of finite doubles of that shape."""
-    x = real_array(name, value)
+    return number_matrix(name, real_array(name, value), rows, columns)
+
+
+def number_matrix(name: str, value: Any, rows: int | None, columns: int) -> np.ndarray:
+    """`value` as a matrix of finite doubles, real or complex, of that shape."""
+    x = number_array(name, value)
     if x.ndim != 2:
         raise DimensionError(f"{name} has shape {x.shape}; it must be a matrix.")
     check_shape(name, x.shape, (rows, columns))

@@ -75,6 +75,7 @@ class QuadraticOutputs(Outputs):
 
     @classmethod
     def of(cls, system: LQO) -> QuadraticOutputs:
+        system.require_real()
         p, rows, D = system.n_outputs, system.carrier.output_factor_matrix, system.carrier.D
         Y, Dy = rows[p:], D[p:]
         weighed = system.M.rows(Dy.T)
