@@ -81,10 +81,35 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
 
 
 def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
-    """H2 norm of the difference of two systems; right also when it is tiny.
+    r"""H2 norm of the difference of two systems; right also when it is tiny.
 
-    The norm of the error system ``diag(A, A_r), [B; B_r], [C, -C_r], D - D_r``; see
-    :func:`h2_norm`.
+    .. math:: \|G - G_r\|_{H_2}, \qquad G - G_r:\;
+              \begin{bmatrix} A & \\ & A_r \end{bmatrix},\; \begin{bmatrix} B \\ B_r \end{bmatrix},\;
+              [C\; -C_r],\; D - D_r.
+
+    Parameters
+    ----------
+    sys, rom : anything :func:`mor.as_system` takes, with the same signals and time step; batches of the
+        same shape give a batch. A :class:`~mor.Reduction` is its reduced system.
+    horizon, band : as for :func:`h2_norm`.
+
+    Returns
+    -------
+    array (...): infinite for continuous systems with unlike D, except on a bounded band.
+
+    Raises
+    ------
+    UnstableSystemError
+        On an infinite horizon, if a pole of either is not strictly stable.
+    DimensionError, TimeStepError
+        If the systems' signals, batches or time steps differ; if `horizon` or `band` make no sense.
+    QuadraticOutputError
+        If outputs are quadratic and `band` is given.
+
+    Notes
+    -----
+    That of the error system, not the root of a difference of squares. Cost and ways as those of
+    :func:`h2_norm`; the Schur forms of both systems are shared.
 
     Examples
     --------
@@ -170,9 +195,14 @@ def hankel_norm(sys: Any) -> Array:
     ----------
     sys : anything :func:`mor.as_system` takes; a batch gives a batch of norms.
 
+    Returns
+    -------
+    array (...)
+
     Raises
     ------
     UnstableSystemError
+        If a pole is not strictly stable.
     QuadraticOutputError
         Of a system with quadratic outputs.
 

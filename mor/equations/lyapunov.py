@@ -75,6 +75,7 @@ def lyapunov_factor(
     B : array (n, m), or C (p, n) with `trans`.
     E : array (n, n), nonsingular; the identity if left out.
     dt : 0.0 continuous, positive discrete.
+    trans : whether the equation is that of observability, with an output matrix for B.
     horizon : None, or an end time (continuous) or number of steps (discrete): the Gramian over
         that time. Any A will do then.
 

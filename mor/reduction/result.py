@@ -53,6 +53,15 @@ class Reduction:
     diagnostics : what was measured on the way.
     stable_parts : where unstable states are kept the stable part of the full system and its
         reduction, whose difference is the error; else, and for a batch, None.
+
+    Examples
+    --------
+    >>> import mor
+    >>> rom = mor.balanced_truncation(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]), order=1)
+    >>> rom.order, rom.method
+    (1, 'balanced truncation')
+    >>> rom.bounds.round(4), rom.left.shape
+    (array([1.02  , 0.0184, 0.    ]), (2, 1))
     """
 
     system: System

@@ -20,7 +20,20 @@ MATCHES = ("infinity", "dc")
 
 @dataclass(frozen=True)
 class Variant:
-    """Which balanced truncation it is: the choice of the factors, and of the point kept exact."""
+    """Which balanced truncation it is: the choice of the factors, and of the point kept exact.
+
+    Attributes
+    ----------
+    horizon : end time or number of steps of the Gramians; None is infinite.
+    band : frequencies that the Gramians are limited to; None is all.
+    match : where the reduced system is exact, one of `MATCHES`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Variant().bounds(np.array([3.0, 1.0])), Variant(horizon=2.0).bounds(np.array([3.0, 1.0]))
+    (array([8., 2., 0.]), None)
+    """
 
     horizon: float | None = None
     band: Band | None = None
@@ -28,6 +41,15 @@ class Variant:
 
     @classmethod
     def of(cls, horizon: Any, band: Any, match: Any, dt: float) -> Variant:
+        """The variant that options of a reduction ask for, of a system of time step `dt`.
+
+        Raises
+        ------
+        TimeStepError
+            If `horizon` or `band` make no sense, or both are given.
+        ReductionError
+            If `match` is none.
+        """
         check_one_limit(horizon, band)
         if match not in MATCHES:
             raise ReductionError(f"match={match!r} is not one of {', '.join(MATCHES)}.")
@@ -47,6 +69,7 @@ class Variant:
 
     @property
     def name(self) -> str:
+        """The name of the method, with its limits."""
         method = "truncation" if self.match == "infinity" else "singular perturbation approximation"
         if self.horizon is not None:
             return f"time-limited balanced {method} ({self.horizon:g})"

@@ -56,6 +56,13 @@ class BlockDiagonal(System):
     Raises
     ------
     DimensionError, NotFiniteError, TimeStepError
+
+    Examples
+    --------
+    >>> import numpy as np, mor
+    >>> blocks = np.array([[[0.0, 1.0], [-1.0, -0.2]], [[-1.0, 0.0], [0.0, -2.0]]])
+    >>> mor.BlockDiagonal(blocks, np.ones((4, 1)), np.ones((1, 4)))
+    <BlockDiagonal order 4 (2 blocks of 2), 1 inputs, 1 outputs, dt=0>
     """
 
     blocks: Array

@@ -35,6 +35,10 @@ def as_system(obj: Any) -> System:
         * anything with a method ``to_ss``: transfer functions of scipy.signal and
           python-control.
 
+    Returns
+    -------
+    System
+
     Raises
     ------
     NotASystemError

@@ -280,6 +280,11 @@ def read_checkpoint(
         else 32 MiB, or four times the size of the file where that is more: a small file can say that
         one number is a million of them.
 
+    Returns
+    -------
+    Checkpoint
+        Its ``layers`` are the systems by name.
+
     Raises
     ------
     CheckpointError
