@@ -99,8 +99,8 @@ def transfer_kernels(sys: Any, s1: Any, s2: Any = None) -> tuple[np.ndarray, np.
     Notes
     -----
     No conjugate is taken anywhere: for one input, :math:`u = \cos\omega t`, the mean of the quadratic part of
-    the output is :math:`\tfrac12 H_2(i\omega, -i\omega)`. With a feedthrough :math:`D_y` the second kernel has an impulse, whose
-    transform is part of :math:`H_2`. Memory ``N1 N2 p m^2``.
+    the output is :math:`\tfrac12 H_2(i\omega, -i\omega)`. With a feedthrough :math:`D_y` the second kernel
+    has an impulse, whose transform is part of :math:`H_2`. Memory ``N1 N2 p m^2``.
 
     Examples
     --------
