@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.equations.boundary import margins, pole_errors, unstable_message
+from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
 from mor.equations.scaling import grading, scaled
 from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
@@ -150,13 +150,20 @@ class SchurForm:
         for the others. Of forms that were joined they are what they were before."""
         if self.sources:
             return np.concatenate([form.pole_errors for form in self.sources])
-        return pole_errors(self.pencil, lambda: self.adjoint.pencil, self.poles, self.dt, self._growth)
+        return pole_errors(self.pencil, lambda: self.adjoint.pencil, self.poles, self.dt, self.noise)
 
     @property
     def stable(self) -> np.ndarray:
         """Which eigenvalues are stable by more than their error."""
         return self.margins > self.pole_errors
 
+    def noise(self, points: np.ndarray) -> np.ndarray:
+        r"""Norms of what round-off of A and E, and of this form, may add to ``T - s S`` at points s (K,):
+        :math:`\epsilon(\|T\| + |s|\|S\|)`."""
+        T, S = _norms(self.pencil)
+        return ROUNDOFF * self._growth * (T + np.abs(points) * S)
+
+    @cached_property
     def _growth(self) -> float:
         r"""The factor on round-off of :math:`E^{-1} A`, where it was formed: the condition of E.
 

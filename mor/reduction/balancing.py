@@ -15,6 +15,7 @@ from mor.equations.graded import graded_svd
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction
+from mor.reduction.roundoff import full_roundoff, reduced_roundoff
 from mor.reduction.splitting import split_stable
 from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
@@ -107,13 +108,36 @@ class Balancing:
 
     def cut(self, total: int, order: int | None, tol: float | None) -> Reduction:
         """The reduction to `total` states, which `order` and `tol` have come to."""
-        r, hsv, n = total - self.kept, self.hsv, self.full_order
+        r = total - self.kept
+        reduced = self.project(r)
+        return self.report(reduced, self.roundoff(reduced, r), total, order, tol)
+
+    def bases(self, r: int) -> tuple[np.ndarray, np.ndarray]:
+        """W and V of the r largest values, ``W^H V = I``."""
         scale = 1 / np.sqrt(self.values[:r])
-        reduced, condition = self._projectable.project(self.left[:, :r] * scale, self.right[:, :r] * scale)
-        reduced = self.variant.projectable(reduced)
+        return self.left[:, :r] * scale, self.right[:, :r] * scale
+
+    def project(self, r: int) -> System:
+        """The system reduced to r states."""
+        return self.variant.projectable(self._projectable.project(*self.bases(r))[0])
+
+    def roundoff(self, reduced: System, r: int) -> float:
+        """What double precision adds to the error of the system reduced to r states."""
+        return self._of_data + float(
+            reduced_roundoff(self.variant, self._projectable, *self.bases(r), reduced)
+        )
+
+    @cached_property
+    def _of_data(self) -> float:
+        return float(full_roundoff(self.variant, self.system))
+
+    def report(
+        self, reduced: System, roundoff: float, total: int, order: int | None, tol: float | None
+    ) -> Reduction:
+        """What is known of the reduction to `total` states, which `order` and `tol` have come to."""
+        hsv, n = self.hsv, self.full_order
         bound = 2 * float(np.sum(hsv[total:]))
         diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
-        roundoff = _roundoff(reduced, condition, self.values, len(self.left))
         if note := self._note(total, order, tol, reduced.is_stable, roundoff):
             diagnostics["note"] = note
         return Reduction(
@@ -295,21 +319,6 @@ def check_request(full_order: int, order: int | None, tol: float | None) -> None
         raise ReductionError(f"order={order} is not between 0 and {full_order}, the order of the system.")
     if tol is not None and not (isinstance(tol, Real) and np.isfinite(tol) and tol >= 0):
         raise ReductionError(f"tol={tol!r} is not a finite number >= 0.")
-
-
-def _roundoff(reduced: System, condition: float, hsv: np.ndarray, n: int) -> float:
-    """Round-off of the projected poles, amplified by their closeness to the boundary.
-
-    A pole with a relative error of ``n eps`` (times the condition of the coordinates) moves
-    its peak, at most about the largest value, by that over its relative distance to the
-    stability boundary.
-    """
-    poles = to_numpy(reduced.poles).astype(complex)
-    size = np.maximum(np.abs(poles), np.finfo(float).tiny)
-    margin = 1 - np.abs(poles) if reduced.dt else -np.real(poles) / size
-    closest = float(np.min(margin, initial=1.0))
-    largest = float(np.max(hsv, initial=0.0))
-    return n * np.finfo(float).eps * condition * largest / max(closest, np.finfo(float).eps)
 
 
 def _fit(values: np.ndarray, n: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.hankel import hankel_singular_values
+from mor.analysis.roundoff import critical_points, data_roundoff
 from mor.equations.boundary import boundary_distance, margins
 from mor.equations.diagonal import eigenmodes
 from mor.errors import DimensionError, ReductionError
@@ -21,7 +22,7 @@ from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.labels import without_states
 from mor.systems.lti import LTI
-from mor.systems.modal import Modal
+from mor.systems.modal import Modal, in_modes
 
 #: What a mode is worth with the gain ``g = |b| |c|`` and the margin d of its pole to the stability
 #: boundary, ``1 - |pole|`` or ``-Re pole``; e is ``1 - |pole|^2`` or ``-2 Re pole``.
@@ -96,12 +97,16 @@ class ModeRanking:
     scores : array (..., k), what the modes are chosen by.
     gains : array (..., k), the "hinf" scores.
     score : the name of the score.
+    source : the system as it was given.
+    condition : of the eigenvectors, 1 where modes were given.
     """
 
     system: System
     scores: np.ndarray
     gains: np.ndarray
     score: str
+    source: System
+    condition: float
 
     @cached_property
     def hsv(self) -> np.ndarray:
@@ -127,6 +132,17 @@ class ModeRanking:
             return np.ones(self.scores.shape, dtype=int)
         return np.where(modal.real_modes, 1, 2)
 
+    @cached_property
+    def roundoff(self) -> float:
+        r"""What double precision adds: :math:`\epsilon\kappa\sum_i |b_i||c_i|/d_i` for B and C in the coordinates
+        of eigenvectors of condition :math:`\kappa`, and where these were computed what A is known with."""
+        sums = np.finfo(float).eps * self.condition * float(np.max(np.sum(self.gains, axis=-1), initial=0.0))
+        if isinstance(self.source.carrier, Modal):
+            return sums
+        # The eigenvectors' A, and that of the system's Schur form.
+        points = critical_points(self.source.poles, self.source.margins, self.source.dt)
+        return 2 * float(data_roundoff(self.source.carrier, points)) + sums
+
     def truncate(self, order: int | None = None) -> Reduction:
         """The reduction to at most `order` states in whole modes."""
         full = self.system.order
@@ -144,6 +160,7 @@ class ModeRanking:
             error_bound=float(np.max(dropped, initial=0.0)) if bounded else None,
             bound_kind="hinf" if bounded else "none",
             method=f"modal truncation ({self.score})",
+            roundoff=self.roundoff,
         )
 
     def _rows(self, x: np.ndarray) -> np.ndarray:
@@ -169,32 +186,37 @@ def rank_modes(sys: Any, *, score: str = "hinf") -> ModeRanking:
     system = as_system(sys)
     parts = "mor.split_stable(sys) gives the stable part, which can be truncated."
     system.require_stable("modal truncation", otherwise=parts if system.is_linear else "")
-    full = _on_modes(system)
+    full, condition = _on_modes(system)
+    full.require_stable("modal truncation", otherwise=parts if system.is_linear else "")
     modal: Any = full.equivalent()
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
     margin, energy = margins(poles, modal.dt), boundary_distance(poles, modal.dt)
-    return ModeRanking(full, _SCORES[score](gain, margin, energy), gain / margin, score)
+    scores = _SCORES[score](gain, margin, energy)
+    return ModeRanking(full, scores, gain / margin, score, system, condition)
 
 
-def _on_modes(system: System) -> System:
+def _on_modes(system: System) -> tuple[System, float]:
+    """The system on modes, and the condition of the eigenvectors."""
     if not system.is_linear:
-        return system.with_carrier(_on_numpy(system.carrier))
+        carrier, condition = _on_numpy(system.carrier)
+        return system.with_carrier(carrier), condition
     return _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
 
 
-def _on_numpy(system: System) -> Modal:
+def _on_numpy(system: System) -> tuple[Modal, float]:
     if isinstance(system, Modal):
-        return system.on_numpy()
+        return system.on_numpy(), 1.0
     if system.batch_shape:
         raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
-    return Modal.from_lti(system.to_lti())
+    return in_modes(system.to_lti())
 
 
-def _diagonal(system: LTI) -> LTI:
+def _diagonal(system: LTI) -> tuple[LTI, float]:
     """A complex system in the coordinates of its eigenvectors."""
-    poles, B, C, _ = eigenmodes(system.A, system.B, system.C)
-    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=without_states(system.labels))
+    poles, B, C, condition = eigenmodes(system.A, system.B, system.C)
+    labels = without_states(system.labels)
+    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=labels), condition
 
 
 def _modes(system: Modal, index: np.ndarray) -> Modal:
