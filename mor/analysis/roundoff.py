@@ -30,11 +30,12 @@ from mor.systems.block_diagonal import BlockDiagonal
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
-#: Points next to poles at which the errors of one system are evaluated, beside dc; and of each of a batch.
-POINTS, POINTS_OF_MEMBER = 8, 2
+#: Points next to poles, and at the rates of others, at which the errors of one system are evaluated; and
+#: those of each of a batch.
+POINTS, POINTS_OF_MEMBER = (8, 4), (2, 1)
 
 #: Units of round-off by which a product of matrices may be off, of the product of absolute values.
-_PRODUCT = 4 * np.finfo(float).eps
+PRODUCT = 16 * np.finfo(float).eps
 
 
 class Points(NamedTuple):
@@ -45,21 +46,32 @@ class Points(NamedTuple):
 
 
 def critical_points(
-    poles: np.ndarray, margin: np.ndarray, dt: float, horizon: float | None = None, count: int = POINTS
+    poles: np.ndarray,
+    margin: np.ndarray,
+    dt: float,
+    horizon: float | None = None,
+    count: tuple[int, int] = POINTS,
 ) -> Points:
-    r"""Dc, and the points of the stability boundary next to the `count` poles (..., k) of least margins.
+    r"""Dc, the points of the stability boundary next to the poles (..., k) of least margins, and some of the
+    frequencies :math:`|\lambda|` of all.
 
     On a horizon T errors grow no longer than that: signals with the weight :math:`e^{-\alpha t}` have their
     gains on the line :math:`\Re s = \alpha`, and :math:`e^{\alpha T}` limits what the weight is worth. With
     :math:`\alpha = 1/T`, or that beyond the fastest growth, the line is as far from the poles as T asks for.
     """
-    nearest = np.argsort(margin, axis=-1)[..., :count]
-    points = nearest_points(np.take_along_axis(poles.astype(complex), nearest, axis=-1), dt)
-    s = np.concatenate([np.full((*points.shape[:-1], 1), dc_point(dt), dtype=complex), points], axis=-1)
+    poles, (near, between) = poles.astype(complex), count
+    nearest = np.argsort(margin, axis=-1)[..., :near]
+    points = [nearest_points(np.take_along_axis(poles, nearest, axis=-1), dt)]
+    points.append(np.full((*poles.shape[:-1], 1), dc_point(dt), dtype=complex))
+    if poles.shape[-1]:
+        rates = np.sort(np.abs(np.log(np.where(poles == 0, 1.0, poles))) if dt else np.abs(poles), axis=-1)
+        middle = rates[..., np.linspace(0, rates.shape[-1] - 1, between + 2).astype(int)[1:-1]]
+        points.append(np.exp(1j * np.minimum(middle, np.pi)) if dt else 1j * middle)
+    s = np.concatenate(points, axis=-1)
     if horizon is None:
         return Points(s, np.ones(s.shape[:-1]))
     growth = np.maximum(-np.min(margin, axis=-1, initial=0.0), 0.0)
-    rate = (np.log1p(growth) if dt else growth) + 1 / max(horizon, 1)
+    rate = (np.log1p(growth) if dt else growth) + 1 / horizon
     with np.errstate(over="ignore"):
         return Points(s * np.exp(rate[..., None]) if dt else s + rate[..., None], np.exp(rate * horizon))
 
@@ -108,7 +120,10 @@ def _of_dense(system: LTI, points: np.ndarray) -> np.ndarray:
     form, back = system.schur, system.schur.adjoint
     inputs = resolvent(form.pencil, points, form.enter(system.B))
     outputs = resolvent(back.pencil, points.conj(), back.enter(adjoint(system.C)))
-    noise = form.noise(points) * np.linalg.norm(inputs, axis=(0, 2)) * np.linalg.norm(outputs, axis=(0, 2))
+    size, seen = np.linalg.norm(inputs, axis=2), np.linalg.norm(outputs[::-1], axis=2)
+    if form.exact and form.divided is None:
+        return ROUNDOFF * np.sum(seen * (np.abs(form.pencil.T) @ size), axis=0)
+    noise = form.noise(points) * np.linalg.norm(size, axis=0) * np.linalg.norm(seen, axis=0)
     # The sum of the whole series, of which the first term is dG.
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.max(np.where(form.pole_errors > 0, form.pole_errors / form.margins, 0.0), initial=0.0)
@@ -140,7 +155,7 @@ class Projected(NamedTuple):
             into @ np.abs(B) + overlap @ np.abs(small[1]),
             np.abs(C) @ V,
         )
-        return cls(*small, *(_PRODUCT * x for x in errors))
+        return cls(*small, *(PRODUCT * x for x in errors))
 
     def roundoff(self, points: np.ndarray, form: SchurForm | None = None) -> tuple[np.ndarray, np.ndarray]:
         r"""``(gains, values)`` at the points (..., K): limits of dG (..., K), and :math:`C(s-A)^{-1}B`,

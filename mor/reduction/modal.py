@@ -134,7 +134,7 @@ class ModeRanking:
 
     @cached_property
     def roundoff(self) -> float:
-        r"""What double precision adds: :math:`\epsilon\kappa\sum_i |b_i||c_i|/d_i` for B and C in the coordinates
+        r"""What double precision adds: :math:`\epsilon\kappa\sum_i |b_i||c_i|/d_i` for B and C in coordinates
         of eigenvectors of condition :math:`\kappa`, and where these were computed what A is known with."""
         sums = np.finfo(float).eps * self.condition * float(np.max(np.sum(self.gains, axis=-1), initial=0.0))
         if isinstance(self.source.carrier, Modal):

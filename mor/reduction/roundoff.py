@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.analysis.roundoff import POINTS, POINTS_OF_MEMBER, Projected, critical_points, data_roundoff
+from mor.analysis.roundoff import POINTS, POINTS_OF_MEMBER, PRODUCT, Projected, critical_points, data_roundoff
 from mor.arrays import adjoint, is_complex, to_numpy
 from mor.equations.boundary import dc_point
 from mor.reduction.variant import Variant
@@ -15,16 +15,14 @@ from mor.systems.modal import Modal
 #: States from which resolvents take the Schur form, or fewer points.
 _LARGE = 64
 
-#: Signals up to which all points are looked at; of more, fewer.
-_FEW_SIGNALS = 8
+#: Signals beyond which fewer points are looked at.
+_MANY_SIGNALS = 32
 
 
 def full_roundoff(variant: Variant, system: System) -> np.ndarray:
     """The part that no order changes: that of the Gramians, (...) of a batch."""
-    signals = system.carrier.n_inputs + system.carrier.n_outputs
-    count = max(POINTS * _FEW_SIGNALS // max(signals, _FEW_SIGNALS), POINTS_OF_MEMBER)
-    if system.batch_shape:
-        count = POINTS_OF_MEMBER
+    many = system.carrier.n_inputs + system.carrier.n_outputs > _MANY_SIGNALS
+    count = POINTS_OF_MEMBER if many or system.batch_shape else POINTS
     poles, margin = to_numpy(system.poles), to_numpy(system.margins)
     return data_roundoff(system.carrier, critical_points(poles, margin, system.dt, variant.horizon, count))
 
@@ -62,7 +60,8 @@ def reduced_roundoff(
         back = _reciprocal_of(s, system.dt) if variant.match == "dc" else s
         returned = _values(result, back)
         change = values + to_numpy(carrier.D)[..., None, :, :] - returned
-        gains = gains + np.linalg.norm(change, axis=(-2, -1))
+        # Twice, as it may be larger between the points.
+        gains = gains + 2 * np.linalg.norm(change, axis=(-2, -1))
     return points.factor * np.max(gains, axis=-1)
 
 
@@ -97,9 +96,8 @@ def _with_inversion(projected: Projected, system: System, left: np.ndarray, righ
     c, original = dc_point(system.dt), system.reciprocal()
     rows = np.abs(system.evolution.adjoint().apply(left) - c * left)
     columns = np.abs(system.evolution.apply(right) - c * right)
-    eps = 4 * np.finfo(float).eps
     size = original.evolution.apply_absolute
     dA = adjoint(rows) @ (size(columns) + c * columns)
     B = np.abs(system.input_factor_matrix)
     dB = adjoint(rows) @ (size(B) + c * B)
-    return projected._replace(dA=projected.dA + eps * dA, dB=projected.dB + eps * dB)
+    return projected._replace(dA=projected.dA + PRODUCT * dA, dB=projected.dB + PRODUCT * dB)

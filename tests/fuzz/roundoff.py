@@ -56,6 +56,12 @@ def stiff_diagonal(rng: np.random.Generator) -> mor.LTI:
     return in_coordinates(rng, -np.diag(10.0 ** rng.uniform(-6, 6, n)), np.eye(n))
 
 
+def stiff_triangular(rng: np.random.Generator) -> mor.LTI:
+    n = rng.integers(2, 9)
+    A = -np.diag(10.0 ** rng.uniform(-6, 6, n)) + np.triu(rng.standard_normal((n, n)), 1)
+    return in_coordinates(rng, A, np.eye(n))
+
+
 def slow(rng: np.random.Generator) -> mor.LTI:
     n = rng.integers(2, 7)
     A = -np.diag(np.append(10.0 ** rng.uniform(-10, -2), np.arange(1.0, n)))
@@ -149,6 +155,7 @@ def blocks(rng: np.random.Generator) -> mor.BlockDiagonal:
 FAMILIES: dict[str, Draw] = {
     "stiff, rotated": stiff,
     "stiff, diagonal": stiff_diagonal,
+    "stiff, triangular": stiff_triangular,
     "slow": slow,
     "slow, discrete": slow_discrete,
     "-XX'": squares,
