@@ -162,8 +162,8 @@ class Projected(NamedTuple):
         (..., K, p, m). The Schur form of a large A, where there is one, saves the cubes."""
         if form is None:
             shifted = points[..., None, None] * np.eye(self.A.shape[-1]) - self.A[..., None, :, :]
-            inputs = np.linalg.solve(shifted, self.B[..., None, :, :] + 0j)
-            outputs = np.linalg.solve(shifted.mT, self.C.mT[..., None, :, :] + 0j).mT
+            inverse = np.linalg.inv(shifted)
+            inputs, outputs = inverse @ self.B[..., None, :, :], self.C[..., None, :, :] @ inverse
         else:
             inputs = _states(form, points, self.B)
             outputs = adjoint(_states(form.adjoint, points.conj(), adjoint(self.C)))

@@ -25,6 +25,9 @@ from mor.systems.modal import Modal
 #: What may become of poles that are not strictly stable.
 UNSTABLE = ("error", "split")
 
+#: Members of a batch whose round-off is estimated at once.
+_STACKED = 256
+
 
 @dataclass(frozen=True, eq=False)
 class Balancing:
@@ -160,16 +163,19 @@ class Balancing:
         hsv, n = self.hsv, self.full_order
         if not stable and self.variant.bounded:
             raise ReductionError(
-                f"the result of order {total} is not stable: Hankel singular values {total} and {total + 1} "
-                f"({hsv[total - 1]:.3e}, {hsv[min(total, n - 1)]:.3e}) cannot be told apart; "
+                f"the result of order {total} is not stable, or cannot be told from one that is not: Hankel "
+                f"singular values {total} and {total + 1} ({hsv[total - 1]:.3e}, "
+                f"{hsv[min(total, n - 1)]:.3e}) lie too close together, or poles to the stability boundary; "
                 "take another order."
             )
         if not stable:
             return f"not stable: {self.variant.name} does not promise it"
         if order is not None and total < order:
             return f"only {self.minimal} of {n} states stand above round-off; asked for {order}"
-        if tol is not None and (2 * np.sum(hsv[total:]) > tol or (total == self.minimal and roundoff > tol)):
+        if tol is not None and 2 * np.sum(hsv[total:]) > tol:
             return f"tol={tol:g} is below round-off; all {self.minimal} states above it are kept"
+        if tol is not None and roundoff > tol:
+            return f"tol={tol:g} is below round-off, which may add {roundoff:.0e} to the error bound"
         return None
 
 
@@ -179,6 +185,8 @@ class BatchBalancing:
 
     parts: tuple[Balancing, ...]
     batch_shape: tuple[int, ...]
+    #: The members as one batch with one axis; None where they have become unlike.
+    flat: Modal | None = None
 
     @property
     def full_order(self) -> int:
@@ -188,8 +196,8 @@ class BatchBalancing:
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (..., order), largest first."""
-        rows = [_fit(part.hsv, self.full_order) for part in self.parts]
-        return np.reshape(rows, (*self.batch_shape, self.full_order))
+        full = self.full_order
+        return np.reshape([_fit(part.hsv, full) for part in self.parts], (*self.batch_shape, full))
 
     @property
     def merits(self) -> np.ndarray:
@@ -210,7 +218,7 @@ class BatchBalancing:
             asked = [min(order, part.full_order) for part in self.parts]
             common = order
         orders = [part.choose(min(common, part.full_order), None) for part in self.parts]
-        cuts = [p.cut(r, a, tol) for p, r, a in zip(self.parts, orders, asked, strict=True)]
+        cuts = self._cuts(orders, asked, tol)
         bounds = [cut.error_bound for cut in cuts if cut.error_bound is not None]
         diagnostics: dict[str, Any] = {}
         if notes := [cut.diagnostics["note"] for cut in cuts if "note" in cut.diagnostics]:
@@ -226,6 +234,31 @@ class BatchBalancing:
             roundoff=max(cut.roundoff for cut in cuts),
             diagnostics=diagnostics,
         )
+
+    def _cuts(self, orders: list[int], asked: list[int | None], tol: float | None) -> list[Reduction]:
+        """The reduction of each member, with the round-off of all in one go."""
+        if self.flat is None:
+            return [p.cut(r, a, tol) for p, r, a in zip(self.parts, orders, asked, strict=True)]
+        reduced = [part.project(r) for part, r in zip(self.parts, orders, strict=True)]
+        roundoff = self._of_data + self._of_projection(cast(list[Modal], reduced), np.array(orders))
+        rows = zip(self.parts, reduced, roundoff.tolist(), orders, asked, strict=True)
+        return [part.report(rom, noise, r, a, tol) for part, rom, noise, r, a in rows]
+
+    @cached_property
+    def _of_data(self) -> np.ndarray:
+        return full_roundoff(self.parts[0].variant, cast(Modal, self.flat))
+
+    def _of_projection(self, reduced: list[Modal], orders: np.ndarray) -> np.ndarray:
+        """A few members of one order at a time, so that what is stacked stays small."""
+        full, result = cast(Modal, self.flat), np.zeros(len(reduced))
+        stacked, variant = stack(reduced, (len(reduced),)), self.parts[0].variant
+        for r in np.unique(orders):
+            alike = np.flatnonzero(orders == r)
+            for some in np.array_split(alike, -(-len(alike) // _STACKED)):
+                left, right = (np.stack(x) for x in zip(*(self.parts[i].bases(r) for i in some), strict=True))
+                projectable = variant.projectable(full[some])
+                result[some] = reduced_roundoff(variant, projectable, left, right, stacked[some])
+        return result
 
 
 def balance(
@@ -296,7 +329,7 @@ def _balance_batch(flat: Modal, batch_shape: tuple[int, ...], variant: Variant) 
     U, values, Vt = np.linalg.svd(adjoint(Zo) @ Zc, full_matrices=False)
     left, right = Zo @ U, Zc @ adjoint(Vt)
     parts = [Balancing(flat[i], left[i], right[i], values[i], variant) for i in range(len(values))]
-    return BatchBalancing(tuple(parts), batch_shape)
+    return BatchBalancing(tuple(parts), batch_shape, flat)
 
 
 def _balance_split(system: System, variant: Variant) -> Balancing | BatchBalancing:

@@ -44,7 +44,7 @@ def reduced_roundoff(
     large = right.shape[-1] > _LARGE
     count = POINTS_OF_MEMBER if large or system.batch_shape else POINTS
     points = critical_points(poles, margin, system.dt, variant.horizon, count)
-    carrier, result = system.carrier, reduced.carrier
+    carrier, result = system.carrier.on_numpy(), reduced.carrier
     projected, s = Projected.of(carrier, left, right), points.s
     if variant.match == "dc":
         projected, s = (
