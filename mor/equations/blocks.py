@@ -101,6 +101,9 @@ class BlockEvolution:
     def adjoint(self) -> Self:
         return type(self)(namespace(self.blocks).matrix_transpose(self.blocks))
 
+    def apply_absolute(self, Z: Array) -> Array:
+        return type(self)(namespace(self.blocks).abs(self.blocks)).apply(Z)
+
 
 def block_margins(blocks: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
     """Distances of the eigenvalues to the stability boundary, and the errors these have.

@@ -89,7 +89,11 @@ def nearest_points(poles: np.ndarray, dt: float) -> np.ndarray:
 
 
 def pole_errors(
-    pencil: Pencil, adjoint: Callable[[], Pencil], poles: np.ndarray, dt: float, growth: Callable[[], float]
+    pencil: Pencil,
+    adjoint: Callable[[], Pencil],
+    poles: np.ndarray,
+    dt: float,
+    noise: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     r"""First-order errors (n,) of the eigenvalues that lie near the boundary, zero for the others.
 
@@ -101,7 +105,7 @@ def pole_errors(
     pencil : T and S (n, n); S is None for the identity.
     adjoint : gives :meth:`Pencil.reversed` of it.
     poles : array (n,), the eigenvalues.
-    growth : gives the factor on round-off of what was done before.
+    noise : gives the norm of what round-off may add to ``T - s S`` at the points s.
 
     Notes
     -----
@@ -121,10 +125,10 @@ def pole_errors(
     if not np.iscomplexobj(pencil.T):
         points = np.where(points.imag < 0, points.conj(), points)
     points, index = np.unique(points, return_inverse=True)
-    noise: Any = ROUNDOFF * growth() * (T if pencil.S is None else T + np.abs(points) * S)
-    smallest = distance_to_singularity(pencil, adjoint, points, noise)
+    limit = noise(points)
+    smallest = distance_to_singularity(pencil, adjoint, points, limit)
     with np.errstate(over="ignore"):
-        ratio = np.where(smallest > 0, noise / np.where(smallest > 0, smallest, 1.0), np.inf)[index]
+        ratio = np.where(smallest > 0, limit / np.where(smallest > 0, smallest, 1.0), np.inf)[index]
     errors[near] = np.where(np.isinf(ratio), np.inf, np.where(np.isinf(ratio), 1.0, ratio) * distance[near])
     return errors
 

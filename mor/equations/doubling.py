@@ -39,6 +39,10 @@ class Evolution(Protocol):
         """``x -> A^H x``."""
         ...
 
+    def apply_absolute(self, Z: Array) -> Array:
+        """``|A| Z``, with the absolute values of the entries of A."""
+        ...
+
 
 def stein_factor(A: Evolution, B: Array, *, horizon: int | None = None) -> Array:
     """Z with ``Z Z^T = sum_{t < horizon} A^t B B^T (A^T)^t``, at most n columns.

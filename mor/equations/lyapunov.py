@@ -168,6 +168,9 @@ class DenseEvolution:
     def adjoint(self) -> Self:
         return type(self)(adjoint(self.A))
 
+    def apply_absolute(self, Z: np.ndarray) -> np.ndarray:
+        return np.abs(self.A) @ Z
+
 
 def _square(**values: Any) -> list[Any]:
     """`values` as square matrices of one size; E may be None."""

@@ -48,6 +48,15 @@ class ModalEvolution:
     def adjoint(self) -> Self:
         return type(self)(conj(self.poles))
 
+    def apply_absolute(self, Z: Array) -> Array:
+        xp = namespace(Z)
+        if not is_complex(self.poles):
+            return xp.abs(self.poles)[..., :, None] * Z
+        k = self.poles.shape[-1]
+        re, im = Z[..., :k, :], Z[..., k:, :]
+        a, b = xp.abs(xp.real(self.poles))[..., :, None], xp.abs(xp.imag(self.poles))[..., :, None]
+        return xp.concat([a * re + b * im, b * re + a * im], axis=-2)
+
 
 def modal_factor(poles: Array, B: Array, *, dt: float, horizon: float | None = None) -> Array:
     """Z, real, with ``P = Z Z^T`` the Gramian of ``z' = diag(poles) z + B u`` in the real map.

@@ -56,7 +56,7 @@ def resolvent(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
         return _one_by_one(pencil, points, B)
     X = np.empty((n, len(points), m), dtype=complex)
     X[...] = B[:, None]
-    _solve_columns(pencil, np.repeat(np.asarray(points, dtype=complex), m), X.reshape(n, -1))
+    _solve_columns(pencil, np.repeat(np.asarray(points, dtype=complex), m), X.reshape(n, len(points) * m))
     return X
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.equations.boundary import margins, pole_errors, unstable_message
+from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
 from mor.equations.scaling import grading, scaled
 from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
@@ -45,6 +45,7 @@ class SchurForm:
     mirrored : whether this is the form of ``(A^H, E^H)``, where R has the factor ``E^{-H}``
         in place of P's E.
     divided : the E that was divided out to get A, if one was: with it went digits.
+    exact : whether A was triangular as it came, so that its eigenvalues are data.
     sources : the forms that this one was joined from, or changed from, eigenvalue by eigenvalue.
 
     Examples
@@ -62,6 +63,7 @@ class SchurForm:
     divisor: Any = None
     mirrored: bool = False
     divided: np.ndarray | None = None
+    exact: bool = False
     sources: tuple[SchurForm, ...] = ()
 
     @classmethod
@@ -92,15 +94,14 @@ class SchurForm:
                 T, S, left, right = scipy.linalg.qz(A, E, output=kind)
                 return cls(Pencil.of(T, S), left, right, dt)
             A = A_divided
-        schur: Any = scipy.linalg.schur
         if not graded:
-            T, Z = schur(A, output=kind)
-            return cls(Pencil.of(np.ascontiguousarray(T)), Z, Z, dt, divisor, divided=E)
+            T, Z, exact = _schur(A, kind)
+            return cls(Pencil.of(T), Z, Z, dt, divisor, divided=E, exact=exact)
         index, scale = grading(A)
-        T, Z = schur(scaled(A, index, scale), output=kind)
+        T, Z, exact = _schur(scaled(A, index, scale), kind)
         left, right = np.empty_like(Z), np.empty_like(Z)
         left[index], right[index] = Z / scale[:, None], Z * scale[:, None]
-        return cls(Pencil.of(np.ascontiguousarray(T)), left, right, dt, divisor, divided=E)
+        return cls(Pencil.of(T), left, right, dt, divisor, divided=E, exact=exact)
 
     def joined(self, other: SchurForm) -> SchurForm:
         """The form of ``diag(A, A_other)``, for two forms without E: nothing is computed."""
@@ -124,7 +125,7 @@ class SchurForm:
         """The form of ``(A^H, E^H)``: the same numbers in the opposite order."""
         left, right = self.right[:, ::-1], self.left[:, ::-1]
         pencil, mirrored = self.pencil.reversed(), not self.mirrored
-        return SchurForm(pencil, left, right, self.dt, self.divisor, mirrored, self.divided)
+        return SchurForm(pencil, left, right, self.dt, self.divisor, mirrored, self.divided, self.exact)
 
     @cached_property
     def homogeneous(self) -> tuple[np.ndarray, np.ndarray]:
@@ -150,13 +151,22 @@ class SchurForm:
         for the others. Of forms that were joined they are what they were before."""
         if self.sources:
             return np.concatenate([form.pole_errors for form in self.sources])
-        return pole_errors(self.pencil, lambda: self.adjoint.pencil, self.poles, self.dt, self._growth)
+        if self.exact and self.divided is None:
+            return np.zeros(len(self.pencil.T))
+        return pole_errors(self.pencil, lambda: self.adjoint.pencil, self.poles, self.dt, self.noise)
 
     @property
     def stable(self) -> np.ndarray:
         """Which eigenvalues are stable by more than their error."""
         return self.margins > self.pole_errors
 
+    def noise(self, points: np.ndarray) -> np.ndarray:
+        r"""Norms of what round-off of A and E, and of this form, may add to ``T - s S`` at points s (K,):
+        :math:`\epsilon(\|T\| + |s|\|S\|)`."""
+        T, S = _norms(self.pencil)
+        return ROUNDOFF * self._growth * (T + np.abs(points) * S)
+
+    @cached_property
     def _growth(self) -> float:
         r"""The factor on round-off of :math:`E^{-1} A`, where it was formed: the condition of E.
 
@@ -328,6 +338,15 @@ def _singular_message(first: complex, second: complex, at: tuple[int, int], dt: 
         f"{at[1]}, {second:.6g} of the adjoint (off by {value:.1e}). It must differ by more than "
         "ten times round-off times the norms of the coefficients."
     )
+
+
+def _schur(A: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, bool]:
+    """T, Z, and whether A is triangular, which makes them A and the identity."""
+    if not np.any(np.tril(A, -1)):
+        return np.ascontiguousarray(A), np.eye(len(A), dtype=A.dtype), True
+    schur: Any = scipy.linalg.schur
+    T, Z = schur(A, output=kind)
+    return np.ascontiguousarray(T), Z, False
 
 
 def _divided(A: np.ndarray, E: np.ndarray) -> tuple[Any, np.ndarray]:

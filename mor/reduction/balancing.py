@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, partial
 from numbers import Real
 from typing import Any, cast
 
@@ -15,11 +16,15 @@ from mor.equations.graded import graded_svd
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction, is_several
+from mor.reduction.roundoff import full_roundoff, reduced_roundoff
 from mor.reduction.splitting import keeps_unstable, split_stable, too_few_states
 from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
+
+#: Members of a batch whose round-off is estimated at once.
+_STACKED = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +143,39 @@ class Balancing:
     def cut(self, total: int, order: int | None, tol: float | None) -> Reduction:
         """The reduction to `total` states, which `order` and `tol` have come to."""
         r = total - self.kept
+        reduced = self.project(r)
+        roundoff = cache(partial(self.roundoff, reduced, r))
+        return self.report(reduced, roundoff, total, order, tol)
+
+    def bases(self, r: int) -> tuple[np.ndarray, np.ndarray]:
+        """W and V of the r largest values, ``W^H V = I``."""
         scale = 1 / np.sqrt(self.values[:r])
-        left, right = self.left[:, :r] * scale, self.right[:, :r] * scale
-        reduced, condition = self._projectable.project(left, right)
-        reduced = self.variant.projectable(reduced)
+        return self.left[:, :r] * scale, self.right[:, :r] * scale
+
+    def project(self, r: int) -> System:
+        """The system reduced to r states."""
+        return self.variant.projectable(self._projectable.project(*self.bases(r))[0])
+
+    def roundoff(self, reduced: System, r: int) -> float:
+        """What double precision adds to the error of the system reduced to r states."""
+        of_projection = reduced_roundoff(self.variant, self._projectable, *self.bases(r), reduced)
+        return self._of_data + float(of_projection)
+
+    @cached_property
+    def _of_data(self) -> float:
+        return float(full_roundoff(self.variant, self.system))
+
+    def report(
+        self,
+        reduced: System,
+        roundoff: Callable[[], float],
+        total: int,
+        order: int | None,
+        tol: float | None,
+    ) -> Reduction:
+        """What is known of the reduction to `total` states, which `order` and `tol` have come to."""
+        left, right = self.bases(total - self.kept)
         diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
-        roundoff = _roundoff(reduced, condition, self.values, len(self.left))
         if note := self._note(total, order, tol, reduced.is_stable, roundoff):
             diagnostics["note"] = note
         return Reduction(
@@ -154,7 +186,7 @@ class Balancing:
             error_bound=None if self.bounds is None else float(self.bounds[total]),
             bound_kind="none" if self.bounds is None else "hinf",
             method=self.variant.name + (" of the stable part" if self.rest else ""),
-            roundoff=roundoff,
+            estimate=roundoff,
             diagnostics=diagnostics,
             stable_parts=(self.system, reduced) if self.rest else None,
             bounds=self.bounds,
@@ -163,22 +195,25 @@ class Balancing:
         )
 
     def _note(
-        self, total: int, order: int | None, tol: float | None, stable: bool, roundoff: float
+        self, total: int, order: int | None, tol: float | None, stable: bool, roundoff: Callable[[], float]
     ) -> str | None:
         """What is to be said of a result of `total` states, if anything."""
         hsv, n = self.hsv, self.full_order
         if not stable and self.variant.bounded:
             raise ReductionError(
-                f"the result of order {total} is not stable: Hankel singular values {total} and {total + 1} "
-                f"({hsv[total - 1]:.3e}, {hsv[min(total, n - 1)]:.3e}) cannot be told apart; "
+                f"the result of order {total} is not stable, or cannot be told from one that is not: Hankel "
+                f"singular values {total} and {total + 1} ({hsv[total - 1]:.3e}, "
+                f"{hsv[min(total, n - 1)]:.3e}) lie too close together, or poles to the stability boundary; "
                 "take another order."
             )
         if not stable:
             return f"not stable: {self.variant.name} does not promise it"
         if order is not None and total < order:
             return f"only {self.minimal} of {n} states stand above round-off; asked for {order}"
-        if tol is not None and (2 * np.sum(hsv[total:]) > tol or (total == self.minimal and roundoff > tol)):
+        if tol is not None and 2 * np.sum(hsv[total:]) > tol:
             return f"tol={tol:g} is below round-off; all {self.minimal} states above it are kept"
+        if tol is not None and roundoff() > tol:
+            return f"tol={tol:g} is below round-off, which may add {roundoff():.0e} to the error bound"
         return None
 
 
@@ -196,6 +231,8 @@ class BatchBalancing:
 
     parts: tuple[Balancing, ...]
     batch_shape: tuple[int, ...]
+    #: The members as one batch with one axis; None where they have become unlike.
+    flat: Modal | None = None
 
     @property
     def full_order(self) -> int:
@@ -205,8 +242,8 @@ class BatchBalancing:
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (..., order), largest first."""
-        rows = [_fit(part.hsv, self.full_order) for part in self.parts]
-        return np.reshape(rows, (*self.batch_shape, self.full_order))
+        full = self.full_order
+        return np.reshape([_fit(part.hsv, full) for part in self.parts], (*self.batch_shape, full))
 
     @property
     def merits(self) -> np.ndarray:
@@ -243,8 +280,11 @@ class BatchBalancing:
             asked = [min(order, part.full_order) for part in self.parts]
             common = order
         orders = [part.choose(min(common, part.full_order), None) for part in self.parts]
-        requests = zip(self.parts, orders, asked, limits, strict=True)
-        cuts = [part.cut(total, own, limit) for part, total, own, limit in requests]
+        reduced = [part.project(r - part.kept) for part, r in zip(self.parts, orders, strict=True)]
+        roundoff = cache(partial(self._roundoff, reduced, orders))
+        each = [cache(partial(lambda i: float(roundoff()[i]), i)) for i in range(len(reduced))]
+        rows = zip(self.parts, reduced, each, orders, asked, limits, strict=True)
+        cuts = [part.report(rom, noise, r, own, limit) for part, rom, noise, r, own, limit in rows]
         bounds = [cut.error_bound for cut in cuts if cut.error_bound is not None]
         diagnostics: dict[str, Any] = {}
         if notes := [cut.diagnostics["note"] for cut in cuts if "note" in cut.diagnostics]:
@@ -257,10 +297,33 @@ class BatchBalancing:
             error_bound=max(bounds) if bounds else None,
             bound_kind=cuts[0].bound_kind,
             method=cuts[0].method,
-            roundoff=max(cut.roundoff for cut in cuts),
+            estimate=lambda: float(np.max(roundoff(), initial=0.0)),
             diagnostics=diagnostics,
             bounds=self.bounds,
         )
+
+    def _roundoff(self, reduced: list[System], orders: list[int]) -> np.ndarray:
+        """That of each member, in one go where they are one batch."""
+        if self.flat is None:
+            rows = zip(self.parts, reduced, orders, strict=True)
+            return np.array([part.roundoff(rom, total - part.kept) for part, rom, total in rows])
+        return self._of_data + self._of_projection(cast(list[Modal], reduced), np.array(orders))
+
+    @cached_property
+    def _of_data(self) -> np.ndarray:
+        return full_roundoff(self.parts[0].variant, cast(Modal, self.flat))
+
+    def _of_projection(self, reduced: list[Modal], orders: np.ndarray) -> np.ndarray:
+        """A few members of one order at a time, so that what is stacked stays small."""
+        full, result = cast(Modal, self.flat), np.zeros(len(reduced))
+        stacked, variant = stack(reduced, (len(reduced),)), self.parts[0].variant
+        for r in np.unique(orders):
+            alike = np.flatnonzero(orders == r)
+            for some in np.array_split(alike, -(-len(alike) // _STACKED)):
+                left, right = (np.stack(x) for x in zip(*(self.parts[i].bases(r) for i in some), strict=True))
+                projectable = variant.projectable(full[some])
+                result[some] = reduced_roundoff(variant, projectable, left, right, stacked[some])
+        return result
 
 
 def balance(
@@ -349,7 +412,7 @@ def _balance_batch(flat: Modal, batch_shape: tuple[int, ...], variant: Variant) 
     U, values, Vt = np.linalg.svd(adjoint(Zo) @ Zc, full_matrices=False)
     left, right = Zo @ U, Zc @ adjoint(Vt)
     parts = [Balancing(flat[i], left[i], right[i], values[i], variant) for i in range(len(values))]
-    return BatchBalancing(tuple(parts), batch_shape)
+    return BatchBalancing(tuple(parts), batch_shape, flat)
 
 
 def _balance_split(system: System, variant: Variant) -> Balancing | BatchBalancing:
@@ -381,21 +444,6 @@ def check_request(
             )
         if value is not None and not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
             raise ReductionError(f"{name}={value!r} is not a finite number >= 0.")
-
-
-def _roundoff(reduced: System, condition: float, hsv: np.ndarray, n: int) -> float:
-    """Round-off of the projected poles, amplified by their closeness to the boundary.
-
-    A pole with a relative error of ``n eps`` (times the condition of the coordinates) moves
-    its peak, at most about the largest value, by that over its relative distance to the
-    stability boundary.
-    """
-    poles = to_numpy(reduced.poles).astype(complex)
-    size = np.maximum(np.abs(poles), np.finfo(float).tiny)
-    margin = 1 - np.abs(poles) if reduced.dt else -np.real(poles) / size
-    closest = float(np.min(margin, initial=1.0))
-    largest = float(np.max(hsv, initial=0.0))
-    return n * np.finfo(float).eps * condition * largest / max(closest, np.finfo(float).eps)
 
 
 def _fit(values: np.ndarray, n: int) -> np.ndarray:

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from numbers import Real
 from typing import Any, overload
 
 import numpy as np
 
 from mor.analysis.hankel import hankel_singular_values
+from mor.analysis.roundoff import critical_points, data_roundoff
 from mor.equations.boundary import boundary_distance, margins
 from mor.equations.diagonal import eigenmodes
 from mor.errors import DimensionError, ReductionError
@@ -25,7 +26,7 @@ from mor.systems.convert import as_system
 from mor.systems.labels import without_states
 from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
-from mor.systems.modal import Modal
+from mor.systems.modal import Modal, in_modes
 
 #: What a mode is worth with the gain ``g = |b| |c|`` and the margin d of its pole to the stability
 #: boundary, ``1 - |pole|`` or ``-Re pole``; e is ``1 - |pole|^2`` or ``-2 Re pole``.
@@ -144,6 +145,8 @@ class ModeRanking:
     scores : array (..., k), what the modes are chosen by; infinite for those that are always kept.
     gains : array (..., k), the "hinf" scores.
     score : the name of the score.
+    source : the system as it was given.
+    condition : of the eigenvectors, 1 where modes were given.
     rest : what is kept as it is beside these modes; None if nothing is.
     """
 
@@ -151,6 +154,8 @@ class ModeRanking:
     scores: np.ndarray
     gains: np.ndarray
     score: str
+    source: System
+    condition: float
     rest: System | None = None
 
     @property
@@ -227,6 +232,17 @@ class ModeRanking:
         rows = (self._rows(x) for x in (self.scores, self._sizes, self.gains))
         return list(zip(*rows, strict=True))
 
+    def roundoff(self) -> float:
+        r"""What double precision adds: :math:`\epsilon\kappa\sum_i |b_i||c_i|/d_i` for B and C in coordinates
+        of eigenvectors of condition :math:`\kappa`, and where these were computed what A is known with."""
+        gains = np.where(np.isfinite(self.gains), self.gains, 0.0)
+        sums = np.finfo(float).eps * self.condition * float(np.max(np.sum(gains, axis=-1), initial=0.0))
+        if isinstance(self.source.carrier, Modal):
+            return sums
+        # The eigenvectors' A, and that of the system's Schur form.
+        points = critical_points(self.source.poles, self.source.margins, self.source.dt)
+        return 2 * float(data_roundoff(self.source.carrier, points)) + sums
+
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
     ) -> Reduction:
@@ -270,6 +286,7 @@ class ModeRanking:
             diagnostics={"unstable_states_kept": self.kept} if self.kept else {},
             stable_parts=self._stable_parts(reduced),
             bounds=self.bounds,
+            estimate=cache(self.roundoff),
         )
 
     def _order_within(self, tol: float | None, rel_tol: float | None) -> int:
@@ -335,58 +352,64 @@ def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> Mod
         raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
     system = as_system(sys)
     if keeps_unstable(unstable):
-        full, rest = _apart(system)
+        stable, (full, condition), rest = _apart(system)
     else:
         parts = "unstable='split' keeps such modes and truncates the others."
-        system.require_stable("modal truncation", otherwise=parts if system.is_linear else "")
-        full, rest = _on_modes(system), None
+        parts = parts if system.is_linear else ""
+        system.require_stable("modal truncation", otherwise=parts)
+        stable, (full, condition), rest = system, _on_modes(system), None
+        full.require_stable("modal truncation", otherwise=parts)
     modal: Any = full.equivalent()
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
     margin, energy = np.asarray(margins(poles, modal.dt)), np.asarray(boundary_distance(poles, modal.dt))
-    stable = margin > 0
-    margin, energy = np.where(stable, margin, 1.0), np.where(stable, energy, 1.0)
+    inside = margin > 0
+    margin, energy = np.where(inside, margin, 1.0), np.where(inside, energy, 1.0)
     scores, gains = (
-        np.where(stable, _SCORES[name](gain, margin, energy), np.inf) for name in (score, "hinf")
+        np.where(inside, _SCORES[name](gain, margin, energy), np.inf) for name in (score, "hinf")
     )
-    return ModeRanking(full, scores, gains, score, rest)
+    return ModeRanking(full, scores, gains, score, stable, condition, rest)
 
 
-def _apart(system: System) -> tuple[System, System | None]:
-    """The system on modes and what has none: the rest of a dense one, if it cannot be diagonalised.
+def _apart(system: System) -> tuple[System, tuple[System, float], System | None]:
+    """The stable part; that on modes, and the condition of the eigenvectors; and what has no modes: the rest
+    of a dense system, if it cannot be diagonalised.
 
     Of a Modal all modes are ranked, and those that are not stable always kept.
     """
     if isinstance(system, Modal):
-        return _on_modes(system), None
+        return system, _on_modes(system), None
     stable, rest = split_stable(system)
     if not rest.order:
-        return _on_modes(system), None
+        return system, _on_modes(system), None
     if rest.is_real:
         with suppress(ReductionError):
             rest = Modal.from_lti(rest.to_lti())
-    return _on_modes(stable), rest
+    return stable, _on_modes(stable), rest
 
 
-def _on_modes(system: System) -> System:
+def _on_modes(system: System) -> tuple[System, float]:
+    """The system on modes, and the condition of the eigenvectors."""
     if isinstance(system, LQO):
         system.require_real()
-        return system.with_carrier(_on_numpy(system.carrier))
+        carrier, condition = _on_numpy(system.carrier)
+        return system.with_carrier(carrier), condition
     return _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
 
 
-def _on_numpy(system: System) -> Modal:
+def _on_numpy(system: System) -> tuple[Modal, float]:
     if isinstance(system, Modal):
-        return system.on_numpy()
+        return system.on_numpy(), 1.0
     if system.batch_shape:
         raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
-    return Modal.from_lti(system.to_lti())
+    return in_modes(system.to_lti())
 
 
-def _diagonal(system: LTI) -> LTI:
+def _diagonal(system: LTI) -> tuple[LTI, float]:
     """A complex system in the coordinates of its eigenvectors."""
-    poles, B, C, _ = eigenmodes(system.A, system.B, system.C)
-    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=without_states(system.labels))
+    poles, B, C, condition = eigenmodes(system.A, system.B, system.C)
+    labels = without_states(system.labels)
+    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=labels), condition
 
 
 def _modes(system: Modal, index: np.ndarray) -> Modal:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
@@ -12,6 +13,11 @@ from mor.systems.base import System
 
 #: So many entries of a diagnostic are printed.
 _SHORT = 4
+
+
+def zero() -> float:
+    """The round-off of methods without an estimate."""
+    return 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +53,7 @@ class Reduction:
         unstable states are kept they are those of the stable part, of ``stable_parts``. None for a
         batch, and for methods whose result is no single projection (the H2 methods, which iterate) or
         that choose modes (where the result has them as they were).
-    roundoff : estimate of what double precision adds to the error.
+    estimate : makes :attr:`roundoff`.
     bound_kind : what `error_bound` limits: ``"hinf"`` or ``"none"``.
     method : name of the method.
     diagnostics : what was measured on the way.
@@ -71,12 +77,17 @@ class Reduction:
     error_bound: float | None
     bound_kind: str
     method: str
-    roundoff: float = 0.0
+    estimate: Callable[[], float] = zero
     diagnostics: dict[str, Any] = field(default_factory=dict)
     stable_parts: tuple[System, System] | None = None
     bounds: np.ndarray | None = None
     left: np.ndarray | None = None
     right: np.ndarray | None = None
+
+    @cached_property
+    def roundoff(self) -> float:
+        """Estimate of what double precision adds to the error, made when first asked for."""
+        return self.estimate()
 
     @property
     def kept(self) -> np.ndarray:
