@@ -128,24 +128,27 @@ def _continuous_tile(T: np.ndarray, B: np.ndarray) -> Part:
     """:func:`_tile_factor` of ``dt = 0`` and ``S = I``, in as few calls as possible: there is one
     turn for each state, and at everyday orders it is most of the time."""
     n, m = B.shape
-    B, T = B.copy(), np.asfortranarray(T)
+    B, negative = B.copy(), np.array(-T, order="F")
     U, M, W = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype), np.empty((n, m), B.dtype)
-    trsyl: Any = get_lapack_funcs("trsyl", (T,))
+    trsyl: Any = get_lapack_funcs("trsyl", (negative,))
     adjoint = "C" if np.iscomplexobj(T) else "T"
     blocks = diagonal_blocks(T)
     for start, stop in reversed(blocks):
-        b, t = B[start:stop], T[start:stop, start:stop]
-        u, M[start:stop, start:stop], w = _one(t, b) if stop - start == 1 else _two(t, b)
-        U[start:stop, start:stop], W[start:stop] = u, w
+        here = slice(start, stop)
+        b, t = B[here], T[here, here]
+        u, state, w = _one(t, b) if stop - start == 1 else _two(t, b)
+        U[here, here], M[here, here], W[here] = u, state, w
         if start:
-            known = B[:start].dot(w.conj().T)
-            known += T[:start, start:stop].dot(u)
-            X, scale, _ = trsyl(T[:start, :start], M[start:stop, start:stop], known, tranb=adjoint)
-            X *= -1 / scale
-            U[:start, start:stop] = X
-            B[:start] -= X.dot(w)
+            above = B[:start]
+            known = above.dot(w.conj().T if adjoint == "C" else w.T)
+            known += T[:start, here].dot(u)
+            X, scale, _ = trsyl(negative[:start, :start], state, known, "N", adjoint, -1)
+            if scale != 1:
+                X /= scale
+            U[:start, here] = X
+            above -= X.dot(w)
     # The states of the blocks are a cascade: what leaves the rows below drives those above.
-    cascade = np.triu(W @ W.conj().T, 1)
+    cascade = np.triu(W.dot(W.conj().T), 1)
     pairs = [start for start, stop in blocks if stop - start == 2]
     cascade[pairs, [start + 1 for start in pairs]] = 0
     return Part(U, M - cascade, W)
@@ -170,29 +173,39 @@ def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
     """
     (a, upper), (lower, other) = T.tolist()
     (p, r), (_, q) = b.dot(b.T).tolist()
-    ratio = -lower / upper
-    if a != other or not _EVEN < ratio < 1 / _EVEN or p + q < _UNDERFLOWS or _LEAN * ratio * upper**2 < a * a:
+    even = -lower / upper
+    if a != other or not _EVEN < even < 1 / _EVEN or p + q < _UNDERFLOWS or _LEAN * even * upper**2 < a * a:
         return _double(T, b, 0.0)
-    stretch = math.sqrt(ratio)
-    r, q, w = r / stretch, q / ratio, upper * stretch
+    stretch = math.sqrt(even)
+    r, q, w = r / stretch, q / even, upper * stretch
     distance = max(-2 * a, _EPS * abs(w))
     x, e = (p + q) / 2 / distance, complex(-2 * a, 2 * w)
     z = complex((p - q) / 2, r) / e
-    root = math.sqrt((2 * x * w) ** 2 + max(p * q - r * r, 0.0)) / abs(e)
     # A triangular root of the solution, from the larger entry of its diagonal.
     first = math.sqrt(x + abs(z.real))
-    ratio, second = z.imag / first**2, root / first
-    turn, skew = w * ratio, w * second / first
-    back = -w * (1 + ratio**2) * first / second
+    second = math.sqrt((2 * x * w) ** 2 + max(p * q - r * r, 0.0)) / abs(e) / first
+    tilt = z.imag / first**2
+    turn, skew, back = w * tilt, w * second / first, w * (1 + tilt**2) * first / second
     if z.real >= 0:
-        U = np.array([[first, 0.0], [stretch * first * ratio, stretch * second]])
-        M = np.array([[a + turn, skew], [back, a - turn]])
-        F = np.array([[1 / first, 0.0], [-ratio / second, 1 / second / stretch]])
+        found = (
+            (first, 0.0),
+            (stretch * first * tilt, stretch * second),
+            (a + turn, skew),
+            (-back, a - turn),
+            (1 / first, 0.0),
+            (-tilt / second, 1 / second / stretch),
+        )
     else:
-        U = np.array([[second, first * ratio], [0.0, stretch * first]])
-        M = np.array([[a + turn, -back], [-skew, a - turn]])
-        F = np.array([[1 / second, -ratio / second / stretch], [0.0, 1 / first / stretch]])
-    return U, M, F.dot(b)
+        found = (
+            (second, first * tilt),
+            (0.0, stretch * first),
+            (a + turn, back),
+            (-skew, a - turn),
+            (1 / second, -tilt / second / stretch),
+            (0.0, 1 / first / stretch),
+        )
+    three = np.array(found)
+    return three[:2], three[2:4], three[4:].dot(b)
 
 
 def _couple(
