@@ -45,8 +45,8 @@ Blocks = tuple[np.ndarray, np.ndarray | None]
 _UNDERFLOWS = 1e-200
 
 #: For the direct formulas of a pair: how unequal the entries beside its diagonal may be, and the square of
-#: ``|a| / w``, by which a little cancels.
-_EVEN, _LEAN = 1e-100, 100.0
+#: ``w / |a|`` from which little cancels.
+_EVEN, _LEAN = 1e-100, 0.01
 
 _EPS = float(np.finfo(float).eps)
 
@@ -164,20 +164,27 @@ def _one(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
 
 
 def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
-    r""":func:`_double` in continuous time for a block ``a +- i w`` of equal diagonals, ``10 w > |a|``.
+    r""":func:`_double` in continuous time, for a block ``a +- i w`` of equal diagonals.
 
-    Without the rotation that makes the rows of b orthogonal: with the squares p, q and the product
-    r of the rows in coordinates where the block is ``a I + w J``, the solution is ``x I + z``,
-    and its determinant :math:`((2xw)^2 + pq - r^2)/|e|^2`, where what cancels in the last two terms is
-    small beside the first.
+    With the squares p, q and the product r of the rows of b in coordinates where the block is ``a I + w J``,
+    the solution is ``x I + z``, and its determinant :math:`((2xw)^2 + pq - r^2)/|e|^2`. What cancels in the
+    last two terms is small beside the first, unless w is small beside a: then the rows are turned to be
+    orthogonal, which leaves J as it is.
     """
     (a, upper), (lower, other) = T.tolist()
     (p, r), (_, q) = b.dot(b.T).tolist()
     even = -lower / upper
-    if a != other or not _EVEN < even < 1 / _EVEN or p + q < _UNDERFLOWS or _LEAN * even * upper**2 < a * a:
+    if a != other or not _EVEN < even < 1 / _EVEN or p + q < _UNDERFLOWS:
         return _double(T, b, 0.0)
     stretch = math.sqrt(even)
     r, q, w = r / stretch, q / even, upper * stretch
+    c, s, unit = 1.0, 0.0, stretch
+    if w * w < _LEAN * a * a:
+        angle = 0.5 * math.atan2(2 * r, p - q)
+        c, s = math.cos(angle), math.sin(angle)
+        b = np.array(((c, s / stretch), (-s, c / stretch))).dot(b)
+        (p, r), (_, q) = b.dot(b.T).tolist()
+        unit = 1.0
     distance = max(-2 * a, _EPS * abs(w))
     x, e = (p + q) / 2 / distance, complex(-2 * a, 2 * w)
     z = complex((p - q) / 2, r) / e
@@ -186,25 +193,16 @@ def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
     second = math.sqrt((2 * x * w) ** 2 + max(p * q - r * r, 0.0)) / abs(e) / first
     tilt = z.imag / first**2
     turn, skew, back = w * tilt, w * second / first, w * (1 + tilt**2) * first / second
+    off = first * tilt
     if z.real >= 0:
-        found = (
-            (first, 0.0),
-            (stretch * first * tilt, stretch * second),
-            (a + turn, skew),
-            (-back, a - turn),
-            (1 / first, 0.0),
-            (-tilt / second, 1 / second / stretch),
-        )
+        U = (c * first - s * off, -s * second), (stretch * (s * first + c * off), stretch * c * second)
+        M = (a + turn, skew), (-back, a - turn)
+        F = (1 / first, 0.0), (-tilt / second, 1 / second / unit)
     else:
-        found = (
-            (second, first * tilt),
-            (0.0, stretch * first),
-            (a + turn, back),
-            (-skew, a - turn),
-            (1 / second, -tilt / second / stretch),
-            (0.0, 1 / first / stretch),
-        )
-    three = np.array(found)
+        U = (c * second, c * off - s * first), (stretch * s * second, stretch * (s * off + c * first))
+        M = (a + turn, back), (-skew, a - turn)
+        F = (1 / second, -tilt / second / unit), (0.0, 1 / first / unit)
+    three = np.array((*U, *M, *F))
     return three[:2], three[2:4], three[4:].dot(b)
 
 
