@@ -27,7 +27,7 @@ from mor.arrays import (
 )
 from mor.equations.band import Band, semidefinite_factor
 from mor.equations.definite import definite_factor
-from mor.equations.graded import graded_svd
+from mor.equations.graded import graded_values
 from mor.errors import ReductionError, TimeStepError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
@@ -161,7 +161,7 @@ def _singular_values(system: System, horizon: float | None) -> Array:
     xp = namespace(Zo)
     n = Zo.shape[-2]
     product = adjoint(Zo) @ Zc
-    values = graded_svd(product)[1] if is_numpy(product) and product.ndim == 2 else xp.linalg.svdvals(product)
+    values = graded_values(product) if is_numpy(product) and product.ndim == 2 else xp.linalg.svdvals(product)
     missing = n - values.shape[-1]
     if missing <= 0:
         return values[..., :n]
