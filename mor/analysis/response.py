@@ -185,6 +185,13 @@ def freqresp(sys: Any, omega: Any) -> Array:
     NotFiniteError
         If a frequency is that of a pole on the boundary.
 
+    Notes
+    -----
+    Cost for a dense system: ``8/3 n^3`` flops a frequency for a few, and for many one Schur form, shared
+    with the poles and Gramians, and ``14 n^2 m`` a frequency, at the same accuracy. Beside the
+    result, 16 N p m bytes, memory does not grow with N. Equals MATLAB's ``freqresp``, python-control's
+    ``frequency_response``.
+
     Examples
     --------
     >>> import mor

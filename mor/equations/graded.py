@@ -51,7 +51,8 @@ def graded_values(M: np.ndarray) -> np.ndarray:
     found = _pivoted(M[_by_size(M)], basis=False)
     if found is None:
         return np.linalg.svd(M, compute_uv=False)
-    return scipy.linalg.svd(adjoint(found[1]), compute_uv=False, check_finite=False)
+    values: Any = scipy.linalg.svd(adjoint(found[1]), compute_uv=False, check_finite=False)
+    return values
 
 
 def _by_size(M: np.ndarray) -> np.ndarray:
@@ -66,12 +67,9 @@ def _pivoted(A: np.ndarray, *, basis: bool = True) -> tuple[np.ndarray, np.ndarr
     """``A[:, columns] = Q R`` without negligible rows of R; None if too many are not. Without `basis`
     Q is left out."""
     if min(A.shape) <= _SMALL:
-        Q = A[:, :0]
-        if basis:
-            Q, R, columns = _qr(A, mode="economic", pivoting=True, check_finite=False)
-        else:
-            R, columns = _qr(A, mode="r", pivoting=True, check_finite=False)
-        rank = _count(np.abs(np.diag(R)))
+        mode = "economic" if basis else "r"
+        *found, R, columns = _qr(A, mode=mode, pivoting=True, check_finite=False)
+        Q, rank = found[0] if basis else A[:, :0], _count(np.abs(np.diag(R)))
         return Q[:, :rank], R[:rank], columns
     return _pivoted_in_blocks(np.asfortranarray(A), basis)
 
@@ -80,9 +78,7 @@ def _count(sizes: np.ndarray) -> int:
     return max(1, int(np.sum(sizes > _NEGLIGIBLE * sizes[0])))
 
 
-def _pivoted_in_blocks(
-    A: np.ndarray, basis: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _pivoted_in_blocks(A: np.ndarray, basis: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Pivots of a random sketch serve for a block of columns; the rest is matrix products."""
     # One library for all of it: the threads of NumPy's BLAS and SciPy's slow each other.
     is_complex = np.iscomplexobj(A)
