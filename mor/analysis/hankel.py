@@ -22,8 +22,6 @@ from mor.arrays import (
     is_numpy,
     namespace,
     real,
-    side_by_side,
-    threads,
 )
 from mor.equations.band import Band, semidefinite_factor
 from mor.equations.definite import definite_factor
@@ -31,6 +29,7 @@ from mor.equations.graded import graded_values
 from mor.errors import ReductionError, TimeStepError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
+from mor.threads import side_by_side, threads, threads_by_order
 
 #: Spread of Hankel singular values up to which their squares serve as well.
 _CLOSE = 1e-3
@@ -45,6 +44,7 @@ _GRADIENT_PIVOT = 2 / 3
 _NO_SUM = "mor.hankel_singular_values(sys, horizon=...) gives those of a finite horizon."
 
 
+@threads_by_order
 def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> tuple[Array, Array]:
     r"""Controllability and observability Gramian ``(P, Q)``, of a Modal those of its real map.
 
@@ -92,6 +92,7 @@ def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None
     return P, Q
 
 
+@threads_by_order
 def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
     r"""Hankel singular values, of a Modal those of its real map, largest first.
 

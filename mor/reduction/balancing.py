@@ -20,6 +20,7 @@ from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
+from mor.threads import threads_by_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,6 +264,7 @@ class BatchBalancing:
         )
 
 
+@threads_by_order
 def balance(
     sys: Any,
     *,

@@ -29,6 +29,7 @@ from mor.systems.base import (
     set_fields,
 )
 from mor.systems.labels import Labels, in_single, merged, without_outputs, without_states
+from mor.threads import threads_by_order, threads_for
 
 #: Beyond this condition of E less than four digits survive.
 _CONDITION_LIMIT = 1e12
@@ -148,7 +149,8 @@ class LTI(System):
             return reduce(SchurForm.joined, (part.schur for part in self._parts))
         self._require_regular()
         if self._implicit is None:
-            return SchurForm.of(self.A, self.E, self.dt, graded=True)
+            with threads_for(self.order):
+                return SchurForm.of(self.A, self.E, self.dt, graded=True)
         if "schur" in vars(self._implicit) and self._implicit.schur.divisor is not None:
             return self._implicit.schur.undivided
         return replace(SchurForm.of(self.A, None, self.dt, graded=True), divided=self._implicit.E)
@@ -268,6 +270,7 @@ class LTI(System):
 
         return P, Q, pull
 
+    @threads_by_order
     def evaluate(self, s: complex | np.ndarray) -> np.ndarray:
         points = np.asarray(s, dtype=complex)
         flat = points.reshape(-1)
