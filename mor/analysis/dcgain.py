@@ -8,9 +8,10 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import Array, adjoint, astype_like, device_kwargs, namespace
+from mor.equations.boundary import dc_point
 from mor.equations.separation import separated
 from mor.errors import DimensionError
-from mor.systems.base import System, check_overflow, dc_point
+from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
