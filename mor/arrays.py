@@ -11,9 +11,7 @@ JAX's stands here and nowhere else.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -211,22 +209,6 @@ def scan(
         carry, out = step(carry)
         outs.append(out)
     return xp.stack(outs) if outs else xp.zeros((0,), dtype=real_dtype(probe))
-
-
-def threads() -> int:
-    """Threads to use: what OMP_NUM_THREADS grants, else the cores of this process."""
-    granted = os.environ.get("OMP_NUM_THREADS", "")
-    if granted.isdigit() and int(granted) > 0:
-        return int(granted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
-    """Results of independent NumPy tasks, in threads: its loops release the interpreter."""
-    if threads() < 2:
-        return [task() for task in tasks]
-    with ThreadPoolExecutor(min(threads(), len(tasks))) as pool:
-        return list(pool.map(lambda task: task(), tasks))
 
 
 def split_constant(x: Array) -> float:

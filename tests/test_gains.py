@@ -56,7 +56,7 @@ def test_responses_are_those_of_linear_equations(n, kind, is_complex, dt):
 
 
 def test_parts_of_a_long_sweep_fit_together(monkeypatch):
-    monkeypatch.setattr("mor.analysis.gains._COLUMNS", 60)
+    monkeypatch.setattr("mor.equations.transfer._COLUMNS", 60)
     sys = stable_system(np.random.default_rng(0), 40)
     omega = np.append(np.geomspace(0.01, 100, 101), np.inf)
     found = SystemGains(sys).responses(omega)

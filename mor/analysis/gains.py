@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from mor.arrays import is_complex, to_numpy
 from mor.equations.boundary import margins
-from mor.equations.resolvent import resolvent
-from mor.equations.triangular import Pencil
 from mor.systems.base import System
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -22,8 +19,7 @@ Gains = Callable[[np.ndarray], np.ndarray]
 #: Frequencies whose responses are in memory at once, at least.
 _CHUNK = 16
 
-#: Columns of states, frequencies times inputs, of a dense system that are in memory at once: enough for
-#: products of matrices to run at full speed, 16 MB at order 1000.
+#: Frequencies times inputs whose responses are in memory at once, where that is more.
 _COLUMNS = 1024
 
 #: Local maxima of the samples that are refined, at most, and the share of the best that makes one worth it.
@@ -49,20 +45,13 @@ class SystemGains:
     r"""Gains :math:`\sigma_1(G(i\omega))` or :math:`\sigma_1(G(e^{i\omega\,dt}))` of one system.
 
     A dense system shares the Schur form of its poles and Gramians
-    (:func:`mor.equations.resolvent.resolvent`), so that a frequency costs ``n^2 m`` instead of
+    (:mod:`mor.equations.transfer`), so that a frequency costs ``n^2 m`` instead of
     ``n^3`` flops; a modal one needs no preparation. The gain at ``omega = inf`` is that of D.
     """
 
     def __init__(self, system: System) -> None:
         self.modal = system if isinstance(system, Modal) else None
         self.system = system if self.modal else system.to_lti()
-
-    @cached_property
-    def _triangular(self) -> tuple[Pencil, np.ndarray, np.ndarray]:
-        """The pencil, B and C in the coordinates of the Schur form."""
-        dense: LTI = self.system  # pyright: ignore[reportAssignmentType]
-        form = dense.schur
-        return form.pencil, form.enter(dense.B), dense.C @ form.right
 
     @property
     def poles(self) -> np.ndarray:
@@ -75,52 +64,42 @@ class SystemGains:
         return self.system.is_real
 
     def __call__(self, omega: np.ndarray) -> np.ndarray:
-        return np.concatenate([largest_singular_value(part) for part in self._in_parts(omega)])
+        size = max(_CHUNK, _COLUMNS // max(self.system.n_inputs, 1))
+        parts = np.array_split(omega, max(1, -(-len(omega) // size)))
+        return np.concatenate([largest_singular_value(self.responses(part)) for part in parts])
 
     def responses(self, omega: np.ndarray) -> np.ndarray:
         """Frequency responses (len(omega), p, m)."""
-        return np.concatenate(list(self._in_parts(omega)))
-
-    def _in_parts(self, omega: np.ndarray) -> Iterator[np.ndarray]:
-        size = max(_CHUNK, _COLUMNS // max(self.system.n_inputs, 1))
-        for part in np.array_split(omega, max(1, -(-len(omega) // size))):
-            yield self._of_chunk(part)
-
-    def _of_chunk(self, omega: np.ndarray) -> np.ndarray:
-        finite = np.isfinite(omega)
-        D = to_numpy(self.system.D)
-        response = np.empty((len(omega), *D.shape), dtype=complex)
-        response[:] = D
+        D, finite = to_numpy(self.system.D), np.isfinite(omega)
+        found = np.empty((len(omega), *D.shape), dtype=complex)
+        found[:] = D
         if self.system.order and finite.any():
-            response[finite] = self._responses(omega[finite])
-        return response
+            if self.modal is None:
+                found[finite] += self._dense.transfer(self._points(omega[finite]))
+            else:
+                found[finite] = to_numpy(self.modal.frequency_response(omega[finite]))
+        return found
 
-    def _responses(self, omega: np.ndarray) -> np.ndarray:
-        if self.modal is not None:
-            return to_numpy(self.modal.frequency_response(omega))
-        pencil, B, C = self._triangular
-        states = resolvent(pencil, self._points(omega), B)
-        with np.errstate(invalid="ignore"):
-            response = np.tensordot(C, states, axes=1)
-        return np.moveaxis(response, 0, 1) + to_numpy(self.system.D)
+    @property
+    def _dense(self) -> LTI:
+        return self.system  # pyright: ignore[reportReturnType]
 
     def _points(self, omega: Any) -> Any:
         return np.exp(1j * omega * self.system.dt) if self.system.dt else 1j * omega
 
     def _states(self, s: complex) -> np.ndarray:
         """``(s - A)^{-1} B``, in the coordinates of computation."""
-        if self.modal is not None:
-            poles, B = (to_numpy(x) for x in (self.modal.poles, self.modal.B))
-            partner = B.conj() / (s - poles.conj())[:, None] if is_complex(B) else 0.0
-            return np.abs(B / (s - poles)[:, None]) + np.abs(partner)
-        pencil, B, _ = self._triangular
-        return resolvent(pencil, np.array([s]), B)[:, 0]
+        if self.modal is None:
+            return self._dense.transfer.states(np.array([s]))[:, 0]
+        poles, B = (to_numpy(x) for x in (self.modal.poles, self.modal.B))
+        partner = B.conj() / (s - poles.conj())[:, None] if is_complex(B) else 0.0
+        return np.abs(B / (s - poles)[:, None]) + np.abs(partner)
 
     def noise(self, omega: float) -> float:
         """What round-off may add to the gain at `omega`."""
         states = 0.0
         if self.system.order and np.isfinite(omega):
-            C = self._triangular[2] if self.modal is None else to_numpy(self.modal.C)
+            C = self._dense.transfer.C if self.modal is None else to_numpy(self.modal.C)
             states = _size(C) * _size(self._states(self._points(omega)))
         return float(np.finfo(float).eps * (_size(to_numpy(self.system.D)) + states))
 

@@ -22,15 +22,14 @@ from mor.arrays import (
     is_numpy,
     namespace,
     real,
-    side_by_side,
-    threads,
 )
 from mor.equations.band import Band, semidefinite_factor
 from mor.equations.definite import definite_factor
-from mor.equations.graded import graded_svd
+from mor.equations.graded import graded_values
 from mor.errors import ReductionError, TimeStepError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
+from mor.threads import side_by_side, threads, threads_by_order
 
 #: Spread of Hankel singular values up to which their squares serve as well.
 _CLOSE = 1e-3
@@ -45,6 +44,7 @@ _GRADIENT_PIVOT = 2 / 3
 _NO_SUM = "mor.hankel_singular_values(sys, horizon=...) gives those of a finite horizon."
 
 
+@threads_by_order
 def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> tuple[Array, Array]:
     r"""Controllability and observability Gramian ``(P, Q)``, of a Modal those of its real map.
 
@@ -92,6 +92,7 @@ def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None
     return P, Q
 
 
+@threads_by_order
 def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
     r"""Hankel singular values, of a Modal those of its real map, largest first.
 
@@ -161,7 +162,7 @@ def _singular_values(system: System, horizon: float | None) -> Array:
     xp = namespace(Zo)
     n = Zo.shape[-2]
     product = adjoint(Zo) @ Zc
-    values = graded_svd(product)[1] if is_numpy(product) and product.ndim == 2 else xp.linalg.svdvals(product)
+    values = graded_values(product) if is_numpy(product) and product.ndim == 2 else xp.linalg.svdvals(product)
     missing = n - values.shape[-1]
     if missing <= 0:
         return values[..., :n]

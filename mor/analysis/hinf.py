@@ -13,6 +13,7 @@ from mor.equations.hamiltonian import LevelPencil, from_the_line, level_pencil, 
 from mor.errors import AccuracyWarning, DimensionError, NotFiniteError, UnstableSystemError
 from mor.systems.base import System
 from mor.systems.convert import as_system
+from mor.threads import threads_by_order
 
 #: Levels after which the search gives up; one to three are usual.
 _LEVELS = 16
@@ -43,6 +44,7 @@ class Peak(NamedTuple):
     upper: Any
 
 
+@threads_by_order
 def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
     r"""H-infinity norm of a stable system: its largest gain over frequency.
 
@@ -93,12 +95,13 @@ def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
             f"the norm is known to lie between {np.max(peak.gain):.9g} and {np.max(peak.upper):.9g}; "
             "round-off hides the rest (mor.peak_gain gives the limits).",
             AccuracyWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     norm = namespace(system.D).asarray(peak.gain, **device_kwargs(system.D))
     return astype_like(norm, system.D)[()]
 
 
+@threads_by_order
 def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     r"""Largest gain over frequency, where it is, and a limit that it does not exceed.
 

@@ -22,11 +22,13 @@ from mor.equations.band import Band, band_gramian, band_operator, check_band, de
 from mor.errors import NotFiniteError, QuadraticOutputError
 from mor.systems.base import System, check_overflow, check_same_signals
 from mor.systems.convert import as_system
+from mor.threads import threads_by_order
 
 #: Share of the sum of absolute terms below which the trace formula has cancelled too far.
 _CANCELLED = 1e-6
 
 
+@threads_by_order
 def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
     r"""H2 norm: the l2 (L2) norm of the impulse response.
 
@@ -80,6 +82,7 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     return astype_like(namespace(square).sqrt(square), system.D)
 
 
+@threads_by_order
 def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
     r"""H2 norm of the difference of two systems; right also when it is tiny.
 
@@ -121,6 +124,7 @@ def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | N
     return h2_norm(as_system(sys) - as_system(rom), horizon=horizon, band=band)
 
 
+@threads_by_order
 def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     r"""H2 inner product of two systems with the same signals.
 
@@ -183,6 +187,7 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     return astype_like(product, as_system(a).D)[()]
 
 
+@threads_by_order
 def hankel_norm(sys: Any) -> Array:
     r"""Hankel norm, the largest Hankel singular value.
 

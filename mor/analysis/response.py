@@ -13,11 +13,13 @@ from mor.equations.holds import Hold, check_hold
 from mor.errors import DimensionError, TimeStepError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
+from mor.threads import threads_by_order
 
 #: Relative deviation up to which time samples count as equally spaced.
 _UNEVEN = 1e-6
 
 
+@threads_by_order
 def simulate(
     sys: Any, u: Any, t: Any = None, *, x0: Any = None, hold: Hold = "zero", step: float | None = None
 ) -> Array:
@@ -83,6 +85,7 @@ def simulate(
     return astype_like(y, system.D)
 
 
+@threads_by_order
 def impulse(sys: Any, t: Any) -> Array:
     r"""Impulse response.
 
@@ -125,6 +128,7 @@ def impulse(sys: Any, t: Any) -> Array:
     return astype_like(y, system.D)
 
 
+@threads_by_order
 def step(sys: Any, t: Any) -> Array:
     r"""Step response: the output for inputs that jump from 0 to 1 at time 0, one at a time.
 
@@ -168,6 +172,7 @@ def step(sys: Any, t: Any) -> Array:
     return astype_like(y, system.D)
 
 
+@threads_by_order
 def freqresp(sys: Any, omega: Any) -> Array:
     r"""Frequency response ``G(i omega)``, or ``G(exp(i omega dt))``.
 
@@ -184,6 +189,13 @@ def freqresp(sys: Any, omega: Any) -> Array:
     ------
     NotFiniteError
         If a frequency is that of a pole on the boundary.
+
+    Notes
+    -----
+    Cost for a dense system: ``8/3 n^3`` flops a frequency for a few, and for many one Schur form, shared
+    with the poles and Gramians, and ``14 n^2 m`` a frequency, at the same accuracy. Beside the
+    result, 16 N p m bytes, memory does not grow with N. Equals MATLAB's ``freqresp``, python-control's
+    ``frequency_response``.
 
     Examples
     --------

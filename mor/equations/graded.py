@@ -33,7 +33,7 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     if not np.any(M):
         return np.linalg.svd(M, full_matrices=False)
-    order = np.argsort(-np.linalg.norm(M, axis=1), kind="stable")
+    order = _by_size(M)
     found = _pivoted(M[order])
     if found is None:
         return np.linalg.svd(M, full_matrices=False)
@@ -44,23 +44,41 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return U, s, adjoint(V)
 
 
+def graded_values(M: np.ndarray) -> np.ndarray:
+    """The singular values of :func:`graded_svd`, without its vectors."""
+    if not np.any(M):
+        return np.zeros(min(M.shape))
+    found = _pivoted(M[_by_size(M)], basis=False)
+    if found is None:
+        return np.linalg.svd(M, compute_uv=False)
+    values: Any = scipy.linalg.svd(adjoint(found[1]), compute_uv=False, check_finite=False)
+    return values
+
+
+def _by_size(M: np.ndarray) -> np.ndarray:
+    """The rows, largest first."""
+    return np.argsort(-np.linalg.norm(M, axis=1), kind="stable")
+
+
 _qr: Any = scipy.linalg.qr
 
 
-def _pivoted(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """``A[:, columns] = Q R`` without negligible rows of R; None if too many are not."""
+def _pivoted(A: np.ndarray, *, basis: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """``A[:, columns] = Q R`` without negligible rows of R; None if too many are not. Without `basis`
+    Q is left out."""
     if min(A.shape) <= _SMALL:
-        Q, R, columns = _qr(A, mode="economic", pivoting=True, check_finite=False)
-        rank = _count(np.abs(np.diag(R)))
+        mode = "economic" if basis else "r"
+        *found, R, columns = _qr(A, mode=mode, pivoting=True, check_finite=False)
+        Q, rank = found[0] if basis else A[:, :0], _count(np.abs(np.diag(R)))
         return Q[:, :rank], R[:rank], columns
-    return _pivoted_in_blocks(np.asfortranarray(A))
+    return _pivoted_in_blocks(np.asfortranarray(A), basis)
 
 
 def _count(sizes: np.ndarray) -> int:
     return max(1, int(np.sum(sizes > _NEGLIGIBLE * sizes[0])))
 
 
-def _pivoted_in_blocks(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _pivoted_in_blocks(A: np.ndarray, basis: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Pivots of a random sketch serve for a block of columns; the rest is matrix products."""
     # One library for all of it: the threads of NumPy's BLAS and SciPy's slow each other.
     is_complex = np.iscomplexobj(A)
@@ -87,6 +105,8 @@ def _pivoted_in_blocks(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
         A[done:, done + width :] = _apply(ormqr, panel, tau, A[done:, done + width :], transposed)
         reflectors.append((panel, tau))
         done += width
+    if not basis:
+        return A[:, :0], A[:done], columns
     Q = np.zeros((rows, done), A.dtype, order="F")
     np.fill_diagonal(Q, 1.0)
     start = done

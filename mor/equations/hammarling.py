@@ -45,8 +45,8 @@ Blocks = tuple[np.ndarray, np.ndarray | None]
 _UNDERFLOWS = 1e-200
 
 #: For the direct formulas of a pair: how unequal the entries beside its diagonal may be, and the square of
-#: ``|a| / w``, by which a little cancels.
-_EVEN, _LEAN = 1e-100, 100.0
+#: ``w / |a|`` from which little cancels.
+_EVEN, _LEAN = 1e-100, 0.01
 
 _EPS = float(np.finfo(float).eps)
 
@@ -128,24 +128,27 @@ def _continuous_tile(T: np.ndarray, B: np.ndarray) -> Part:
     """:func:`_tile_factor` of ``dt = 0`` and ``S = I``, in as few calls as possible: there is one
     turn for each state, and at everyday orders it is most of the time."""
     n, m = B.shape
-    B, T = B.copy(), np.asfortranarray(T)
+    B, negative = B.copy(), np.array(-T, order="F")
     U, M, W = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype), np.empty((n, m), B.dtype)
-    trsyl: Any = get_lapack_funcs("trsyl", (T,))
+    trsyl: Any = get_lapack_funcs("trsyl", (negative,))
     adjoint = "C" if np.iscomplexobj(T) else "T"
     blocks = diagonal_blocks(T)
     for start, stop in reversed(blocks):
-        b, t = B[start:stop], T[start:stop, start:stop]
-        u, M[start:stop, start:stop], w = _one(t, b) if stop - start == 1 else _two(t, b)
-        U[start:stop, start:stop], W[start:stop] = u, w
+        here = slice(start, stop)
+        b, t = B[here], T[here, here]
+        u, state, w = _one(t, b) if stop - start == 1 else _two(t, b)
+        U[here, here], M[here, here], W[here] = u, state, w
         if start:
-            known = B[:start].dot(w.conj().T)
-            known += T[:start, start:stop].dot(u)
-            X, scale, _ = trsyl(T[:start, :start], M[start:stop, start:stop], known, tranb=adjoint)
-            X *= -1 / scale
-            U[:start, start:stop] = X
-            B[:start] -= X.dot(w)
+            above = B[:start]
+            known = above.dot(w.conj().T if adjoint == "C" else w.T)
+            known += T[:start, here].dot(u)
+            X, scale, _ = trsyl(negative[:start, :start], state, known, "N", adjoint, -1)
+            if scale != 1:
+                X /= scale
+            U[:start, here] = X
+            above -= X.dot(w)
     # The states of the blocks are a cascade: what leaves the rows below drives those above.
-    cascade = np.triu(W @ W.conj().T, 1)
+    cascade = np.triu(W.dot(W.conj().T), 1)
     pairs = [start for start, stop in blocks if stop - start == 2]
     cascade[pairs, [start + 1 for start in pairs]] = 0
     return Part(U, M - cascade, W)
@@ -161,38 +164,46 @@ def _one(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
 
 
 def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
-    r""":func:`_double` in continuous time for a block ``a +- i w`` of equal diagonals, ``10 w > |a|``.
+    r""":func:`_double` in continuous time, for a block ``a +- i w`` of equal diagonals.
 
-    Without the rotation that makes the rows of b orthogonal: with the squares p, q and the product
-    r of the rows in coordinates where the block is ``a I + w J``, the solution is ``x I + z``,
-    and its determinant :math:`((2xw)^2 + pq - r^2)/|e|^2`, where what cancels in the last two terms is
-    small beside the first.
+    With the squares p, q and the product r of the rows of b in coordinates where the block is ``a I + w J``,
+    the solution is ``x I + z``, and its determinant :math:`((2xw)^2 + pq - r^2)/|e|^2`. What cancels in the
+    last two terms is small beside the first, unless w is small beside a: then the rows are turned to be
+    orthogonal, which leaves J as it is.
     """
     (a, upper), (lower, other) = T.tolist()
     (p, r), (_, q) = b.dot(b.T).tolist()
-    ratio = -lower / upper
-    if a != other or not _EVEN < ratio < 1 / _EVEN or p + q < _UNDERFLOWS or _LEAN * ratio * upper**2 < a * a:
+    even = -lower / upper
+    if a != other or not _EVEN < even < 1 / _EVEN or p + q < _UNDERFLOWS:
         return _double(T, b, 0.0)
-    stretch = math.sqrt(ratio)
-    r, q, w = r / stretch, q / ratio, upper * stretch
+    stretch = math.sqrt(even)
+    r, q, w = r / stretch, q / even, upper * stretch
+    c, s, unit = 1.0, 0.0, stretch
+    if w * w < _LEAN * a * a:
+        angle = 0.5 * math.atan2(2 * r, p - q)
+        c, s = math.cos(angle), math.sin(angle)
+        b = np.array(((c, s / stretch), (-s, c / stretch))).dot(b)
+        (p, r), (_, q) = b.dot(b.T).tolist()
+        unit = 1.0
     distance = max(-2 * a, _EPS * abs(w))
     x, e = (p + q) / 2 / distance, complex(-2 * a, 2 * w)
     z = complex((p - q) / 2, r) / e
-    root = math.sqrt((2 * x * w) ** 2 + max(p * q - r * r, 0.0)) / abs(e)
     # A triangular root of the solution, from the larger entry of its diagonal.
     first = math.sqrt(x + abs(z.real))
-    ratio, second = z.imag / first**2, root / first
-    turn, skew = w * ratio, w * second / first
-    back = -w * (1 + ratio**2) * first / second
+    second = math.sqrt((2 * x * w) ** 2 + max(p * q - r * r, 0.0)) / abs(e) / first
+    tilt = z.imag / first**2
+    turn, skew, back = w * tilt, w * second / first, w * (1 + tilt**2) * first / second
+    off = first * tilt
     if z.real >= 0:
-        U = np.array([[first, 0.0], [stretch * first * ratio, stretch * second]])
-        M = np.array([[a + turn, skew], [back, a - turn]])
-        F = np.array([[1 / first, 0.0], [-ratio / second, 1 / second / stretch]])
+        U = (c * first - s * off, -s * second), (stretch * (s * first + c * off), stretch * c * second)
+        M = (a + turn, skew), (-back, a - turn)
+        F = (1 / first, 0.0), (-tilt / second, 1 / second / unit)
     else:
-        U = np.array([[second, first * ratio], [0.0, stretch * first]])
-        M = np.array([[a + turn, -back], [-skew, a - turn]])
-        F = np.array([[1 / second, -ratio / second / stretch], [0.0, 1 / first / stretch]])
-    return U, M, F.dot(b)
+        U = (c * second, c * off - s * first), (stretch * s * second, stretch * (s * off + c * first))
+        M = (a + turn, back), (-skew, a - turn)
+        F = (1 / second, -tilt / second / unit), (0.0, 1 / first / unit)
+    three = np.array((*U, *M, *F))
+    return three[:2], three[2:4], three[4:].dot(b)
 
 
 def _couple(

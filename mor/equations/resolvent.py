@@ -32,7 +32,7 @@ def resolvent(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
     ----------
     pencil : T (n, n), upper quasi-triangular, and S; None is the identity.
     points : array (N,)
-    B : array (n, m)
+    B : array (n, m), or (n, N, m) with one for each point.
 
     Returns
     -------
@@ -51,11 +51,11 @@ def resolvent(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
     array([[2.        , 0.33333333],
            [2.        , 1.        ]])
     """
-    n, m = B.shape
+    n, m = len(B), B.shape[-1]
     if 0 < len(points) <= _FEW and B.size:
         return _one_by_one(pencil, points, B)
     X = np.empty((n, len(points), m), dtype=complex)
-    X[...] = B[:, None]
+    X[...] = B[:, None] if B.ndim == 2 else B
     _solve_columns(pencil, np.repeat(np.asarray(points, dtype=complex), m), X.reshape(n, len(points) * m))
     return X
 
@@ -119,8 +119,9 @@ def _one_by_one(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray
     """The same for a few points: a triangular system of equations each."""
     T, S, G, H = pencil.whole.triangular
     trtrs: Any = get_lapack_funcs("trtrs", dtype=complex)
-    B = np.asfortranarray(B if G is None else G.conj().T @ B, dtype=complex)
-    X = np.empty((len(points), *B.shape), dtype=complex)
+    B = B if G is None else np.tensordot(G.conj().T, B, axes=1)
+    B = np.moveaxis(B, 1, 0) if B.ndim == 3 else np.broadcast_to(B, (len(points), *B.shape))
+    X = np.empty(B.shape, dtype=complex)
     diagonal = np.arange(len(T))
     for k, point in enumerate(points):
         if S is None:
@@ -128,7 +129,7 @@ def _one_by_one(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray
             shifted[diagonal, diagonal] += point
         else:
             shifted = np.asfortranarray(point * S - T, dtype=complex)
-        found, info = trtrs(shifted, B)
+        found, info = trtrs(shifted, np.asfortranarray(B[k], dtype=complex))
         X[k] = np.nan if info else found
     X = np.moveaxis(X, 0, 1)
     return X if H is None else np.tensordot(H, X, axes=1)

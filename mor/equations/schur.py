@@ -125,14 +125,18 @@ class SchurForm:
         """The form of ``(A^H, E^H)``: the same numbers in the opposite order."""
         left, right = self.right[:, ::-1], self.left[:, ::-1]
         pencil, mirrored = self.pencil.reversed(), not self.mirrored
-        return SchurForm(pencil, left, right, self.dt, self.divisor, mirrored, self.divided, self.exact)
+        form = SchurForm(pencil, left, right, self.dt, self.divisor, mirrored, self.divided, self.exact)
+        if "homogeneous" in vars(self):
+            alpha, beta = self.homogeneous
+            vars(form)["homogeneous"] = alpha[::-1].conj(), beta[::-1].conj()
+        return form
 
     @cached_property
     def homogeneous(self) -> tuple[np.ndarray, np.ndarray]:
         """``(alpha, beta)``, complex: the eigenvalues are their quotients."""
         return eigenvalue_pairs(self.pencil)
 
-    @property
+    @cached_property
     def poles(self) -> np.ndarray:
         """Eigenvalues of the pencil; infinite where E is singular."""
         alpha, beta = self.homogeneous
@@ -282,14 +286,17 @@ def eigenvalue_pairs(pencil: Pencil) -> tuple[np.ndarray, np.ndarray]:
     alpha = np.diag(T).astype(complex)
     beta = np.ones(len(T), dtype=complex) if S is None else np.diag(S).astype(complex)
     starts = np.flatnonzero(np.diag(T, -1))
+    if not len(starts):
+        return alpha, beta
     rows, columns = starts[:, None, None] + [[[0], [1]]], starts[:, None, None] + [[[0, 1]]]
     block = T[rows, columns] if S is None else np.linalg.solve(S[rows, columns], T[rows, columns])
     size = np.max(np.abs(block), axis=(1, 2))
-    block = block / size[:, None, None]
-    mean, half = (block[:, 0, 0] + block[:, 1, 1]) / 2, (block[:, 0, 0] - block[:, 1, 1]) / 2
-    root = np.sqrt(half**2 + block[:, 0, 1] * block[:, 1, 0] + 0j)
+    (first, upper), (lower, last) = block.transpose(1, 2, 0) / size
+    mean, half = (first + last) / 2, (first - last) / 2
+    root = np.sqrt(half**2 + upper * lower + 0j)
     scale = np.sqrt(np.abs(beta[starts])) * np.sqrt(np.abs(beta[starts + 1]))
-    alpha[starts], alpha[starts + 1] = (mean + root) * size * scale, (mean - root) * size * scale
+    size = size * scale
+    alpha[starts], alpha[starts + 1] = (mean + root) * size, (mean - root) * size
     beta[starts] = beta[starts + 1] = scale
     return alpha, beta
 

@@ -259,11 +259,11 @@ def _triangularise(T: np.ndarray, S: np.ndarray | None) -> tuple[np.ndarray, np.
 
 def _between_pairs(T: np.ndarray, starts: np.ndarray, g: np.ndarray, h: np.ndarray) -> np.ndarray:
     """``G^H T H`` without what is below its diagonal, for G and H of 2 x 2 blocks beginning at `starts`."""
-    pairs = starts[:, None] + [0, 1]
-    T = np.array(T, dtype=complex, order="F")
-    T[pairs] = g.conj().mT @ T[pairs]
-    T[:, pairs] = np.moveaxis(np.moveaxis(T[:, pairs], 1, 0) @ h, 0, 1)
-    return np.triu(T)
+    pairs: Any = starts[:, None] + [0, 1]
+    turned: Any = np.array(T, dtype=complex, order="F")
+    turned[pairs] = g.conj().mT @ turned[pairs]
+    turned[:, pairs] = np.moveaxis(np.moveaxis(turned[:, pairs], 1, 0) @ h, 0, 1)
+    return np.triu(turned)
 
 
 def _unitary(first: np.ndarray) -> np.ndarray:

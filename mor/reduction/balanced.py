@@ -11,6 +11,7 @@ from mor.equations.band import Band
 from mor.reduction.balancing import balance, check_request
 from mor.reduction.result import Reduction, is_several
 from mor.systems.convert import as_system
+from mor.threads import threads_by_order
 
 
 @overload
@@ -39,6 +40,7 @@ def balanced_truncation(
 ) -> list[Reduction]: ...
 
 
+@threads_by_order
 def balanced_truncation(
     sys: Any,
     order: Any = None,

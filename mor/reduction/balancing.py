@@ -22,6 +22,7 @@ from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
+from mor.threads import threads_by_order
 
 #: Members of a batch whose round-off is estimated at once.
 _STACKED = 256
@@ -326,6 +327,7 @@ class BatchBalancing:
         return result
 
 
+@threads_by_order
 def balance(
     sys: Any,
     *,

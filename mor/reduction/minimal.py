@@ -20,8 +20,10 @@ from mor.systems.convert import as_system
 from mor.systems.labels import without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
+from mor.threads import threads_by_order
 
 
+@threads_by_order
 def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     r"""The same transfer function with the states left out that no input reaches or no output shows.
 

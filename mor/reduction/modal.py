@@ -27,6 +27,7 @@ from mor.systems.labels import without_states
 from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal, in_modes
+from mor.threads import threads_by_order
 
 #: What a mode is worth with the gain ``g = |b| |c|`` and the margin d of its pole to the stability
 #: boundary, ``1 - |pole|`` or ``-Re pole``; e is ``1 - |pole|^2`` or ``-2 Re pole``.
@@ -54,6 +55,7 @@ def modal_truncation(
 ) -> list[Reduction]: ...
 
 
+@threads_by_order
 def modal_truncation(
     sys: Any,
     order: Any = None,
@@ -322,6 +324,7 @@ class ModeRanking:
         return stack([_modes(flat[i], c) for i, c in enumerate(chosen)], full.batch_shape)
 
 
+@threads_by_order
 def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> ModeRanking:
     r"""The modes of a system and their scores, of which every order is a choice.
 

@@ -17,6 +17,7 @@ from mor.systems.convert import as_system
 from mor.systems.labels import Labels, without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
+from mor.threads import threads_by_order
 
 #: What may become of poles that are not strictly stable.
 UNSTABLE = ("error", "split")
@@ -45,6 +46,7 @@ def too_few_states(order: int, kept: int) -> ReductionError:
     )
 
 
+@threads_by_order
 def split_stable(sys: Any) -> tuple[System, System]:
     r"""``(stable, rest)`` with :math:`G = G_{stable} + G_{rest}`, D in the stable part.
 

@@ -18,6 +18,7 @@ from mor.equations.lyapunov import DenseEvolution, horizon_factor
 from mor.equations.scaling import grading, scaled
 from mor.equations.schur import SchurForm
 from mor.equations.sparse import dense
+from mor.equations.transfer import FEW_POINTS, Transfer, evaluate_by_form, evaluate_by_lu
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.base import (
     Pullback,
@@ -28,6 +29,7 @@ from mor.systems.base import (
     set_fields,
 )
 from mor.systems.labels import Labels, in_single, merged, without_outputs, without_states
+from mor.threads import threads_by_order, threads_for
 
 #: Beyond this condition of E less than four digits survive.
 _CONDITION_LIMIT = 1e12
@@ -147,7 +149,8 @@ class LTI(System):
             return reduce(SchurForm.joined, (part.schur for part in self._parts))
         self._require_regular()
         if self._implicit is None:
-            return SchurForm.of(self.A, self.E, self.dt, graded=True)
+            with threads_for(self.order):
+                return SchurForm.of(self.A, self.E, self.dt, graded=True)
         if "schur" in vars(self._implicit) and self._implicit.schur.divisor is not None:
             return self._implicit.schur.undivided
         return replace(SchurForm.of(self.A, None, self.dt, graded=True), divided=self._implicit.E)
@@ -267,17 +270,27 @@ class LTI(System):
 
         return P, Q, pull
 
+    @threads_by_order
     def evaluate(self, s: complex | np.ndarray) -> np.ndarray:
         points = np.asarray(s, dtype=complex)
-        E = np.eye(self.order) if self.E is None else self.E
-        pencil = points.reshape(-1)[:, None, None] * E - self.A
-        B = np.broadcast_to(self.B + 0j, (len(pencil), *self.B.shape))
+        flat = points.reshape(-1)
+        by_form = len(flat) > FEW_POINTS and (self.E is None or _condition(self.E) <= _CONDITION_LIMIT)
         try:
-            value = self.C @ np.linalg.solve(pencil, B)
+            if by_form:
+                value = evaluate_by_form(self.A, self.E, self.B, self.C, self.schur, flat)
+            else:
+                value = evaluate_by_lu(self.A, self.E, self.B, self.C, flat)
         except np.linalg.LinAlgError:
-            raise NotFiniteError("the transfer function is infinite: a point is a pole.") from None
-        value = value + self.D
+            value = np.full(1, np.nan)
+        if not np.all(np.isfinite(value)):
+            raise NotFiniteError("the transfer function is infinite: a point is a pole.")
+        value += self.D
         return value[0] if points.ndim == 0 else value
+
+    @cached_property
+    def transfer(self) -> Transfer:
+        """The transfer function without D in the coordinates of the Schur form, for searches."""
+        return Transfer.of(self.schur, self.B, self.C)
 
     def impulse_response(self, steps: int) -> np.ndarray:
         """``C A^t B`` for t = 0..steps-1: (steps, p, m); discrete time, without D."""

@@ -25,6 +25,7 @@ from mor.reduction.result import Reduction
 from mor.reduction.splitting import keeps_unstable
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
+from mor.threads import threads_by_order
 
 #: Relative change of the poles that counts as none, and the most iterations, by default.
 TOLERANCE, ITERATIONS = 1e-8, 100
@@ -33,6 +34,7 @@ TOLERANCE, ITERATIONS = 1e-8, 100
 _TIE = 1e-12
 
 
+@threads_by_order
 def tsia(
     sys: Any,
     order: int,
@@ -114,6 +116,7 @@ def tsia(
     return result(problem, system, order, rom, method, diagnostics)
 
 
+@threads_by_order
 def irka(
     sys: Any,
     order: int,

@@ -19,6 +19,7 @@ from mor.reduction.result import Reduction
 from mor.reduction.splitting import keeps_unstable
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
+from mor.threads import threads_by_order
 
 Coordinates = ContinuousCoordinates | DiscreteCoordinates
 
@@ -29,6 +30,7 @@ METHOD = "H2-optimal reduction"
 _FIXED_POINTS = {"tsia": "bt", "irka": "modal"}
 
 
+@threads_by_order
 def h2_optimal(
     sys: Any,
     order: int,
