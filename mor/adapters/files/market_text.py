@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedIOBase
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class _Kind:
         return triangles.get(self.symmetry, rows * (rows + 1) // 2)
 
 
-def read_matrix(name: str, file: BinaryIO, budget: Budget) -> tuple[list[bytes], np.ndarray]:
+def read_matrix(name: str, file: BufferedIOBase, budget: Budget) -> tuple[list[bytes], np.ndarray]:
     """The lines of the head and the matrix, dense.
 
     The text itself is never kept: a compressed one may be of any length.
@@ -104,7 +104,7 @@ def read_matrix(name: str, file: BinaryIO, budget: Budget) -> tuple[list[bytes],
     return head, x
 
 
-def _head(file: BinaryIO) -> list[bytes]:
+def _head(file: BufferedIOBase) -> list[bytes]:
     """The lines down to the one with the sizes."""
     lines: list[bytes] = []
     room = _HEAD
@@ -118,7 +118,7 @@ def _head(file: BinaryIO) -> list[bytes]:
     return lines
 
 
-def _numbers(file: BinaryIO, count: int) -> np.ndarray:
+def _numbers(file: BufferedIOBase, count: int) -> np.ndarray:
     """All numbers below the head, which must be so many."""
     parts, found = [], 0
     for text in _pieces(file):
@@ -134,7 +134,7 @@ def _numbers(file: BinaryIO, count: int) -> np.ndarray:
     return np.concatenate([np.zeros(0), *parts])
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _pieces(file: BufferedIOBase) -> Iterator[bytes]:
     """The rest of the file in pieces that end between numbers."""
     rest = b""
     while read := file.read(_PIECE):
