@@ -226,6 +226,38 @@ def reduce(
 
 
 @app.command()
+def compare(
+    full: Annotated[Path, typer.Argument(help="The full system, a file as for reduce.")],
+    roms: Annotated[list[Path], typer.Argument(help="Reduced systems, one file or more.")],
+    dt: Annotated[float | None, typer.Option(help="Time step, where a file says none.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Where to save a plot: responses, errors, step responses, poles.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace the plot if it exists.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how far reduced systems are from the full one, side by side."""
+    from mor.adapters.files import load
+    from mor.report.comparison import comparison_summary
+    from mor.report.plots.figures import save_comparison_plot
+    from mor.report.plots.style import check_plot
+    from mor.report.tables import print_comparison
+
+    if plot:
+        check_plot(plot, overwrite=force)
+    with _named_as_options():
+        # Names of files tell them apart, or else their paths do.
+        short = len({path.name for path in (full, *roms)}) == 1 + len(roms)
+        first, *others = [(path.name if short else str(path), load(path, dt=dt)) for path in (full, *roms)]
+        summary = comparison_summary(first, dict(others))
+    if plot:
+        save_comparison_plot(first, dict(others), plot)
+    _show(summary | {"plot": None if plot is None else str(plot)}, print_comparison, as_json)
+    if plot and not as_json:
+        Console().print(f"Wrote [bold]{escape(str(plot))}[/].")
+
+
+@app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the plot and the compressed files.")] = Path(
         "demo"
@@ -255,7 +287,8 @@ def _reduce(
     from mor.adapters.files import load, save
     from mor.adapters.files.storage import check_output
     from mor.reduction.methods import reduce_by
-    from mor.report.plots import check_plot, save_reduction_plot
+    from mor.report.plots.figures import save_reduction_plot
+    from mor.report.plots.style import check_plot
     from mor.report.reduction import of_the_kind, reduction_summary
 
     check_output(rom, overwrite=force)

@@ -266,6 +266,7 @@ class ModeRanking:
         if order is not None and not (isinstance(order, Real) and order in range(full + 1)):
             raise ReductionError(f"order={order!r} is not a whole number between 0 and {full}.")
         check_request(full, order, tol, rel_tol)
+        asked = order
         if order is not None and order < self.kept:
             raise too_few_states(order, self.kept)
         if tol is not None or rel_tol is not None:
@@ -276,16 +277,19 @@ class ModeRanking:
         for (_, sizes, gains), c in zip(self._modes_of_each, chosen, strict=True):
             counts.append(int(np.sum(sizes[c])))
             dropped.append(float(np.sum(np.delete(gains, c))))
-        reduced = self.system.with_carrier(self._keep(chosen))
+        reduced, reached = self.system.with_carrier(self._keep(chosen)), max(counts) + self._beside
+        diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.kept else {}
+        if asked is not None and reached < asked:
+            diagnostics["note"] = f"order {reached} in place of {asked}: a pair of complex modes is not split"
         return Reduction(
             system=reduced + self.rest if self.rest else reduced,
-            order=max(counts) + self._beside,
+            order=reached,
             full_order=full,
             hsv=self.hsv,
             error_bound=max(dropped) if self.system.is_linear else None,
             bound_kind="hinf" if self.system.is_linear else "none",
             method=f"modal truncation ({self.score})" + (" of the stable part" if self.kept else ""),
-            diagnostics={"unstable_states_kept": self.kept} if self.kept else {},
+            diagnostics=diagnostics,
             stable_parts=self._stable_parts(reduced),
             bounds=self.bounds,
             estimate=cache(self.roundoff),

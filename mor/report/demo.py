@@ -14,7 +14,7 @@ from mor.data import digits_path
 from mor.deep.compress import Progress, compress
 from mor.deep.network import Network
 from mor.errors import CheckpointError
-from mor.report.plots import save_demo_plot
+from mor.report.plots.figures import save_demo_plot
 from mor.report.summary import Summary
 
 #: Shares of the states to remove.

@@ -10,6 +10,9 @@ from rich.table import Table
 
 from mor.report.summary import ENERGY_LEVELS, Summary
 
+#: Columns of a comparison: what is measured, and one a system.
+_FIRST_COLUMN, _COLUMN = 20, 18
+
 
 def print_inspection(console: Console, summary: Summary) -> None:
     """`mor inspect`."""
@@ -166,12 +169,57 @@ def print_reduction(console: Console, summary: Summary) -> None:
         console.print(f"From {low} to {high} rad per unit of time: Hankel singular values and the H2 error.")
 
 
-def _measured(summary: Summary) -> str:
+def print_comparison(console: Console, summary: Summary) -> None:
+    """`mor compare`."""
+    full, when = summary["full"], f"discrete, dt={summary['dt']:g}" if summary["dt"] else "continuous"
+    console.print(
+        f"{summary['inputs']} inputs, {summary['outputs']} outputs, {when}. H-infinity norm "
+        f"{number(full['hinf_norm'])}, H2 norm {number(full['h2_norm'])}."
+    )
+    beside = max(1, (console.width - _FIRST_COLUMN) // _COLUMN - 1)
+    for start in range(0, len(summary["roms"]), beside):
+        console.print(_comparison(full, summary["roms"][start : start + beside]))
+    if any(rom["hinf_error"] is not None and rom["hinf_limit"] is None for rom in summary["roms"]):
+        console.print(
+            "~ is the largest gain that a search over frequency found; "
+            "mor.peak_gain(full - reduced) in Python proves a limit."
+        )
+    if not all(rom["stable"] for rom in (full, *summary["roms"])):
+        console.print("An unstable system has no H-infinity and H2 errors.")
+
+
+def _comparison(full: Summary, roms: list[Summary]) -> Table:
+    """One column a system."""
+    table = Table(title_justify="left", header_style="bold")
+    table.add_column("")
+    for system in (full, *roms):
+        table.add_column(escape(system["name"]), justify="right", overflow="fold", max_width=_COLUMN - 3)
+    table.add_row("order", *(str(system["order"]) for system in (full, *roms)))
+    table.add_row("stable", *(_yes(system["stable"]) for system in (full, *roms)))
+    rows = {"H-infinity error": "hinf_error", "H2 error": "h2_error", "error at rest": "dc_error"}
+    for title, key in rows.items():
+        values = [_measured(rom, short=True) if key == "hinf_error" else number(rom[key]) for rom in roms]
+        table.add_row(title, "", *values)
+        shares = (rom[key.replace("error", "relative")] for rom in roms)
+        table.add_row(
+            "  relative, %", "", *("-" if share is None else f"{100 * share:.3g}" for share in shares)
+        )
+    table.add_row("seconds", *(f"{system['seconds']:.1f}" for system in (full, *roms)))
+    return table
+
+
+def _yes(stable: bool) -> str:
+    return "yes" if stable else "[red]NO[/]"
+
+
+def _measured(summary: Summary, *, short: bool = False) -> str:
     error, limit = number(summary["hinf_error"]), summary["hinf_limit"]
     if summary["hinf_error"] is None:
         return error
     if limit is None:
-        return f"{error} (searched for)"
+        return f"~ {error}" if short else f"{error} (searched for)"
+    if short and summary["proven"]:
+        return error
     return f"{error} (proven)" if summary["proven"] else f"{error}, at most {number(limit)}"
 
 

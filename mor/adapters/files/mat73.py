@@ -63,12 +63,17 @@ def _members(h5py: Any, group: Any, budget: Budget) -> dict[str, Variable]:
     for name in group:
         if name.startswith("#"):  # What cells refer to, and the file's own notes.
             continue
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise SystemFileError(f"{name} is a link to another place, which is not followed")
-        item = group[name]
+        item = _member(h5py, group, name)
         kind = _kind(h5py, item)
         found[name] = Variable(kind, partial(_value, h5py, name, kind, item, budget))
     return found
+
+
+def _member(h5py: Any, group: Any, name: str) -> Any:
+    """What stands in the file itself under a name."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise SystemFileError(f"{name} is a link to another place, which is not followed")
+    return group[name]
 
 
 def _kind(h5py: Any, item: Any) -> str:
@@ -137,7 +142,11 @@ def _sparse(h5py: Any, name: str, group: Any, budget: Budget) -> Any:
     """Compressed by columns; the attribute is the number of rows."""
     if not isinstance(group, h5py.Group) or "jc" not in group:
         raise damaged(f"the sparse matrix {name} has no pointers to its columns")
-    parts = {part: _stored(h5py, name, group[part], budget) for part in ("data", "ir", "jc") if part in group}
+    parts = {
+        part: _stored(h5py, name, _member(h5py, group, part), budget)
+        for part in ("data", "ir", "jc")
+        if part in group
+    }
     pointers = parts["jc"].ravel()
     values, indices = parts.get("data", np.zeros(0)).ravel(), parts.get("ir", np.zeros(0, int)).ravel()
     if values.dtype.names == ("real", "imag"):

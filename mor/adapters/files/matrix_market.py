@@ -11,14 +11,14 @@ import re
 import zlib
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import scipy.io
 
 from mor.adapters.files.contents import KINDS, MATRICES, NAMES, TIME_STEPS, Contents, known
+from mor.adapters.files.market_text import read_matrix
 from mor.adapters.limits import Budget
-from mor.equations.sparse import check_dense_order, dense
 from mor.errors import MorError, SystemFileError
 
 ENDING = ".mtx"
@@ -35,14 +35,8 @@ _MARK = "%mor "
 #: All that the comment says.
 _NOTES = (*TIME_STEPS, *NAMES, "precision")
 
-#: Bytes of the head, comments and all: names of 5000 states take less than a hundredth of it.
-_HEAD = 1 << 24
-
-#: Characters that an entry takes at least: "0" and the end of its line, or "1 1" for one with its place.
-_DENSE_TEXT, _SPARSE_TEXT = 2, 4
-
 #: What damaged files, and compressed ones, end in.
-_DAMAGE = (ValueError, OverflowError, EOFError, TypeError, zlib.error, gzip.BadGzipFile)
+_DAMAGE = (ValueError, OverflowError, EOFError, zlib.error, gzip.BadGzipFile)
 
 Members = dict[str, Path]
 
@@ -127,75 +121,15 @@ def _sets(folder: Path) -> dict[str, Members]:
 
 def _read(name: str, path: Path, budget: Budget) -> tuple[Contents, Any]:
     """What the comments of one file say, and its matrix."""
-    packed = path.suffix == ".gz"
     try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            head = _head(file, path)
-            x = _matrix(name, head, file, budget, None if packed else path.stat().st_size)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head, x = read_matrix(name, file, budget)
     except MorError:
         raise
     except _DAMAGE as error:
         reason = error if str(error) else type(error).__name__
         raise SystemFileError(f"{path.name} is not a Matrix Market file: {reason}") from error
     return _notes(head, path), x
-
-
-def _head(file: Any, path: Path) -> list[bytes]:
-    """The lines down to the one with the sizes."""
-    lines, room = [], _HEAD
-    while not lines or lines[-1].startswith(b"%") or not lines[-1].strip():
-        lines.append(file.readline(room + 1))
-        room -= len(lines[-1])
-        if room < 0:
-            raise SystemFileError(f"{path.name} has comments of more than {_HEAD:,} bytes")
-        if not lines[-1]:
-            raise SystemFileError(f"{path.name} is not a Matrix Market file: it ends before its sizes")
-    return lines
-
-
-def _matrix(name: str, head: list[bytes], file: Any, budget: Budget, size: int | None) -> Any:
-    """The matrix below the head, of a file of so many bytes (None: compressed, not known)."""
-    banner, form, sizes = head[0].lower().split(), "", [int(x) for x in head[-1].split()]
-    if len(banner) == 5 and banner[0] == b"%%matrixmarket":
-        form = banner[2].decode("ascii", "replace")
-    if form not in ("array", "coordinate") or len(sizes) != (2 if form == "array" else 3) or min(sizes) < 0:
-        raise ValueError("its first line or its sizes are none")
-    rows, columns, *stored = sizes
-    symmetric = banner[4] != b"general"
-    count = stored[0] if stored else rows * columns // (2 if symmetric else 1)
-    least = count * (_SPARSE_TEXT if stored else _DENSE_TEXT)
-    if size is not None and least > size + _SPARSE_TEXT:
-        raise ValueError(f"{count} entries take {least} bytes at least, and the file has {size}")
-    entry = 16 if banner[3] == b"complex" else 8
-    if stored:
-        check_dense_order(max(rows, columns), name)
-        # Symmetric ones are stored by half; each entry has its place, two integers.
-        budget.spend(count * (entry + 8) * (2 if symmetric else 1), f"entries of {name}")
-    else:
-        budget.spend(rows * columns * entry, name)
-    # The reader divides by the number of entries a column.
-    if 0 in (rows, columns):
-        return np.zeros((rows, columns), complex if banner[3] == b"complex" else float)
-    text = _Metered(head[0] + head[-1], file, Budget(budget.limit, budget.error), name)
-    x: Any = scipy.io.mmread(text)
-    if hasattr(x, "toarray"):
-        budget.spend(rows * columns * entry, f"{name}, sparse, as a dense matrix")
-    return dense(name, x)
-
-
-class _Metered(io.RawIOBase):
-    """A head, and behind it a file whose text may only be so long: a compressed one may never end.
-
-    The text is not kept, but the parser keeps a line of it, and a line may be all of it.
-    """
-
-    def __init__(self, head: bytes, file: BinaryIO, budget: Budget, name: str) -> None:
-        self._head, self._file, self._budget, self._name = io.BytesIO(head), file, budget, name
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._head.read(size) or self._file.read(size)
-        self._budget.spend(len(data), f"the text of {self._name}")
-        return data
 
 
 def _bytes(x: np.ndarray, comment: str) -> bytes:

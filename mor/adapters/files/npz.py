@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import math
 import struct
+import sys
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -24,7 +26,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 #: What damaged archives and heads of arrays end in.
 _DAMAGE = (
     ValueError, EOFError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError, SyntaxError,
-    struct.error, zlib.error, zipfile.BadZipFile,
+    struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 
 
@@ -74,4 +76,6 @@ def _text(x: np.ndarray) -> Any:
     """A name, or a tuple of them; None if it is not text."""
     if x.dtype.kind != "U":
         return None
+    if np.any(np.ascontiguousarray(x).reshape(-1).view(x.dtype.str[0] + "u4") > sys.maxunicode):
+        raise SystemFileError("names that are no text")
     return str(x) if x.ndim == 0 else tuple(map(str, x.ravel()))

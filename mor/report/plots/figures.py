@@ -1,0 +1,112 @@
+"""Figures that are saved: of a reduction, of a comparison, of the demonstration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mor.analysis.gains import SystemGains
+from mor.reduction.result import Reduction
+from mor.report.plots.frequency import draw_sigma, finish_sigma, frequencies, plot_sigma
+from mor.report.plots.hsv import plot_hsv
+from mor.report.plots.poles import plot_poles
+from mor.report.plots.style import COLOURS, line_style, new_figure, save_figure
+from mor.report.plots.time import plot_step
+from mor.report.summary import Summary
+from mor.systems.base import System
+from mor.systems.labels import signal_names
+from mor.systems.lti import LTI
+
+
+def save_reduction_plot(system: System, reduction: Reduction, path: Path) -> None:
+    """Hankel singular values with the bound; sigma plots of the full and reduced system and the error."""
+    figure, (decay, sigma) = new_figure(2)
+    plot_hsv(reduction, decay)
+    models = [system, reduction.system]
+    gains = [SystemGains(model) for model in models]
+    omega = frequencies(gains, models)
+    is_real = all(gain.is_real for gain in gains)
+    for sign, line in ((1, "-"),) if is_real else ((1, "-"), (-1, "--")):
+        full, reduced = (gain.responses(sign * omega) for gain in gains)
+        curves = {"full": full, "reduced": reduced, "error": full - reduced}
+        for (name, response), colour in zip(curves.items(), COLOURS, strict=False):
+            draw_sigma(sigma, omega, response, name if sign > 0 else "", colour, line)
+    if reduction.error_bound:
+        sigma.axhline(reduction.error_bound, color=COLOURS[2], ls="--", lw=1, label="error bound")
+    finish_sigma(sigma)
+    decay.set_title(f"{reduction.method}: {reduction.full_order} to {reduction.order} states")
+    save_figure(figure, path)
+
+
+def save_comparison_plot(full: tuple[str, System], roms: Mapping[str, System], path: Path) -> None:
+    """Singular values of all systems and of the errors, step responses of one channel, and poles."""
+    figure, axes = new_figure(2, 2)
+    (sigma, error), (response, poles) = axes
+    systems, names = [full[1], *roms.values()], [full[0], *roms]
+    plot_sigma(*systems, labels=names, ax=sigma)
+    for i, (name, rom) in enumerate(roms.items(), start=1):
+        _draw_error(error, full[1], rom, name, i)
+    sigma.set_title("singular values")
+    finish_sigma(error).set_title("singular values of the errors")
+    i, j = _strongest(full[1])
+    plot_step(*(_channel(system, i, j) for system in systems), labels=names, axes=response)
+    inputs, outputs = signal_names(full[1].labels)
+    place = (
+        f" of {outputs[i] if outputs else f'output {i + 1}'} to {inputs[j] if inputs else f'input {j + 1}'}"
+    )
+    response.set_title("step response" + (place if full[1].D.size > 1 else ""))
+    plot_poles(*systems, labels=names, ax=poles)
+    poles.set_title("poles")
+    save_figure(figure, path)
+
+
+def _draw_error(axes: Any, full: System, rom: System, name: str, i: int) -> None:
+    """Responses are subtracted, not systems: two small Schur forms for one large."""
+    gains = [SystemGains(model) for model in (full, rom)]
+    omega = frequencies(gains, [full, rom])
+    is_real = all(gain.is_real for gain in gains)
+    for sign, line in ((1, "-"),) if is_real else ((1, "-"), (-1, "--")):
+        difference = gains[0].responses(sign * omega) - gains[1].responses(sign * omega)
+        draw_sigma(axes, omega, difference, name if sign > 0 else "", line_style(i)["color"], line)
+
+
+def _strongest(system: System) -> tuple[int, int]:
+    """The channel with the largest gain anywhere on the grid."""
+    gain = SystemGains(system)
+    size = np.abs(gain.responses(frequencies([gain], [system])))
+    largest = np.max(np.where(np.isfinite(size), size, 0.0), axis=0)
+    i, j = np.unravel_index(np.argmax(largest), largest.shape)
+    return int(i), int(j)
+
+
+def _channel(system: System, i: int, j: int) -> LTI:
+    """From one input to one output."""
+    dense = system.to_lti()
+    B, C, D = dense.B[:, [j]], dense.C[[i]], dense.D[[i]][:, [j]]
+    return LTI(dense.A, B, C, D, dense.E, dt=dense.dt)
+
+
+def save_demo_plot(summary: Summary, path: Path) -> None:
+    """Decay of the Hankel singular values, and accuracy over the share of states removed."""
+    figure, (decay, accuracy) = new_figure(2)
+    for network, colour in zip(summary["networks"], COLOURS, strict=False):
+        for i, hsv in enumerate(network["hsv"].values()):
+            values = np.asarray(hsv) / max(hsv[0], np.finfo(float).tiny)
+            label = network["name"] if i == 0 else None
+            decay.semilogy(np.arange(1, len(values) + 1), values, color=colour, alpha=0.8, label=label)
+        removed = [0.0] + [row["removed"] for row in network["compressed"]]
+        kept = [network["accuracy"]] + [row["accuracy"] for row in network["compressed"]]
+        accuracy.plot(
+            100 * np.array(removed), 100 * np.array(kept), "o-", color=colour, label=network["name"]
+        )
+    decay.set(
+        xlabel="state", ylabel="Hankel singular value / largest", title="Decay in every layer", ylim=(1e-6, 2)
+    )
+    accuracy.set(xlabel="states removed, %", ylabel="test accuracy, %", title="Accuracy after compression")
+    for axes in (decay, accuracy):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,189 @@
+"""Frequency responses of several systems: singular values, gain and phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mor.analysis.gains import SystemGains, first_frequencies
+from mor.report.plots.style import (
+    COLOURS,
+    check_signals,
+    drawable,
+    finish,
+    grid_of_axes,
+    line_style,
+    name_channels,
+    names_of,
+    new_axes,
+    positive,
+)
+from mor.systems.base import System
+
+#: Points of a grid of frequencies; as many lightly damped poles add their own.
+_POINTS = 300
+
+#: Of lines that show a limit, not a system.
+_LIMIT = {"color": "0.5", "ls": ":", "lw": 1}
+
+
+def plot_sigma(*systems: Any, omega: Any = None, labels: Sequence[str] | None = None, ax: Any = None) -> Any:
+    r"""Singular values of the frequency responses :math:`G(i\omega)` or :math:`G(e^{i\omega\,dt})`.
+
+    Parameters
+    ----------
+    *systems : anything :func:`mor.as_system` takes, reductions and differences of systems too.
+        Each has its own colour, its largest singular value a full line, the others thin ones; a
+        complex system has dashed lines too, for negative frequencies.
+    omega : frequencies in radians per unit of time; None covers the poles of all systems.
+    labels : one a system; None takes their names, where they have some.
+    ax : matplotlib axes to draw on; None makes a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    DimensionError
+        If there is nothing to draw: no system, a batch, no inputs or outputs.
+
+    Notes
+    -----
+    One Schur form a dense system, shared with its poles, its Gramians and the differences in which
+    it takes part, then ``2 n^2 m`` flops a frequency. MATLAB's ``sigma`` (on a
+    logarithmic scale in place of decibels), python-control's ``singular_values_plot``.
+
+    Examples
+    --------
+    >>> import mor
+    >>> from mor.report import plot_sigma
+    >>> sys = mor.as_system(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
+    >>> rom = mor.balanced_truncation(sys, order=1)
+    >>> axes = plot_sigma(sys, rom, sys - rom.system, labels=["full", "reduced", "error"])
+    >>> len(axes.lines)
+    3
+    """
+    models = drawable(systems, "sigma plot")
+    names = names_of(models, labels)
+    gains = [SystemGains(model) for model in models]
+    omega = (
+        frequencies(gains, models)
+        if omega is None
+        else np.sort(np.atleast_1d(np.asarray(omega, dtype=float)))
+    )
+    axes = ax or new_axes()
+    for i, (gain, name) in enumerate(zip(gains, names, strict=True)):
+        draw_sigma(axes, omega, gain.responses(omega), name, COLOURS[i % len(COLOURS)])
+        if not gain.is_real:
+            draw_sigma(axes, omega, gain.responses(-omega), "", COLOURS[i % len(COLOURS)], "--")
+    return finish_sigma(axes)
+
+
+def plot_bode(*systems: Any, omega: Any = None, labels: Sequence[str] | None = None, axes: Any = None) -> Any:
+    r"""Gain :math:`|G_{ij}(i\omega)|` and phase of every channel, of several systems in one figure.
+
+    Parameters
+    ----------
+    *systems : anything :func:`mor.as_system` takes, with the same inputs and outputs, continuous or
+        discrete; of a discrete one :math:`G_{ij}(e^{i\omega\,dt})`, up to its Nyquist frequency
+        :math:`\pi/dt`, where a dotted line stands. A complex system has thin lines too, for
+        negative frequencies.
+    omega : frequencies in radians per unit of time; None covers the poles of all systems.
+    labels : one a system; None takes their names, where they have some.
+    axes : matplotlib axes (2p, m) to draw on, gain above phase for each output; None makes a new
+        figure.
+
+    Returns
+    -------
+    array (2p, m) of matplotlib.axes.Axes
+
+    Raises
+    ------
+    DimensionError
+        If there is nothing to draw (no system, a batch, no inputs or outputs), or the systems differ
+        in their inputs or outputs.
+
+    Notes
+    -----
+    The gain is on a logarithmic axis, not in decibels. Phases are in degrees and continued over
+    :math:`\pm 180`. MATLAB's ``bode``.
+
+    Examples
+    --------
+    >>> import mor
+    >>> from mor.report import plot_bode
+    >>> sys = mor.as_system(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
+    >>> axes = plot_bode(sys, mor.balanced_truncation(sys, order=1), labels=["full", "reduced"])
+    >>> axes.shape, len(axes[0, 0].lines)
+    ((2, 1), 2)
+    """
+    models = drawable(systems, "Bode plot")
+    names, (p, m) = names_of(models, labels), check_signals(models)
+    gains = [SystemGains(model) for model in models]
+    grid = (
+        frequencies(gains, models)
+        if omega is None
+        else np.sort(np.atleast_1d(np.asarray(omega, dtype=float)))
+    )
+    axes = grid_of_axes(axes, 2 * p, m, (4.2, 2.2))
+    for i, (gain, name) in enumerate(zip(gains, names, strict=True)):
+        own = grid[grid <= np.pi / gain.system.dt] if gain.system.dt else grid
+        _draw_bode(axes, own, gain.responses(own), line_style(i) | {"label": name or None})
+        if not gain.is_real:
+            _draw_bode(axes, own, gain.responses(-own), line_style(i) | {"lw": 0.6})
+    for end in {np.pi / model.dt for model in models if model.dt}:
+        for each in axes.flat:
+            each.axvline(end, **_LIMIT)
+    for each in axes.flat:
+        each.set_xscale("log")
+        each.grid(alpha=0.3)
+    for above, below in zip(axes[::2, 0], axes[1::2, 0], strict=True):
+        above.set_ylabel("gain")
+        below.set_ylabel("phase, degrees")
+    for each in axes[-1]:
+        each.set_xlabel("frequency, rad per unit of time")
+    if p * m > 1:
+        name_channels(axes[::2], models[0])
+    finish(axes[0, 0])
+    return axes
+
+
+def _draw_bode(axes: np.ndarray, omega: np.ndarray, response: np.ndarray, style: dict[str, Any]) -> None:
+    for i in range(response.shape[1]):
+        for j in range(response.shape[2]):
+            entry = response[:, i, j]
+            finite = np.isfinite(entry) & (entry != 0)
+            phase = np.full(len(omega), np.nan)
+            phase[finite] = np.degrees(np.unwrap(np.angle(entry[finite])))
+            axes[2 * i, j].plot(omega, positive(np.abs(entry)), **style)
+            axes[2 * i, j].set_yscale("log")
+            axes[2 * i + 1, j].plot(omega, phase, **style)
+
+
+def frequencies(gains: Sequence[SystemGains], models: Sequence[System]) -> np.ndarray:
+    """Frequencies that show every pole, sorted, for a logarithmic axis."""
+    pairs = zip(gains, models, strict=True)
+    omega = np.unique(np.concatenate([first_frequencies(g.poles, m.dt, _POINTS) for g, m in pairs]))
+    if end := max(model.dt for model in models):
+        omega = np.concatenate([omega, np.geomspace(1e-4, 1, _POINTS) * np.pi / end])
+        omega = np.unique(omega[omega <= np.pi / end])
+    return omega[np.isfinite(omega) & (omega > 0)]
+
+
+def draw_sigma(
+    axes: Any, omega: np.ndarray, response: np.ndarray, name: str, colour: str, line: str = "-"
+) -> None:
+    finite = np.all(np.isfinite(response), axis=(1, 2))
+    values = np.linalg.svd(np.where(finite[:, None, None], response, 0.0), compute_uv=False)
+    values[~finite] = np.nan
+    for i in range(values.shape[-1]):
+        style = {"lw": 1.5, "label": name} if i == 0 and name else {"lw": 1.5 if i == 0 else 0.6}
+        axes.plot(omega, positive(values[:, i]), color=colour, ls=line, **style)
+
+
+def finish_sigma(axes: Any) -> Any:
+    axes.set(xscale="log", yscale="log", xlabel="frequency, rad per unit of time", ylabel="singular value")
+    return finish(axes)

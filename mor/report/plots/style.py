@@ -1,0 +1,168 @@
+"""What plots share: colours, axes, and what may be drawn in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mor.errors import DimensionError, SystemFileError
+from mor.systems.base import System
+from mor.systems.convert import as_system
+from mor.systems.labels import signal_names
+
+#: Colours that stay apart in greyscale and for colour-blind readers (Okabe and Ito).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+_LINES = ("-", "--", "-.", ":")
+_MARKERS = ("x", "+", "1", "2", "3", "4")
+
+
+def line_style(i: int) -> dict[str, Any]:
+    """Of the i-th system: the first broad, so that others that lie on it are seen."""
+    width = 2.6 if i == 0 else 1.4
+    return {"color": COLOURS[i % len(COLOURS)], "ls": _LINES[i % len(_LINES)], "lw": width}
+
+
+def marker_style(i: int) -> dict[str, Any]:
+    """Of the i-th system: the first large, so that others that lie on it are seen."""
+    size = 9 if i == 0 else 7
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "marker": _MARKERS[i % len(_MARKERS)],
+        "ms": size,
+        "ls": "none",
+    }
+
+
+def drawable(systems: Sequence[Any], what: str) -> list[System]:
+    """The systems that are to be drawn.
+
+    Raises
+    ------
+    DimensionError
+        If there is none, or one of them is a batch or has no inputs or outputs.
+    """
+    models = [as_system(sys) for sys in systems]
+    if not models or any(m.batch_shape or 0 in (m.n_inputs, m.n_outputs) for m in models):
+        raise DimensionError(f"a {what} takes one or more systems with inputs and outputs, and no batch.")
+    return models
+
+
+def names_of(models: Sequence[System], labels: Sequence[str] | None) -> Sequence[str]:
+    """The labels given, or else the names of the systems, empty where they have none.
+
+    Raises
+    ------
+    DimensionError
+        If there are not as many labels as systems.
+    """
+    if labels is not None and len(labels) != len(models):
+        raise DimensionError(f"labels has {len(labels)} entries for {len(models)} systems.")
+    return labels or [(model.labels and model.labels.name) or "" for model in models]
+
+
+def check_signals(models: Sequence[System]) -> tuple[int, int]:
+    """Outputs and inputs that all systems have.
+
+    Raises
+    ------
+    DimensionError
+        If they differ.
+    """
+    shapes = {(model.n_outputs, model.n_inputs) for model in models}
+    if len(shapes) > 1:
+        listed = ", ".join(f"{p} x {m}" for p, m in sorted(shapes))
+        raise DimensionError(f"systems in one plot have the same outputs and inputs, not {listed}.")
+    return shapes.pop()
+
+
+def positive(values: np.ndarray) -> np.ndarray:
+    """For a logarithmic axis, which has no zero and no infinity."""
+    return np.where((values > 0) & np.isfinite(values), values, np.nan)
+
+
+def new_axes() -> Any:
+    """Axes in a new figure of pyplot, which shows it."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(layout="constrained")[1]
+
+
+def grid_of_axes(axes: Any, rows: int, columns: int, size: tuple[float, float]) -> np.ndarray:
+    """`axes` as an array of that shape, or those of a new figure.
+
+    Raises
+    ------
+    DimensionError
+        If there are not as many.
+    """
+    if axes is None:
+        import matplotlib.pyplot as plt
+
+        figsize = max(size[0] * columns, 4.8), max(size[1] * rows, 3.4)
+        return plt.subplots(rows, columns, figsize=figsize, layout="constrained", squeeze=False, sharex=True)[
+            1
+        ]
+    given = np.asarray(axes, dtype=object)
+    if given.size != rows * columns:
+        raise DimensionError(f"axes has {given.size} entries; {rows} x {columns} are drawn.")
+    return given.reshape(rows, columns)
+
+
+def name_channels(axes: np.ndarray, model: System) -> None:
+    """Say above each column from which input and beside each row to which output it goes."""
+    if axes.shape == (1, 1):
+        return
+    inputs, outputs = signal_names(model.labels)
+    for j, top in enumerate(axes[0]):
+        top.set_title(f"from {inputs[j] if inputs else f'input {j + 1}'}", fontsize="medium")
+    for i, left in enumerate(axes[:, 0]):
+        left.set_ylabel(f"{outputs[i] if outputs else f'output {i + 1}'}\n{left.get_ylabel()}")
+
+
+def finish(axes: Any) -> Any:
+    """A grid, and a legend where there is something to say."""
+    axes.grid(alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+    return axes
+
+
+def new_figure(columns: int, rows: int = 1) -> tuple[Any, Any]:
+    """A figure that is saved and never shown."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * columns, 4 * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns)
+
+
+def check_plot(path: Path, *, overwrite: bool) -> None:
+    """Raise unless a plot may be saved at `path`.
+
+    Raises
+    ------
+    SystemFileError
+    """
+    known = new_figure(1)[0].canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in known:
+        raise SystemFileError(f"{path}: a plot is one of .{', .'.join(sorted(known))}.")
+    if not path.parent.is_dir():
+        raise SystemFileError(f"{path}: there is no folder {path.parent}.")
+    if path.exists() and not overwrite:
+        raise SystemFileError(f"{path} exists; overwrite=True (--force) replaces it.")
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure in the format of the ending.
+
+    Raises
+    ------
+    SystemFileError
+    """
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise SystemFileError(f"could not write {path}: {error.strerror or error}.") from error

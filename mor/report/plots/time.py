@@ -1,0 +1,118 @@
+"""Step responses of several systems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mor.analysis.response import step
+from mor.arrays import to_numpy
+from mor.report.plots.style import (
+    check_signals,
+    drawable,
+    finish,
+    grid_of_axes,
+    line_style,
+    name_channels,
+    names_of,
+)
+from mor.systems.base import System
+
+#: Samples of a continuous response, and most samples of a discrete one that are drawn by themselves.
+_SAMPLES, _MOST = 500, 5000
+
+#: A pole has decayed after so many of its time constants; a response has settled within this share.
+_CONSTANTS, _SETTLED = 7.0, 0.01
+
+#: So often the time drawn is shortened to what settles later.
+_ROUNDS = 3
+
+
+def plot_step(
+    *systems: Any, t: float | None = None, labels: Sequence[str] | None = None, axes: Any = None
+) -> Any:
+    r"""Step responses of every channel, of several systems in one figure.
+
+    Parameters
+    ----------
+    *systems : anything :func:`mor.as_system` takes, with the same inputs and outputs, continuous or
+        discrete, stable or not. A discrete response is a staircase; of a complex system real parts
+        have full lines and imaginary ones thin ones.
+    t : where the time axis ends; None is where the slowest of the stable responses has settled, or,
+        with nothing stable to go by, some time constants of the poles.
+    labels : one a system; None takes their names, where they have some.
+    axes : matplotlib axes (p, m) to draw on; None makes a new figure.
+
+    Returns
+    -------
+    array (p, m) of matplotlib.axes.Axes
+
+    Raises
+    ------
+    DimensionError
+        If there is nothing to draw (no system, a batch, no inputs or outputs), or the systems differ
+        in their inputs or outputs.
+
+    Notes
+    -----
+    Responses are exact at their samples (:func:`mor.step`). MATLAB's ``step``.
+
+    Examples
+    --------
+    >>> import mor
+    >>> from mor.report import plot_step
+    >>> sys = mor.as_system(([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]]))
+    >>> axes = plot_step(sys, mor.balanced_truncation(sys, order=1), labels=["full", "reduced"])
+    >>> axes.shape, len(axes[0, 0].lines)
+    ((1, 1), 2)
+    """
+    models = drawable(systems, "plot of step responses")
+    names, (p, m) = names_of(models, labels), check_signals(models)
+    end = float(t) if t is not None else max(_end(model) for model in models)
+    axes = grid_of_axes(axes, p, m, (4.2, 2.8))
+    for k, (model, name) in enumerate(zip(models, names, strict=True)):
+        times, response = _response(model, end)
+        how = {"drawstyle": "steps-post"} if model.dt else {}
+        for i, j in np.ndindex(p, m):
+            axes[i, j].plot(times, np.real(response[:, i, j]), label=name or None, **line_style(k), **how)
+            if np.iscomplexobj(response):
+                axes[i, j].plot(times, np.imag(response[:, i, j]), **line_style(k) | {"lw": 0.6}, **how)
+    for each in axes.flat:
+        each.grid(alpha=0.3)
+    for each in axes[-1]:
+        each.set_xlabel("time")
+    name_channels(axes, models[0])
+    finish(axes[0, 0])
+    return axes
+
+
+def _response(model: System, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times from 0 to `end` and the response (T, p, m)."""
+    count = int(end / model.dt) + 1 if model.dt else _SAMPLES
+    times = model.dt * np.arange(count) if model.dt else np.linspace(0.0, end, count)
+    return times, to_numpy(step(model, times if not model.dt else count))
+
+
+def _end(model: System) -> float:
+    """When the response has settled, as far as poles and responses tell."""
+    poles = np.ravel(to_numpy(model.poles)).astype(complex)
+    with np.errstate(divide="ignore"):
+        rates = np.log(np.abs(poles)) / model.dt if model.dt else np.real(poles)
+    finite = rates[np.isfinite(rates) & (rates != 0)]
+    slowest = float(np.min(np.abs(finite))) if finite.size else 0.0
+    end = _CONSTANTS / slowest if slowest > 0 else 10.0 * (model.dt or 1.0)
+    if model.dt:
+        end = min(max(end, 10 * model.dt), _MOST * model.dt)
+    if not model.is_stable:
+        return end
+    for _ in range(_ROUNDS):
+        times, response = _response(model, end)
+        late = np.abs(response - response[-1]) > _SETTLED * np.max(np.abs(response), axis=0)
+        # The first sample at which all has settled; the last one has by definition.
+        last = float(times[np.flatnonzero(late.any(axis=(1, 2)))[-1] + 1]) if late.any() else 0.0
+        if not 0 < 3 * last < end:
+            break
+        end = 1.5 * last
+    return end
