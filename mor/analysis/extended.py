@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from mor.equations.extended import WIDE, WIDE_COMPLEX, WIDE_EPS, product, refined_resolvent, widened
+from mor.equations.extended import (
+    WIDE,
+    WIDE_COMPLEX,
+    WIDE_EPS,
+    product,
+    refined_resolvent,
+    wide_operator,
+    widened,
+)
 from mor.systems.lti import LTI
 
 #: Columns of states, frequencies times inputs, that are in memory at once.
@@ -27,9 +36,9 @@ class ExtendedResponses:
         self.system = system
 
     @cached_property
-    def _matrices(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    def _matrices(self) -> tuple[Any, Any | None, Any]:
         A, E, C = self.system.A, self.system.E, self.system.C
-        return widened(A), None if E is None else widened(E), widened(C)
+        return wide_operator(A), None if E is None else wide_operator(E), widened(C)
 
     def points(self, omega: np.ndarray) -> np.ndarray:
         """Where on the axis or the circle, rounded in the wide type."""

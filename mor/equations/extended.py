@@ -10,7 +10,10 @@ Source: Wilkinson (1963); Higham, Accuracy and Stability of Numerical Algorithms
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from scipy.sparse import csr_array
 
 from mor.arrays import adjoint
 from mor.equations.resolvent import resolvent_of_columns
@@ -22,6 +25,9 @@ WIDE, WIDE_COMPLEX = np.longdouble, np.clongdouble
 #: Round-off of that type.
 WIDE_EPS = float(np.finfo(WIDE).eps)
 
+#: Share of entries that are not zero below which a matrix is multiplied as a sparse one.
+_SPARSE = 0.1
+
 #: Corrections after which convergence is given up; two or three are usual.
 _CORRECTIONS = 6
 
@@ -29,18 +35,24 @@ _CORRECTIONS = 6
 _STALLED = 0.25
 
 
-def widened(X: np.ndarray) -> np.ndarray:
+def widened(X: Any) -> Any:
     """X in extended precision, of its own field."""
     return X.astype(WIDE_COMPLEX if np.iscomplexobj(X) else WIDE)
 
 
-def narrowed(X: np.ndarray) -> np.ndarray:
+def narrowed(X: Any) -> Any:
     """A wide X in double precision."""
     return X.astype(complex if np.iscomplexobj(X) else float)
 
 
-def product(A: np.ndarray, X: np.ndarray) -> np.ndarray:
-    """``A X`` of wide matrices; a real A is never made complex."""
+def wide_operator(A: np.ndarray) -> Any:
+    """A wide and ready to be multiplied: sparse where most of it is zero, as in most models."""
+    few = np.count_nonzero(A) < _SPARSE * A.size
+    return csr_array(widened(A)) if few else widened(A)
+
+
+def product(A: Any, X: Any) -> Any:
+    """``A X``, A wide, dense or sparse; a real A is never made complex."""
     if np.iscomplexobj(A) or not np.iscomplexobj(X):
         return A @ X
     both = A @ np.concatenate([X.real, X.imag], axis=1)
@@ -48,14 +60,14 @@ def product(A: np.ndarray, X: np.ndarray) -> np.ndarray:
 
 
 def refined_resolvent(
-    form: SchurForm, A: np.ndarray, E: np.ndarray | None, points: np.ndarray, B: np.ndarray
+    form: SchurForm, A: Any, E: Any | None, points: np.ndarray, B: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     r""":math:`X_k = (s_k E - A)^{-1} B`, and the last correction, which is its round-off.
 
     Parameters
     ----------
     form : the Schur form of (A, E).
-    A, E : wide arrays (n, n), see :func:`widened`; E None is the identity.
+    A, E : (n, n), see :func:`wide_operator`; E None is the identity.
     points : wide complex array (N,)
     B : array (n, m)
 
@@ -117,7 +129,7 @@ def projected(
     wide: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """``(W^H A V, W^H E V, W^H B, C V)`` for W = left, V = right; `wide`: sums in extended precision."""
-    of = widened if wide else np.asarray
+    of, operator = (widened, wide_operator) if wide else (np.asarray, np.asarray)
     W, V = adjoint(of(left)), of(right)
-    middle = V if E is None else product(of(E), V)
-    return W @ product(of(A), V), W @ middle, W @ of(B), of(C) @ V
+    middle = V if E is None else product(operator(E), V)
+    return W @ product(operator(A), V), W @ middle, W @ of(B), of(C) @ V
