@@ -15,7 +15,7 @@ looked at where responses in extended precision are compared with it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def difference_peak(full: LTI, rom: LTI, *, tol: float = 1e-6, prove: bool = Tru
 def _balanced(full: LTI, rom: LTI) -> tuple[LTI, float, float]:
     """The difference in balanced coordinates, what the states left out of it may be worth, and what all
     of them: twice the sums of their Hankel singular values, with the round-off of these."""
-    joint: LTI = full - rom
+    joint: Any = full - rom
     Zc, Zo = joint.factors()
     U, values, Vh = graded_svd(adjoint(Zo) @ Zc)
     # Whatever the units of the states: rows of the factors are in units inverse to each other.
@@ -101,7 +101,7 @@ def _balanced(full: LTI, rom: LTI) -> tuple[LTI, float, float]:
     two = projected(minus.A, minus.E, minus.B, minus.C, _without_E(minus, L[n:]), R[n:], wide=wide)
     A, E, B, C = (first + second for first, second in zip(one, two, strict=True))
     A, B = inverse_times(E, A, B)
-    small = LTI(*(narrowed(x) for x in (A, B, C)), full.D - rom.D, dt=full.dt)
+    small = LTI(narrowed(A), narrowed(B), narrowed(C), full.D - rom.D, dt=full.dt)
     return small, float(tails[kept] - 2 * noise), float(tails[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -197,11 +198,9 @@ def _peak(system: System, tol: float) -> Peak:
     if not np.isfinite(best):
         raise NotFiniteError("the gain overflows double precision: choose other units of the signals.")
     found = Peak(best, where, np.inf)
-    try:
+    # Data so far apart that an eigenvalue problem breaks down: what was found has no limit.
+    with suppress(np.linalg.LinAlgError):
         found = _proven(gains, _Levels(system, gains.poles, omega, sampled), found, tol)
-    except np.linalg.LinAlgError:
-        # Data so far apart that an eigenvalue problem breaks down: what was found has no limit.
-        pass
     return _attained(system, found) if isinstance(system, LTI) else found
 
 
