@@ -40,6 +40,13 @@ class ExtendedResponses:
         A, E, C = self.system.A, self.system.E, self.system.C
         return wide_operator(A), None if E is None else wide_operator(E), widened(C)
 
+    @property
+    def work(self) -> float:
+        """Products of real numbers in extended precision that a frequency takes, about."""
+        A, E, _ = self._matrices
+        entries = sum(X.nnz if hasattr(X, "nnz") else X.size for X in (A, E) if X is not None)
+        return 6.0 * entries * self.system.n_inputs
+
     def points(self, omega: np.ndarray) -> np.ndarray:
         """Where on the axis or the circle, rounded in the wide type."""
         omega = np.asarray(omega, dtype=WIDE)
