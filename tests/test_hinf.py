@@ -344,8 +344,9 @@ def test_layers_are_compared_with_a_guarantee_or_by_search():
     searched = compare_layer("x", before, rom.system, rom.error_bound, prove=False)
     assert proven.holds
     assert searched.peak_limit is None
-    assert searched.peak_error <= proven.peak_limit <= proven.peak_error * (1 + 1e-6)
-    assert sampled_peak(before - rom.system)[0] == searched.peak_error
+    assert searched.peak_error <= proven.peak_limit <= proven.peak_error * (1 + 1e-5)
+    found = sampled_peak(before - rom.system)[0]
+    assert searched.peak_error == pytest.approx(found, rel=1e-6)
 
 
 def test_no_warnings_from_good_systems():

@@ -23,7 +23,7 @@ from mor.arrays import (
     namespace,
     real,
 )
-from mor.equations.band import Band, semidefinite_factor
+from mor.equations.band import Band
 from mor.equations.definite import definite_factor
 from mor.equations.graded import graded_values
 from mor.errors import ReductionError, TimeStepError
@@ -104,8 +104,7 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band
     ----------
     sys : anything :func:`mor.as_system` takes; a batch gives a batch.
     horizon : as for :func:`gramians`.
-    band : as for :func:`gramians`. Such Gramians are formed, so these values are right to the square root
-        of round-off of the largest one over all frequencies.
+    band : as for :func:`gramians`.
 
     Returns
     -------
@@ -133,15 +132,23 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band
         system.require_stable("a Hankel singular value")
     constant = system.detached()
     if band is not None:
-        Zc, Zo = (semidefinite_factor(X) for X in constant.band_gramians(band))
-        xp = namespace(Zo)
-        return astype_like(xp.linalg.svdvals(adjoint(Zo) @ Zc), system.D)
+        return _singular_values_in_band(constant, system.D, band)
     slices = constant.split(threads()) if is_numpy(constant.D) else [constant]
     if len(slices) == 1:
         values = _singular_values(constant, horizon)
     else:
         values = np.concatenate(side_by_side(*(partial(_singular_values, part, horizon) for part in slices)))
     return astype_like(values, system.D)
+
+
+def _singular_values_in_band(system: System, like: Array, band: Band) -> Array:
+    """Singular values of ``Zo^H Zc``, computed on NumPy, as many as states."""
+    Zc, Zo = system.band_factors(band)
+    product = adjoint(Zo) @ Zc
+    values = graded_svd(product)[1] if product.ndim == 2 else np.linalg.svdvals(product)
+    missing = Zo.shape[-2] - values.shape[-1]
+    values = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, max(missing, 0))])[..., : Zo.shape[-2]]
+    return astype_like(namespace(like).asarray(values, **device_kwargs(like)), like)
 
 
 def check_one_limit(horizon: float | None, band: Band | None) -> None:

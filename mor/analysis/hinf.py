@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mor.analysis.gains import SystemGains, climb, first_frequencies, search, widths
+from mor.analysis.extended import ExtendedResponses
+from mor.analysis.gains import (
+    SystemGains,
+    climb,
+    first_frequencies,
+    largest_singular_value,
+    search,
+    widths,
+)
 from mor.arrays import Array, astype_like, device_kwargs, is_concrete, namespace, to_numpy
 from mor.equations.hamiltonian import LevelPencil, from_the_line, level_pencil, to_the_line
 from mor.errors import AccuracyWarning, DimensionError, NotFiniteError, UnstableSystemError
 from mor.systems.base import System
 from mor.systems.convert import as_system
+from mor.systems.lti import LTI
 from mor.threads import threads_by_order
 
 #: Levels after which the search gives up; one to three are usual.
@@ -20,6 +30,12 @@ _LEVELS = 16
 
 #: By how much at least and at most a level's gap is raised that cannot be told from the norm.
 _RAISE = 10.0, 1e6
+
+#: A gap that none is raised beyond before it has been tried: 1 % is as good as a norm to most.
+_COARSE = 5e-3
+
+#: Multiple of what extended precision adds to a gain that is added to a limit below it.
+_SHIFTED = 4.0
 
 
 class Peak(NamedTuple):
@@ -61,7 +77,8 @@ def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
     Returns
     -------
     array (...), in the caller's framework and precision: a gain that is attained, so never more
-    than the norm. :func:`mor.peak_gain` also tells where, and the upper limit.
+    than the norm, but for the rounding of the last digits. :func:`mor.peak_gain` also tells where,
+    and the upper limit.
 
     Raises
     ------
@@ -194,11 +211,24 @@ def _peak(system: System, tol: float) -> Peak:
         return Peak(0.0, where, 0.0)
     if not np.isfinite(best):
         raise NotFiniteError("the gain overflows double precision: choose other units of the signals.")
-    try:
-        return _proven(gains, _Levels(system, gains.poles, omega, sampled), Peak(best, where, np.inf), tol)
-    except np.linalg.LinAlgError:
-        # Data so far apart that an eigenvalue problem breaks down: what was found has no limit.
-        return Peak(best, where, np.inf)
+    found = Peak(best, where, np.inf)
+    # Data so far apart that an eigenvalue problem breaks down: what was found has no limit.
+    with suppress(np.linalg.LinAlgError):
+        found = _proven(gains, _Levels(system, gains.poles, omega, sampled), found, tol)
+    return _attained(system, found) if isinstance(system, LTI) else found
+
+
+def _attained(system: LTI, found: Peak) -> Peak:
+    """The gain at the frequency found, in extended precision: a Schur form may have made it too large.
+
+    What is left of round-off is taken off.
+    """
+    response, noise, _ = ExtendedResponses(system)(np.array([found.omega]))
+    gain = float(largest_singular_value(response.astype(complex))[0])
+    attained = gain - float(noise[0]) * response[0].size ** 0.5
+    if not np.isfinite(attained):
+        return found
+    return Peak(max(attained, 0.0), found.omega, max(found.upper, gain + _SHIFTED * (gain - found.gain)))
 
 
 def _proven(gains: SystemGains, level_of: _Levels, found: Peak, tol: float) -> Peak:
@@ -218,7 +248,8 @@ def _proven(gains: SystemGains, level_of: _Levels, found: Peak, tol: float) -> P
         clearance = pencil.clearance()
         if clearance > 1:
             return Peak(best, where, gamma)
-        gap *= float(np.clip(3 / max(clearance, 1e-9), *_RAISE))
+        raised = gap * float(np.clip(3 / max(clearance, 1e-9), *_RAISE))
+        gap = min(raised, _COARSE) if gap < _COARSE else raised
     return Peak(best, where, np.inf)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from mor.analysis.band_norm import squared_norm_in_band
 from mor.analysis.hankel import check_one_limit, hankel_singular_values
 from mor.arrays import (
     Array,
-    adjoint,
     astype_like,
     conj,
     device_kwargs,
@@ -18,10 +18,11 @@ from mor.arrays import (
     real,
     to_numpy,
 )
-from mor.equations.band import Band, band_gramian, band_operator, check_band, delayed
+from mor.equations.band import Band
 from mor.errors import NotFiniteError, QuadraticOutputError
 from mor.systems.base import System, check_overflow, check_same_signals
 from mor.systems.convert import as_system
+from mor.systems.modal import Modal
 from mor.threads import threads_by_order
 
 #: Share of the sum of absolute terms below which the trace formula has cancelled too far.
@@ -48,8 +49,7 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     horizon : end time or number of steps; None is infinite. In discrete time the lags
         0..horizon of the impulse response ``D, CB, CAB, ...`` are counted.
 
-    band : ``(omega_1, omega_2)`` in radians per unit of time, in place of all frequencies; right to
-        the square root of round-off of the norm over all of them.
+    band : ``(omega_1, omega_2)`` in radians per unit of time, in place of all frequencies.
 
     Returns
     -------
@@ -121,7 +121,15 @@ def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | N
     >>> float(mor.h2_error(a, b).round(6))
     1.414214
     """
-    return h2_norm(as_system(sys) - as_system(rom), horizon=horizon, band=band)
+    if band is None:
+        return h2_norm(as_system(sys) - as_system(rom), horizon=horizon)
+    check_one_limit(horizon, band)
+    parts = [as_system(sys), as_system(rom)]
+    check_same_signals(*parts)
+    for part in parts:
+        part.require_stable("an H2 norm")
+    square = _by_quadrature([parts[0].detached(), -parts[1].detached()], band)
+    return astype_like(namespace(square).sqrt(square), parts[0].D)
 
 
 @threads_by_order
@@ -270,21 +278,27 @@ def _trace(C: Array, P: Array) -> Array:
 
 
 def _squared_h2_in_band(system: System, band: Band) -> Array:
-    """``tr(C P C^H)``, and what D adds; not negative."""
+    """In closed form where there is one and it does not cancel, else by quadrature."""
     D, xp = system.D, namespace(system.D)
-    low, high = check_band(band, system.dt)
-    if not np.any(to_numpy(D)):
-        P, _ = system.band_gramians(band)
-        square = _trace(system.output_factor_matrix, P)
-        return xp.where(square > 0, square, xp.zeros_like(square))
-    dense = system.to_lti().explicit
-    if system.dt:
-        A, B, C = delayed(dense.A, dense.B, dense.C, dense.D)
-        square = _trace(C, band_gramian(A, B, band, system.dt))
-    elif np.isinf(high):
-        square = np.inf
+    if isinstance(system, Modal) and not np.any(to_numpy(D)):
+        P, C = system.band_gramians(band)[0], system.output_factor_matrix
+        square, scale = _trace(C, P), xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
+        if not bool(xp.any(square <= _CANCELLED * scale)):
+            return square
+    return _by_quadrature([system], band)
+
+
+def _by_quadrature(parts: list[System], band: Band) -> Array:
+    """Of the sum of the parts, of a batch each."""
+    for part in parts:
+        if not part.is_linear:
+            part.band_factors(band)
+    like, on_numpy = parts[0].D, [part.on_numpy() for part in parts]
+    members: Any = on_numpy
+    if not parts[0].batch_shape:
+        squares: Any = squared_norm_in_band(on_numpy, band)
     else:
-        crossed = 2 * dense.C @ band_operator(dense.A, band, 0.0) @ dense.B
-        square = _trace(dense.C, band_gramian(dense.A, dense.B, band))
-        square += real(np.trace(adjoint(dense.D) @ (crossed + (high - low) / np.pi * dense.D)))
-    return xp.asarray(max(float(square), 0.0), **device_kwargs(D))
+        shape = parts[0].batch_shape
+        squares = [squared_norm_in_band([part[i] for part in members], band) for i in np.ndindex(shape)]
+        squares = np.reshape(squares, shape)
+    return namespace(like).asarray(squares, **device_kwargs(like))

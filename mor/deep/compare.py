@@ -60,10 +60,8 @@ def compare_layer(
     before, after : the layer's systems; a batch is compared system by system, the worst
         counts.
     bound : the promised limit of the H-infinity error.
-    prove : whether the H-infinity error is found with a guarantee (:func:`mor.peak_gain`, about
-        ``200 n^3`` flops a level for an error system of order n) or by a frequency search, whose result is a
-        lower limit and in practice the peak. None: proven while ``(n + 100)^3``, summed over a batch, is
-        below ``1200^3``.
+    prove : whether the H-infinity error is found with a guarantee or by a frequency search, whose
+        result is a lower limit and in practice the peak; as :func:`mor.analysis.error.measure` has it.
     """
     if before.batch_shape != after.batch_shape:
         raise DimensionError(

@@ -3,28 +3,29 @@ r"""Gramians limited to a band of frequencies.
 .. math:: P = \frac{1}{2\pi} \int_{\omega_1 \le |\omega| \le \omega_2}
               (i\omega - A)^{-1} B B^H (i\omega - A)^{-H}\, d\omega
 
-solves :math:`AP + PA^H + SBB^H + BB^HS^H = 0` with
+is computed as it stands, by quadrature with positive weights on panels that are graded towards the
+poles (:mod:`mor.equations.panels`): the values :math:`(i\omega_k - A)^{-1}B` times roots of the weights are
+a factor, so that nothing cancels, and small singular values of a product of two factors are as right as
+without a band. On the unit circle (:math:`\theta = \omega\,dt`) the integrand is
+:math:`(e^{i\theta} - A)^{-1}BB^H(\cdot)^{-H}`, integrated over :math:`d\theta`. For a real A the values at
+negative frequencies are conjugates.
+
+Of a diagonal A the integral has a closed form: it solves :math:`AP + PA^H + SBB^H + BB^HS^H = 0` with
 
 .. math:: S = \frac1{2\pi} \int_{\omega_1 \le |\omega| \le \omega_2} (i\omega - A)^{-1} d\omega
             = \frac1{2\pi i}\bigl(\ell(\omega_2) - \ell(\omega_1) + \ell(-\omega_1) - \ell(-\omega_2)\bigr),
-            \quad \ell(\omega) = \log(i\omega - A).
+            \quad \ell(\omega) = \log(i\omega - A),
 
-On the unit circle (:math:`\theta = \omega\,dt`, integrand :math:`(e^{i\theta} - A)^{-1}BB^H(\cdot)^{-H}`,
-:math:`d\theta`) it solves :math:`APA^H - P + SBB^H + BB^HS^H = 0` with
+on the unit circle :math:`APA^H - P + SBB^H + BB^HS^H = 0` with
 
 .. math:: S = \frac1{2\pi} \int \bigl(e^{i\theta}(e^{i\theta} - A)^{-1} - \tfrac12\bigr) d\theta
             = \frac{\theta_2-\theta_1}{2\pi} I
               + \frac1{2\pi i}\bigl(\ell(\theta_2) - \ell(\theta_1) + \ell(-\theta_1) - \ell(-\theta_2)\bigr),
             \quad \ell(\theta) = \log(I - e^{-i\theta}A).
 
-For a real A the values at negative frequencies are conjugates, and S is real.
-
-For a stable A all these logarithms are of matrices with spectra in the right half plane, where the
-principal branch is smooth: none is taken of a product. On all frequencies :math:`S = I/2`. S commutes
-with A, so :math:`P = SP_\infty + P_\infty S^H`.
-
-The right-hand side is indefinite though P is not: a formed P is semidefinite to round-off of
-:math:`P_\infty` only, and there is no factor but that of P itself.
+Its right-hand side is indefinite though P is not: a P so formed is semidefinite to round-off of the one over
+all frequencies only. Of a dense A the logarithms are right to round-off of :math:`|A|`, in whatever units its
+states are, and are not taken.
 
 Source: Gawronski and Juang (1990); the logarithms as in Petersson and Löfberg (2014).
 """
@@ -32,13 +33,16 @@ Source: Gawronski and Juang (1990); the logarithms as in Petersson and Löfberg 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from mor.arrays import Array, adjoint, conj, namespace, to_complex
 from mor.equations import cauchy
+from mor.equations.doubling import compress
+from mor.equations.panels import Piece, pieces, resolved
+from mor.equations.resolvent import resolvent
 from mor.equations.schur import SchurForm
 from mor.errors import TimeStepError
 
@@ -64,33 +68,8 @@ def check_band(band: Any, dt: float) -> Band:
     return low, high
 
 
-def band_operator(A: np.ndarray, band: Band, dt: float) -> np.ndarray:
-    """S (n, n) for a dense stable A, real for a real one.
-
-    Cost one complex Schur form and the logarithms of two triangular matrices (of four for a
-    complex A), about ``80 n^3``.
-    """
-    low, high = check_band(band, dt)
-    eye = np.eye(len(A))
-    if not len(A):
-        return eye
-    factors: Any = scipy.linalg.schur(A, output="complex")
-    T, U = factors
-
-    def log(w: float) -> Any:
-        if np.isinf(w):
-            return math.copysign(np.pi / 2, w) * 1j * eye
-        return scipy.linalg.logm(eye - np.exp(-1j * w * dt) * T if dt else 1j * w * eye - T)
-
-    if np.iscomplexobj(A):
-        S = U @ (log(high) - log(low) + log(-low) - log(-high)) @ adjoint(U) / (2j * np.pi)
-    else:
-        S = np.imag(U @ (log(high) - log(low)) @ adjoint(U)) / np.pi
-    return S + (high - low) * dt / (2 * np.pi) * eye if dt else S
-
-
 def band_gramian(A: np.ndarray, B: np.ndarray, band: Band, dt: float = 0.0) -> np.ndarray:
-    """P of the module's equations for dense A (n, n), strictly stable, and B (n, m).
+    """P of the module's equation for dense A (n, n), strictly stable, and B (n, m).
 
     Parameters
     ----------
@@ -109,18 +88,96 @@ def band_gramian(A: np.ndarray, B: np.ndarray, band: Band, dt: float = 0.0) -> n
     >>> band_gramian(np.array([[-1.0]]), np.array([[1.0]]), (0.0, 1.0)).round(6)  # half of 1/2
     array([[0.25]])
     """
-    return _limited(SchurForm.of(A, dt=dt), band_operator(A, band, dt), B)
+    form = SchurForm.of(A, dt=dt, graded=True).in_field_of(B)
+    Z = form.leave(_triangular_factor(form, B, band))
+    return Z @ adjoint(Z)
 
 
-def band_gramians(form: SchurForm, A: np.ndarray, B: np.ndarray, C: np.ndarray, band: Band) -> Any:
-    """``(P, Q)`` for A with the Schur form `form`, from one S: that of A^H is S^H."""
-    S = band_operator(A, band, form.dt)
-    return _limited(form, S, B), _limited(form.adjoint, adjoint(S), adjoint(C))
+def band_factors(form: SchurForm, B: np.ndarray, C: np.ndarray, band: Band) -> tuple[np.ndarray, np.ndarray]:
+    """``(Zc, Zo)`` of the system with this Schur form: ``P = Zc Zc^H``, ``Q = Zo Zo^H``.
+
+    Cost ``2 n^2 m`` flops a frequency and as many for the QR factorisation of what they give: some
+    hundred frequencies if all poles are real or well damped, some hundred for each that is not.
+    """
+    ahead, back = form.in_field_of(B), form.adjoint.in_field_of(C)
+    U, S = _triangular_factor(back, adjoint(C), band), back.pencil.S
+    Zo = back.right @ U if S is None else back.left @ (S @ U)
+    return ahead.leave(_triangular_factor(ahead, B, band)), Zo
 
 
-def _limited(form: SchurForm, S: np.ndarray, B: np.ndarray) -> np.ndarray:
-    half = S @ B @ adjoint(B)
-    return form.solve(half + adjoint(half))
+def band_pieces(poles: np.ndarray, band: Band, dt: float, *, is_real: bool) -> tuple[list[Piece], float]:
+    """Panels of the band for a function with these poles, and what its integral is divided by, in the
+    unit of ``omega`` (continuous) or ``theta`` (discrete).
+
+    A real system's frequencies of one sign stand for both.
+    """
+    low, high = check_band(band, dt)
+    poles = np.asarray(poles, dtype=complex)
+    if dt:
+        with np.errstate(divide="ignore"):
+            angles = -1j * np.log(poles[poles != 0])
+        singular = (angles[:, None] + 2 * np.pi * np.array([-1, 0, 1])).ravel()
+        low, high = low * dt, high * dt
+    else:
+        singular = poles / 1j
+    positive = pieces(low, high, singular)
+    if is_real:
+        return positive, np.pi
+    mirrored = [_mirrored(piece) for piece in pieces(low, high, -singular)]
+    return [*positive, *mirrored], 2 * np.pi
+
+
+def _mirrored(piece: Piece) -> Piece:
+    """The same panels of negative frequencies."""
+
+    def frequency(t: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
+        omega, root = piece.frequency(t)
+        return -omega, root
+
+    return Piece(piece.ends, frequency)
+
+
+def _triangular_factor(form: SchurForm, B: np.ndarray, band: Band) -> np.ndarray:
+    """U in the coordinates of the Schur form, at most n columns."""
+    inner = form.enter(B)
+    is_real = not np.iscomplexobj(inner) and not np.iscomplexobj(form.pencil.T)
+    if not inner.size:
+        return inner[:, :0]
+
+    def states(points: np.ndarray) -> np.ndarray:
+        return resolvent(form.pencil, points, inner)
+
+    return factor_in_band(states, inner.shape, form.poles, band, form.dt, is_real=is_real)
+
+
+def factor_in_band(
+    states: Callable[[np.ndarray], np.ndarray],
+    shape: tuple[int, ...],
+    poles: np.ndarray,
+    band: Band,
+    dt: float,
+    *,
+    is_real: bool,
+) -> np.ndarray:
+    """Z (n, r), r <= n, with P of the module's equation ``Z Z^H``.
+
+    Parameters
+    ----------
+    states : from points s (N,) on the axis or circle to ``(s - A)^{-1} B``, (n, N, m).
+    shape : ``(n, m)``
+    poles : eigenvalues of A, of a real one both of a pair.
+    """
+    panels, divisor = band_pieces(poles, band, dt, is_real=is_real)
+
+    def of_frequency(omega: np.ndarray) -> np.ndarray:
+        return np.moveaxis(states(np.exp(1j * omega) if dt else 1j * omega), 1, 0)
+
+    n = shape[0]
+    Z = np.zeros((n, 0), dtype=float if is_real else complex)
+    for _, values in resolved(of_frequency, panels, int(np.prod(shape))):
+        X: Any = np.moveaxis(values, 0, 1).reshape(n, -1)
+        Z = compress(np.hstack([Z, X.real, X.imag] if is_real else [Z, X]))
+    return Z / divisor**0.5
 
 
 def band_kernels(poles: Array, band: Band, dt: float) -> cauchy.Kernels:
@@ -152,21 +209,3 @@ def _scalar_operator(poles: Array, low: float, high: float, dt: float) -> Array:
 
     total = (log(high) - log(low) + log(-low) - log(-high)) / (2j * np.pi)
     return total + (high - low) * dt / (2 * np.pi) if dt else total
-
-
-def semidefinite_factor(P: Array) -> Array:
-    """Z with ``Z Z^H`` the semidefinite part of the Hermitian P (..., n, n); array API.
-
-    By eigenvalues: right to round-off of the largest entry of P, so that singular values
-    made of it are right to the square root of that.
-    """
-    xp = namespace(P)
-    values, U = xp.linalg.eigh(P)
-    return U * xp.sqrt(xp.where(values > 0, values, xp.zeros_like(values)))[..., None, :]
-
-
-def delayed(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray) -> tuple[Any, Any, Any]:
-    """``(A, B, C)`` of the discrete ``G(z)/z``, which has the same gains and no D."""
-    n, m = B.shape
-    late = np.block([[A, B], [np.zeros((m, n)), np.zeros((m, m))]])
-    return late, np.vstack([np.zeros((n, m)), np.eye(m)]), np.hstack([C, D])

@@ -60,6 +60,13 @@ def resolvent(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
     return X
 
 
+def resolvent_of_columns(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """``(s_k S - T)^{-1} b_k`` (n, N) for each column of B (n, N) and its point."""
+    X = np.array(B, dtype=complex, order="C")
+    _solve_columns(pencil, np.asarray(points, dtype=complex), X)
+    return X
+
+
 def distance_to_singularity(
     pencil: Pencil, adjoint: Callable[[], Pencil], points: np.ndarray, limit: np.ndarray | float
 ) -> np.ndarray:

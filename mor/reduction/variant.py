@@ -10,7 +10,7 @@ import numpy as np
 from mor.analysis.hankel import check_one_limit
 from mor.arrays import Array
 from mor.checks import check_horizon
-from mor.equations.band import Band, check_band, semidefinite_factor
+from mor.equations.band import Band, check_band
 from mor.errors import ReductionError
 from mor.systems.base import System
 
@@ -85,13 +85,8 @@ class Variant:
         """``(Zc, Zo)``."""
         if self.band is None:
             return system.factors(horizon=self.horizon)
-        P, Q = system.band_gramians(self.band)
-        return semidefinite_factor(P), semidefinite_factor(Q)
+        return system.band_factors(self.band)
 
     def rank(self, hsv: np.ndarray, n: int) -> int:
-        """Number of Hankel singular values that stand above round-off of the largest.
-
-        Gramians limited to a band are formed: values made of them are right to its root.
-        """
-        noise = n * np.finfo(float).eps
-        return int(np.sum(hsv > (noise if self.band is None else noise**0.5) * np.max(hsv, initial=0.0)))
+        """Number of Hankel singular values that stand above round-off of the largest."""
+        return int(np.sum(hsv > n * np.finfo(float).eps * np.max(hsv, initial=0.0)))

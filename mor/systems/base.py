@@ -10,6 +10,7 @@ import numpy as np
 
 from mor.arrays import (
     Array,
+    adjoint,
     conj,
     is_complex,
     is_concrete,
@@ -18,7 +19,7 @@ from mor.arrays import (
     to_numpy,
 )
 from mor.checks import check_shape
-from mor.equations.band import Band, band_gramians
+from mor.equations.band import Band, band_factors
 from mor.equations.boundary import margins, unstable_message
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
@@ -130,10 +131,15 @@ class System(ABC):
     def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
         """``(P, Q)`` in the coordinates of :meth:`factors`."""
 
+    def band_factors(self, band: Band) -> tuple[np.ndarray, np.ndarray]:
+        """``(Zc, Zo)`` of the Gramians limited to a band (:mod:`mor.equations.band`); NumPy."""
+        dense = self.to_lti()
+        return band_factors(dense.schur, dense.B, dense.C, band)
+
     def band_gramians(self, band: Band) -> tuple[Array, Array]:
-        """``(P, Q)`` limited to a band of frequencies (:mod:`mor.equations.band`)."""
-        dense = self.to_lti().explicit
-        return band_gramians(dense.schur, dense.A, dense.B, dense.C, band)
+        """``(P, Q)`` limited to a band of frequencies."""
+        Zc, Zo = self.band_factors(band)
+        return Zc @ adjoint(Zc), Zo @ adjoint(Zo)
 
     @abstractmethod
     def project(self, left: Array, right: Array) -> tuple[System, float]:

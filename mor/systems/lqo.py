@@ -406,7 +406,7 @@ class LQO(System):
     def to_lti(self) -> NoReturn:
         self._refuse("the matrices (A, B, C, D) of a linear one")
 
-    def band_gramians(self, band: Band) -> NoReturn:
+    def band_factors(self, band: Band) -> NoReturn:
         self._refuse("Gramians of a band of frequencies")
 
     def gramians_with_pullback(self) -> tuple[Any, Any, Pullback]:

@@ -28,7 +28,7 @@ from mor.arrays import (
 )
 from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
 from mor.equations import cauchy
-from mor.equations.band import Band, band_kernels
+from mor.equations.band import Band, band_kernels, factor_in_band
 from mor.equations.boundary import dc_point
 from mor.equations.columns import solve_by_columns
 from mor.equations.diagonal import diagonalise
@@ -163,6 +163,33 @@ class Modal(System):
         horizon = check_horizon(horizon, self.dt)
         P, Q = (gramian.matrix for gramian in self._cauchy_pair(horizon))
         return P, Q
+
+    def band_factors(self, band: Band) -> tuple[np.ndarray, np.ndarray]:
+        """By quadrature, each of a batch, since a factor of the closed form would lose half the digits."""
+        system = self.on_numpy()
+        if not system.batch_shape:
+            return system._band_factor(band), system.dual()._band_factor(band)
+        members = [system[i].band_factors(band) for i in np.ndindex(system.batch_shape)]
+        Zc, Zo = (np.array(stacked) for stacked in zip(*members, strict=True))
+        return tuple(Z.reshape(*system.batch_shape, *Z.shape[1:]) for Z in (Zc, Zo))  # pyright: ignore
+
+    def _band_factor(self, band: Band) -> np.ndarray:
+        """Zc of one system on NumPy, as many columns as rows."""
+        poles, B = self.poles[None, :, None], self.B
+
+        def states(points: np.ndarray) -> np.ndarray:
+            s = points[:, None, None]
+            first = B / (s - poles)
+            if not is_complex(B):
+                return np.moveaxis(first, 0, 1)
+            second = B.conj() / (s - poles.conj())
+            real_part, imaginary_part = (first + second) / 2, (first - second) / 2j
+            return np.moveaxis(np.concatenate([real_part, imaginary_part], axis=1), 0, 1)
+
+        n, m = B.shape[0] * (2 if is_complex(B) else 1), B.shape[1]
+        poles_of_both = np.concatenate([self.poles, np.conj(self.poles)])
+        Z = factor_in_band(states, (n, m), poles_of_both, band, self.dt, is_real=True)
+        return np.pad(Z, [(0, 0), (0, n - Z.shape[1])])
 
     def band_gramians(self, band: Band) -> tuple[Array, Array]:
         """In closed form, like the others."""

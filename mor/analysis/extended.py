@@ -1,0 +1,86 @@
+"""Frequency responses that are right where differences of them are taken."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mor.equations.extended import (
+    WIDE,
+    WIDE_COMPLEX,
+    WIDE_EPS,
+    product,
+    refined_resolvent,
+    wide_operator,
+    widened,
+)
+from mor.systems.lti import LTI
+
+#: Columns of states, frequencies times inputs, that are in memory at once.
+_COLUMNS = 256
+
+#: Multiple of the last correction, and of the wide type's round-off, that a response may be wrong by.
+_DOUBT = 8.0
+
+
+class ExtendedResponses:
+    r"""Responses :math:`G(i\omega)` or :math:`G(e^{i\omega\,dt})` of a dense system in extended precision.
+
+    The matrices are taken as they are, E not divided out: what is left is the round-off of the wide type
+    (:mod:`mor.equations.extended`) and, in the limits that are returned with them, no guess.
+    """
+
+    def __init__(self, system: LTI) -> None:
+        self.system = system
+
+    @cached_property
+    def _matrices(self) -> tuple[Any, Any | None, Any]:
+        A, E, C = self.system.A, self.system.E, self.system.C
+        return wide_operator(A), None if E is None else wide_operator(E), widened(C)
+
+    @property
+    def work(self) -> float:
+        """Products of real numbers in extended precision that a frequency takes, about."""
+        A, E, _ = self._matrices
+        entries = sum(X.nnz if hasattr(X, "nnz") else X.size for X in (A, E) if X is not None)
+        return 6.0 * entries * self.system.n_inputs
+
+    def points(self, omega: np.ndarray) -> np.ndarray:
+        """Where on the axis or the circle, rounded in the wide type."""
+        omega = np.asarray(omega, dtype=WIDE)
+        return np.exp(1j * omega * WIDE(self.system.dt)) if self.system.dt else 1j * omega
+
+    def __call__(self, omega: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """``(responses, noise, size)`` at these frequencies.
+
+        responses : wide complex array (N, p, m).
+        noise : array (N,), by how much an entry may be wrong by the arithmetic.
+        size : array (N,), the sum of the absolute terms of an entry, the largest: what rounding of C and D
+            in double precision changes is round-off times that.
+        """
+        D = self.system.D
+        responses = np.repeat(D[None].astype(WIDE_COMPLEX), len(omega), axis=0)
+        noise, size = np.zeros(len(omega)), np.full(len(omega), np.max(np.abs(D), initial=0.0))
+        finite = np.flatnonzero(np.isfinite(omega))
+        if self.system.order and len(finite) and D.size:
+            width = max(1, _COLUMNS // self.system.n_inputs)
+            for part in np.array_split(finite, -(-len(finite) // width)):
+                values, doubt, terms = self._finite(np.asarray(omega)[part])
+                responses[part] += values
+                noise[part], size[part] = doubt, size[part] + terms
+        return responses, noise + WIDE_EPS * size, size
+
+    def _finite(self, omega: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        A, E, C = self._matrices
+        states, correction = refined_resolvent(self.system.schur, A, E, self.points(omega), self.system.B)
+        n, count, m = states.shape
+        values = product(C, states.reshape(n, -1)).reshape(-1, count, m)
+        # Absolute values in double precision: these are estimates.
+        weights = np.abs(self.system.C)
+        last, terms = (
+            np.max(np.tensordot(weights, np.abs(X).astype(float), axes=1), axis=(0, 2))
+            for X in (correction, states)
+        )
+        return np.moveaxis(values, 0, 1), _DOUBT * (last + WIDE_EPS * terms), terms
