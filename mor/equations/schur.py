@@ -266,7 +266,7 @@ class SchurForm:
                 self.pole_errors[i],
                 "a Gramian on an infinite horizon",
                 needs=f"all poles {where}",
-                remedy="Check dt, or give horizon=.",
+                remedy="Check dt, set such poles apart (mor.split_stable), or give horizon=.",
             )
         )
 

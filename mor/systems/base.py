@@ -305,14 +305,12 @@ class System(ABC):
 
 def _remedy(dt: float, unstable: bool, otherwise: str | None) -> str:
     """What to do about an unstable pole, or one on the boundary."""
-    if otherwise is None:
-        otherwise = "horizon= gives the finite-horizon quantity, which any system has."
+    horizon = "horizon= gives the finite-horizon quantity, which any system has."
     if not unstable:
-        parts = "mor.split_stable takes such a pole for one on the boundary and keeps it apart"
-        return f"{parts}; {otherwise}"
-    if dt:
-        return f"If this is a continuous-time system, give dt=0; {otherwise}"
-    return f"If this is a discrete-time system, give its step as dt=; {otherwise}"
+        return otherwise or f"mor.split_stable sets such poles apart; {horizon}"
+    kind, step = ("continuous", "dt=0") if dt else ("discrete", "its step as dt=")
+    other = f"If this is a {kind}-time system, give {step}"
+    return f"{other}. {otherwise}" if otherwise else f"{other}; {horizon}"
 
 
 def operand(other: Any) -> System:
