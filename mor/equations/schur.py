@@ -45,7 +45,7 @@ class SchurForm:
     mirrored : whether this is the form of ``(A^H, E^H)``, where R has the factor ``E^{-H}``
         in place of P's E.
     divided : the E that was divided out to get A, if one was: with it went digits.
-    exact : whether A was triangular as it came, so that its eigenvalues are data.
+    exact : whether A was a Schur form as it came, so that its eigenvalues are data.
     sources : the forms that this one was joined from, or changed from, eigenvalue by eigenvalue.
 
     Examples
@@ -348,12 +348,29 @@ def _singular_message(first: complex, second: complex, at: tuple[int, int], dt: 
 
 
 def _schur(A: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, bool]:
-    """T, Z, and whether A is triangular, which makes them A and the identity."""
-    if not np.any(np.tril(A, -1)):
+    """T, Z, and whether A is a Schur form as it is, which makes them A and the identity."""
+    if _is_schur_form(A):
         return np.ascontiguousarray(A), np.eye(len(A), dtype=A.dtype), True
     schur: Any = scipy.linalg.schur
     T, Z = schur(A, output=kind)
     return np.ascontiguousarray(T), Z, False
+
+
+def _is_schur_form(A: np.ndarray) -> bool:
+    """Whether A is upper triangular, or real with 2 x 2 blocks ``[[a, b], [c, a]]``, ``b c < 0``, on the
+    diagonal, whose eigenvalues have the real part a exactly."""
+    if np.any(np.tril(A, -2)):
+        return False
+    below = np.diag(A, -1)
+    first = np.flatnonzero(below)
+    if not len(first):
+        return True
+    return (
+        not np.iscomplexobj(A)
+        and not np.any(np.diff(first) == 1)
+        and bool(np.all(A[first, first] == A[first + 1, first + 1]))
+        and bool(np.all(np.sign(A[first, first + 1]) == -np.sign(below[first])))
+    )
 
 
 def _divided(A: np.ndarray, E: np.ndarray) -> tuple[Any, np.ndarray]:

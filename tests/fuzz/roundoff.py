@@ -113,7 +113,7 @@ def light(rng: np.random.Generator) -> mor.LTI:
     A = np.zeros((n, n))
     for i, block in enumerate(blocks):
         A[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = block
-    T = orthogonal(rng, n) if rng.integers(2) else coordinates(rng, n)
+    T = (orthogonal(rng, n), coordinates(rng, n), np.eye(n))[rng.integers(3)]
     return in_coordinates(rng, A, T, dt)
 
 
