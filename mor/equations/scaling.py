@@ -18,8 +18,13 @@ import scipy.linalg
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from mor.errors import NotFiniteError
+
 #: Spread of norms above which rows are sorted: less costs less than two digits.
 _GRADED = 100.0
+
+#: Largest entry whose square, summed over a matrix, does not overflow.
+_LARGEST = 1e150
 
 #: Balancings with B and C: units of signals change with those of the states.
 _ROUNDS = 4
@@ -53,6 +58,7 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     index = np.arange(n)
     if n < 2:
         return index, np.ones(n)
+    A = _about_one(A)
     balance: Any = scipy.linalg.get_lapack_funcs("gebal", (A,))
     balanced, _, _, scale, _ = balance(A, scale=1, permute=0)
     exponent = np.frexp(scale)[1]
@@ -62,6 +68,27 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.max(size) > _GRADED * np.min(size):
         index = np.argsort(-size, kind="stable")
     return index, scale[index]
+
+
+def check_range(A: np.ndarray) -> None:
+    """Raise if squares of A overflow.
+
+    Raises
+    ------
+    NotFiniteError
+    """
+    largest = float(np.max(np.abs(A), initial=0.0))
+    if not largest <= _LARGEST:
+        raise NotFiniteError(
+            f"the state matrix (E^-1 A, if there is an E) has entries of {largest:.1e}, above the range of "
+            "the solver: take a smaller unit of time."
+        )
+
+
+def _about_one(A: np.ndarray) -> np.ndarray:
+    """A over a power of two near its largest entry: norms of it neither overflow nor underflow."""
+    largest = float(np.max(np.abs(A), initial=0.0))
+    return np.ldexp(1.0, -int(np.frexp(largest)[1])) * A if largest else A
 
 
 def balancing(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
@@ -85,6 +112,11 @@ def balancing(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
     -------
     t : array (n,), powers of two.
 
+    Raises
+    ------
+    NotFiniteError
+        If squares of A overflow.
+
     Notes
     -----
     One linear system of order n. SLICOT's ``TB01ID`` and MATLAB's ``prescale`` balance norms instead, state
@@ -98,6 +130,7 @@ def balancing(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
     >>> float(t[0] / t[1]) / 2**20
     1.0
     """
+    check_range(A)
     t = np.ones(len(A))
     for _ in range(_ROUNDS):
         step = _even(_bordered(A, B, C, t))

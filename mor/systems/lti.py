@@ -15,7 +15,7 @@ from mor.equations.boundary import dc_point
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import DenseEvolution, horizon_factor
-from mor.equations.scaling import grading, scaled
+from mor.equations.scaling import check_range, grading, scaled
 from mor.equations.schur import SchurForm
 from mor.equations.sparse import dense
 from mor.equations.transfer import FEW_POINTS, Transfer, evaluate_by_form, evaluate_by_lu
@@ -131,6 +131,7 @@ class LTI(System):
         self._require_regular()
         solved = np.linalg.solve(self.E, np.hstack([self.A, self.B]))
         A, B = solved[:, : self.order], solved[:, self.order :]
+        check_range(A)
         explicit = LTI(A, B, self.C, self.D, dt=self.dt, labels=self.labels)
         set_fields(explicit, _implicit=self)
         return explicit
