@@ -145,7 +145,7 @@ def _singular_values_in_band(system: System, like: Array, band: Band) -> Array:
     """Singular values of ``Zo^H Zc``, computed on NumPy, as many as states."""
     Zc, Zo = system.band_factors(band)
     product = adjoint(Zo) @ Zc
-    values = graded_svd(product)[1] if product.ndim == 2 else np.linalg.svdvals(product)
+    values = graded_values(product) if product.ndim == 2 else np.linalg.svdvals(product)
     missing = Zo.shape[-2] - values.shape[-1]
     values = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, max(missing, 0))])[..., : Zo.shape[-2]]
     return astype_like(namespace(like).asarray(values, **device_kwargs(like)), like)

@@ -91,6 +91,7 @@ CHECKS: dict[str, list[Callable]] = {
         lambda s: reduced(mor.balanced_truncation(s, 4, horizon=horizon_of(s))),
     ],
     "balance": [lambda s: mor.balance(s).hsv],
+    "dcgain": [mor.dcgain],
     "freqresp": [response],
     "h2_error": [
         lambda s: mor.h2_error(s, half(s)),
@@ -124,6 +125,7 @@ CHECKS: dict[str, list[Callable]] = {
     "irka": [lambda s: mor.irka(s, 2).diagnostics["h2_error"]],
     "minimal_realization": [lambda s: reduced(mor.minimal_realization(s))],
     "modal_truncation": [lambda s: reduced(mor.modal_truncation(s, 6))],
+    "normal_rank": [mor.normal_rank],
     "output_bound": [
         lambda s: (
             mor.output_bound(s, np.ones((11, s.n_inputs)), times_of(s))
@@ -136,7 +138,9 @@ CHECKS: dict[str, list[Callable]] = {
     "simulate": [simulated, lambda s: mor.simulate(quadratic(s), np.ones((11, s.n_inputs)), times_of(s))],
     "split_stable": [split],
     "step": [lambda s: mor.step(s, times_of(s))],
+    "transfer_kernels": [lambda s: mor.transfer_kernels(quadratic(s), 0.3j)[0]],
     "tsia": [lambda s: mor.tsia(s, 2).diagnostics["h2_error"]],
+    "zeros": [lambda s: np.sort(np.abs(mor.zeros(s)))],
 }
 
 
