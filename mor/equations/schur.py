@@ -19,7 +19,7 @@ import scipy.linalg
 
 from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
-from mor.equations.scaling import grading, scaled
+from mor.equations.scaling import check_range, grading, scaled
 from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
 from mor.errors import SingularEquationError, UnstableSystemError
 
@@ -94,6 +94,7 @@ class SchurForm:
                 T, S, left, right = scipy.linalg.qz(A, E, output=kind)
                 return cls(Pencil.of(T, S), left, right, dt)
             A = A_divided
+        check_range(A)
         if not graded:
             T, Z, exact = _schur(A, kind)
             return cls(Pencil.of(T), Z, Z, dt, divisor, divided=E, exact=exact)
@@ -383,5 +384,9 @@ def _divided(A: np.ndarray, E: np.ndarray) -> tuple[Any, np.ndarray]:
     divided = scipy.linalg.lu_solve(divisor, A)
     if not np.all(np.isfinite(divided)):
         return None, A
-    growth = np.linalg.norm(E) * np.linalg.norm(divided)
+    # A unit of E that is far from one is a unit of time, and no matter of accuracy.
+    unit = float(np.max(np.abs(E))) or 1.0
+    if float(np.max(np.abs(divided), initial=0.0)) > np.finfo(float).max * min(unit, 1.0):
+        return divisor, divided
+    growth = np.linalg.norm(E / unit) * np.linalg.norm(divided * unit)
     return (divisor, divided) if growth <= _LARGEST_GROWTH * np.linalg.norm(A) * len(A) ** 0.5 else (None, A)

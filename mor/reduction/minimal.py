@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from mor.arrays import adjoint, to_complex, to_numpy
+from mor.equations.scaling import balancing
 from mor.errors import QuadraticOutputError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction
@@ -21,6 +22,9 @@ from mor.systems.labels import without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 from mor.threads import threads_by_order
+
+#: Relative change of the transfer function above which nothing is left out, where no `tol` is given.
+_CHANGED = 1e-6
 
 
 @threads_by_order
@@ -50,7 +54,8 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     Reduction
         Without an error bound and without ``hsv``. ``diagnostics``: how many states were
         ``unreachable``, how many of the others ``unobservable``, and the largest coupling
-        ``neglected`` in the same relative terms.
+        ``neglected`` in the same relative terms. Where `tol` is None and what is left would be another
+        transfer function, nothing is left out, and a ``note`` says so.
 
     Raises
     ------
@@ -66,8 +71,9 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     on the error; take that where it applies, and this where poles are unstable or where only
     structure is to be removed.
 
-    The result depends on the scaling of the states: one that is in units far from the others'
-    should be rescaled first. Cost about ``10 n^3`` flops; for k modes ``k^2 (m + p)``.
+    Decisions are taken in units of the states in which A, B and C together are balanced
+    (:func:`mor.equations.scaling.balancing`), so those of the data do not matter. Cost about ``10 n^3``
+    flops; for k modes ``k^2 (m + p)``.
 
     Source: Rosenbrock (1970); Varga (1981). MATLAB's ``minreal``, SLICOT's ``TB01PD``.
 
@@ -93,15 +99,35 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     if not isinstance(system, Modal):
         system = system.to_lti()
     share = float(tol) if tol is not None else max(system.order, 10) ** 2 * np.finfo(float).eps
-    small, unreachable, unobservable, neglected = (
-        _minimal_modes(system, share) if isinstance(system, Modal) else _minimal_states(system, share)
-    )
-    return _result(small, system.order, unreachable, unobservable, neglected)
+    if isinstance(system, Modal):
+        return _result(system, *_minimal_modes(system, share))
+    found = _result(system, *_minimal_states(system, share))
+    return _unchanged(system, found) if tol is None else found
 
 
-def _result(system: System, full: int, unreachable: int, unobservable: int, neglected: float) -> Reduction:
+def _unchanged(system: LTI, found: Reduction) -> Reduction:
+    """`found`, if its transfer function is that of the system; else the system itself.
+
+    Decisions that were right in the coordinates they were taken in may be wrong where these are bad.
+    """
+    if found.order == system.order:
+        return found
+    size = float(np.linalg.norm(system.graded.A)) or 1.0
+    points = size * np.array([1e-3, 3e-2, 1.0]) * np.exp([0.9j, 1.3j, 0.4j])
+    one, two = system.evaluate(points), found.system.evaluate(points)
+    if np.max(np.abs(one - two)) <= _CHANGED * np.max(np.abs(one)):
+        return found
+    whole = _result(system, system, 0, 0, 0.0)
+    note = "rank decisions would change the transfer function, so nothing is left out: rescale the states"
+    return replace(whole, diagnostics=whole.diagnostics | {"note": note})
+
+
+def _result(
+    system: System, small: System, unreachable: int, unobservable: int, neglected: float
+) -> Reduction:
+    full = system.order
     return Reduction(
-        system=system,
+        system=small,
         order=full - unreachable - unobservable,
         full_order=full,
         hsv=np.zeros(0),
@@ -123,6 +149,10 @@ def _joined(parts: list[Reduction], batch: Modal) -> Reduction:
 
 def _minimal_states(system: LTI, tol: float) -> tuple[LTI, int, int, float]:
     full = system.explicit
+    t = balancing(full.A, full.B, full.C)
+    full = LTI(
+        full.A * t / t[:, None], full.B / t[:, None], full.C * t, full.D, dt=full.dt, labels=full.labels
+    )
     # Norms of the data: what a first step leaves of C may be nothing but round-off.
     inputs, outputs = (_nonzero(np.linalg.norm(x, axis=i)) for i, x in enumerate((full.B, full.C)))
     size = float(_nonzero(np.linalg.norm(full.A)))

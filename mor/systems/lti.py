@@ -15,7 +15,7 @@ from mor.equations.boundary import dc_point
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import DenseEvolution, horizon_factor
-from mor.equations.scaling import grading, scaled
+from mor.equations.scaling import check_range, grading, scaled
 from mor.equations.schur import SchurForm
 from mor.equations.sparse import dense
 from mor.equations.transfer import FEW_POINTS, Transfer, evaluate_by_form, evaluate_by_lu
@@ -131,6 +131,7 @@ class LTI(System):
         self._require_regular()
         solved = np.linalg.solve(self.E, np.hstack([self.A, self.B]))
         A, B = solved[:, : self.order], solved[:, self.order :]
+        check_range(A)
         explicit = LTI(A, B, self.C, self.D, dt=self.dt, labels=self.labels)
         set_fields(explicit, _implicit=self)
         return explicit
@@ -156,10 +157,14 @@ class LTI(System):
         return replace(SchurForm.of(self.A, None, self.dt, graded=True), divided=self._implicit.E)
 
     @cached_property
+    def _grading(self) -> tuple[np.ndarray, np.ndarray]:
+        return grading(self.explicit.A)
+
+    @cached_property
     def graded(self) -> LTI:
         """The explicit form in the coordinates of :func:`mor.equations.scaling.grading`."""
         sys = self.explicit
-        index, t = grading(sys.A)
+        index, t = self._grading
         return LTI(scaled(sys.A, index, t), sys.B[index] / t[:, None], sys.C[:, index] * t, sys.D, dt=self.dt)
 
     @property
@@ -186,14 +191,18 @@ class LTI(System):
         horizon = check_horizon(horizon, self.dt)
         if horizon is None:
             return self.schur.controllability_factor(self.B)
-        return horizon_factor(self.explicit.A, self.explicit.B, self.dt, horizon)
+        index, t = self._grading
+        Z = horizon_factor(self.graded.A, self.graded.B, self.dt, horizon)
+        return _back(Z * t[:, None], index)
 
     def observability_factor(self, *, horizon: float | None = None) -> np.ndarray:
         """That of the explicit form, by the same means."""
         horizon = check_horizon(horizon, self.dt)
         if horizon is None:
             return self.schur.observability_factor(self.C)
-        return horizon_factor(adjoint(self.explicit.A), adjoint(self.explicit.C), self.dt, horizon)
+        index, t = self._grading
+        Z = horizon_factor(adjoint(self.graded.A), adjoint(self.graded.C), self.dt, horizon)
+        return _back(Z / t[:, None], index)
 
     def gramians(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         Zc, Zo = self.factors(horizon=horizon)
@@ -217,12 +226,20 @@ class LTI(System):
         By one exponential of a matrix of order n + m (n + 2m); MATLAB's ``c2d``.
         """
         check_continuous_step(self.dt, step)
-        sys = self.explicit
-        A, first, late = matrix_holds(sys.A, sys.B, step, hold)
-        return LTI(A, first + A @ late, sys.C, sys.D + sys.C @ late, dt=step, labels=self.labels)
+        A, first, late = self._holds(step, hold)
+        B, D = first + A @ late, self.D + self.C @ late
+        return LTI(A, B, self.C, D, dt=step, labels=self.labels)
 
     def ramp_matrix(self, step: float) -> np.ndarray:
-        return matrix_holds(self.explicit.A, self.explicit.B, step, "first")[2]
+        return self._holds(step, "first")[2]
+
+    def _holds(self, step: float, hold: Hold) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The matrices of a hold, computed in graded coordinates: an exponential is right to its norm."""
+        index, t = self._grading
+        A, first, late = matrix_holds(self.graded.A, self.graded.B, step, hold)
+        moved = np.empty_like(A)
+        moved[np.ix_(index, index)] = A * t[:, None] / t
+        return moved, _back(first * t[:, None], index), _back(late * t[:, None], index)
 
     def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LTI, float]:
         left = adjoint(self.test_space(left))
@@ -233,14 +250,17 @@ class LTI(System):
         return left if self.E is None else np.linalg.solve(adjoint(self.E), left)
 
     def reciprocal(self) -> LTI:
-        """In explicit form, by one LU factorisation; E is not divided by."""
+        """In explicit form, by one LU factorisation in graded coordinates; E is not divided by."""
         n, c = self.order, dc_point(self.dt)
-        E = np.eye(n) if self.E is None else self.E
+        index, t = self._grading if self.E is None else (np.arange(n), np.ones(n))
+        A, E = (self.graded.A, np.eye(n)) if self.E is None else (self.A, self.E)
+        back = np.ix_(index, index)
         try:
-            solved = np.linalg.solve(self.A - c * E, np.hstack([E, self.B]))
+            solved = np.linalg.solve(A - c * E, np.hstack([E, self.B[index] / t[:, None]]))
         except np.linalg.LinAlgError:
             raise no_dc_gain(self.dt) from None
-        R, B = solved[:, :n], solved[:, n:]
+        R, B = np.empty_like(A), _back(solved[:, n:] * t[:, None], index)
+        R[back] = solved[:, :n] * t[:, None] / t
         labels = without_states(self.labels)
         return LTI(c * np.eye(n) + R, B, -self.C @ R, self.D - self.C @ B, dt=self.dt, labels=labels)
 
@@ -279,7 +299,9 @@ class LTI(System):
             if by_form:
                 value = evaluate_by_form(self.A, self.E, self.B, self.C, self.schur, flat)
             else:
-                value = evaluate_by_lu(self.A, self.E, self.B, self.C, flat)
+                # Pivots of an elimination depend on the units of the rows.
+                sys = self.graded if self.E is None else self
+                value = evaluate_by_lu(sys.A, sys.E, sys.B, sys.C, flat)
         except np.linalg.LinAlgError:
             value = np.full(1, np.nan)
         if not np.all(np.isfinite(value)):
@@ -328,6 +350,13 @@ class LTI(System):
     def __repr__(self) -> str:
         field = "" if self.is_real else "complex "
         return f"<{self.title} {field}order {self.order}, {self.signals}>"
+
+
+def _back(Z: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Rows in the order that `index` has been taken of."""
+    sorted_back = np.empty_like(Z)
+    sorted_back[index] = Z
+    return sorted_back
 
 
 def _condition(E: np.ndarray) -> float:
