@@ -240,7 +240,7 @@ def _proven(gains: SystemGains, level_of: _Levels, found: Peak, tol: float) -> P
         if not np.isfinite(gamma):
             break
         pencil = level_of(gamma)
-        gain, place = _largest_between(gains, level_of.frequencies(pencil))
+        gain, place = _largest_between(gains, level_of.frequencies(pencil), best)
         if gain > best:
             best, where = gain, _principal(place, level_of.dt)
         if gain > gamma:
@@ -265,13 +265,16 @@ def _samples(system: System) -> int:
     return int(np.clip(level / max(sample, 1), 16, 64))
 
 
-def _largest_between(gains: SystemGains, crossings: np.ndarray) -> tuple[float, float]:
-    """Largest gain at crossings and midway between, refined about the largest."""
+def _largest_between(gains: SystemGains, crossings: np.ndarray, best: float) -> tuple[float, float]:
+    """Largest gain at crossings and midway between, refined about the largest if that is above the `best`
+    known: between crossings of a level above that it would be."""
     if not len(crossings):
         return 0.0, 0.0
     trial = np.unique(np.concatenate([crossings, (crossings[1:] + crossings[:-1]) / 2]))
     found = gains(trial)
     top = int(np.argmax(found))
+    if found[top] <= best:
+        return float(found[top]), float(trial[top])
     low, high = trial[max(top - 1, 0)], trial[min(top + 1, len(trial) - 1)]
     return climb(gains, (float(low), float(trial[top]), float(high)), float(found[top]))
 
