@@ -211,7 +211,7 @@ class Balancing:
             return f"not stable: {self.variant.name} does not promise it"
         if order is not None and total < order:
             return f"only {self.minimal} of {n} states stand above round-off; asked for {order}"
-        if tol is not None and 2 * np.sum(hsv[total:]) > tol:
+        if tol is not None and self.bounds is not None and self.bounds[total] > tol:
             return f"tol={tol:g} is below round-off; all {self.minimal} states above it are kept"
         if tol is not None and roundoff() > tol:
             return f"tol={tol:g} is below round-off, which may add {roundoff():.0e} to the error bound"

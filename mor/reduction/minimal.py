@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from mor.arrays import adjoint, to_complex, to_numpy
+from mor.equations.reflectors import Reflectors
 from mor.equations.scaling import balancing
 from mor.errors import QuadraticOutputError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
@@ -184,36 +185,22 @@ def _reachable(
     A, B, C = A.copy(), B.copy(), C.copy()
     done, block, limit = 0, B, tol
     while done < n and block.shape[1]:
-        V, T, rank = _compression(block, limit)
+        Q, rank = _compression(block, limit)
         if not rank:
             break
-        _reflect_rows(V, T, A[done:])
-        _reflect_rows(V, T, B[done:])
-        A[:, done:] -= ((A[:, done:] @ V) @ T) @ adjoint(V)
-        C[:, done:] -= ((C[:, done:] @ V) @ T) @ adjoint(V)
+        A[done:], B[done:] = Q.left(A[done:]), Q.left(B[done:])
+        A[:, done:], C[:, done:] = Q.right(A[:, done:]), Q.right(C[:, done:])
         block, done = A[done + rank :, done : done + rank], done + rank
         limit = tol * size
     coupling = max(np.linalg.norm(A[done:, :done]) / size, np.linalg.norm(B[done:]))
     return A[:done, :done], B[:done], C[:, :done], float(coupling)
 
 
-def _compression(block: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """Q = ``I - V T V^H`` with ``Q^H block`` zero below its first `rank` rows, up to `limit`."""
+def _compression(block: np.ndarray, limit: float) -> tuple[Reflectors, int]:
+    """Q with ``Q^H block`` zero below its first `rank` rows, up to `limit`."""
     qr: Any = scipy.linalg.qr
-    (packed, tau), R, _ = qr(block, mode="raw", pivoting=True)
-    rank = int(np.sum(np.abs(np.diag(R)) > limit))
-    k = len(tau)
-    V = np.tril(packed[:, :k], -1) + np.eye(len(packed), k)
-    T = np.zeros((k, k), dtype=V.dtype)
-    for j in range(k):
-        T[j, j] = tau[j]
-        T[:j, j] = -tau[j] * (T[:j, :j] @ (adjoint(V[:, :j]) @ V[:, j]))
-    return V, T, rank
-
-
-def _reflect_rows(V: np.ndarray, T: np.ndarray, X: np.ndarray) -> None:
-    """``X <- Q^H X``."""
-    X -= V @ (adjoint(T) @ (adjoint(V) @ X))
+    reflectors, R, _ = qr(block, mode="raw", pivoting=True)
+    return Reflectors.of(*reflectors), int(np.sum(np.abs(np.diag(R)) > limit))
 
 
 def _minimal_modes(system: Modal, tol: float) -> tuple[Modal, int, int, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from numbers import Real
@@ -15,18 +14,16 @@ import numpy as np
 from mor.analysis.hankel import hankel_singular_values
 from mor.analysis.roundoff import critical_points, data_roundoff
 from mor.equations.boundary import boundary_distance, margins
-from mor.equations.diagonal import eigenmodes
-from mor.errors import DimensionError, ReductionError
+from mor.errors import ReductionError
 from mor.reduction.balancing import check_request
 from mor.reduction.batch import flatten_batch, stack
+from mor.reduction.modes import on_modes, stable_on_modes
 from mor.reduction.result import Reduction, is_several
 from mor.reduction.splitting import keeps_unstable, split_stable, too_few_states
 from mor.systems.base import System
 from mor.systems.convert import as_system
-from mor.systems.labels import without_states
-from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
-from mor.systems.modal import Modal, in_modes
+from mor.systems.modal import Modal
 from mor.threads import threads_by_order
 
 #: What a mode is worth with the gain ``g = |b| |c|`` and the margin d of its pole to the stability
@@ -359,12 +356,12 @@ def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> Mod
         raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
     system = as_system(sys)
     if keeps_unstable(unstable):
-        stable, (full, condition), rest = _apart(system)
+        stable, (full, condition), rest = stable_on_modes(system)
     else:
         parts = "unstable='split' keeps such modes and truncates the others."
         parts = parts if system.is_linear else ""
         system.require_stable("modal truncation", otherwise=parts)
-        stable, (full, condition), rest = system, _on_modes(system), None
+        stable, (full, condition), rest = system, on_modes(system), None
         full.require_stable("modal truncation", otherwise=parts)
     modal: Any = full.equivalent()
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
@@ -376,47 +373,6 @@ def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> Mod
         np.where(inside, _SCORES[name](gain, margin, energy), np.inf) for name in (score, "hinf")
     )
     return ModeRanking(full, scores, gains, score, stable, condition, rest)
-
-
-def _apart(system: System) -> tuple[System, tuple[System, float], System | None]:
-    """The stable part; that on modes, and the condition of the eigenvectors; and what has no modes: the rest
-    of a dense system, if it cannot be diagonalised.
-
-    Of a Modal all modes are ranked, and those that are not stable always kept.
-    """
-    if isinstance(system, Modal):
-        return system, _on_modes(system), None
-    stable, rest = split_stable(system)
-    if not rest.order:
-        return system, _on_modes(system), None
-    if rest.is_real:
-        with suppress(ReductionError):
-            rest = Modal.from_lti(rest.to_lti())
-    return stable, _on_modes(stable), rest
-
-
-def _on_modes(system: System) -> tuple[System, float]:
-    """The system on modes, and the condition of the eigenvectors."""
-    if isinstance(system, LQO):
-        system.require_real()
-        carrier, condition = _on_numpy(system.carrier)
-        return system.with_carrier(carrier), condition
-    return _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
-
-
-def _on_numpy(system: System) -> tuple[Modal, float]:
-    if isinstance(system, Modal):
-        return system.on_numpy(), 1.0
-    if system.batch_shape:
-        raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
-    return in_modes(system.to_lti())
-
-
-def _diagonal(system: LTI) -> tuple[LTI, float]:
-    """A complex system in the coordinates of its eigenvectors."""
-    poles, B, C, condition = eigenmodes(system.A, system.B, system.C)
-    labels = without_states(system.labels)
-    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=labels), condition
 
 
 def _modes(system: Modal, index: np.ndarray) -> Modal:
