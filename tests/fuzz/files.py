@@ -31,7 +31,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
 
-#: Seconds a file may take, and bytes beyond those of the process that opens it.
+#: Seconds of computing a file may take, and bytes beyond those of the process that opens it.
 SECONDS, ROOM = 20, 2 << 30
 #: The limit that is set for files here, and the peak of memory that it allows: what is inflated, arrays on
 #: it, a copy in the system, and one for what is computed of it.
@@ -159,7 +159,7 @@ def work() -> None:
     assert mor
     for line in sys.stdin:
         seed = int(line)
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         folder = Path(tempfile.mkdtemp())
         try:
             kind, name, files = made(seed, seeds)
@@ -168,7 +168,7 @@ def work() -> None:
             answer = {"seed": seed, "kind": kind, "offences": opened(kind, folder / name)}
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         sys.__stdout__.write(json.dumps(answer) + "\n")
         sys.__stdout__.flush()
 
@@ -185,7 +185,7 @@ def run(numbers: range) -> Iterator[dict]:
             yield json.loads(line)
             continue
         code = worker.wait()
-        reason = "took too long" if code == -signal.SIGALRM else f"died with {code}"
+        reason = "took too long" if code == -signal.SIGPROF else f"died with {code}"
         yield {"seed": seed, "kind": "?", "offences": [reason]}
         worker = None
     if worker is not None:
