@@ -175,22 +175,22 @@ def work() -> None:
 
 def run(numbers: range) -> Iterator[dict]:
     """The answer for every number; a process that dies has one, too, and is replaced."""
-    worker = None
+    process = None
     for seed in numbers:
-        worker = worker or started()
-        worker.stdin.write(f"{seed}\n")
-        worker.stdin.flush()
-        line = worker.stdout.readline()
+        process = process or started()
+        process.stdin.write(f"{seed}\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
         if line:
             yield json.loads(line)
             continue
-        code = worker.wait()
+        code = process.wait()
         reason = "took too long" if code == -signal.SIGPROF else f"died with {code}"
         yield {"seed": seed, "kind": "?", "offences": [reason]}
-        worker = None
-    if worker is not None:
-        worker.stdin.close()
-        worker.wait()
+        process = None
+    if process is not None:
+        process.stdin.close()
+        process.wait()
 
 
 def started() -> subprocess.Popen:
@@ -199,7 +199,7 @@ def started() -> subprocess.Popen:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    command = [sys.executable, __file__, "--worker"]
+    command = [sys.executable, __file__, "--serve"]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=environment
@@ -210,9 +210,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
+    if options.serve:
         work()
         return 0
     count: dict[str, int] = {}
