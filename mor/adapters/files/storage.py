@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mor.adapters.atomic import Chunks, write_atomically
 from mor.adapters.files.contents import MATRICES, Contents, contents_of, system_of
 from mor.adapters.files.mat import mat_bytes, read_mat
@@ -87,7 +89,9 @@ def load(path: str | Path, *, dt: float | None = None, max_bytes: int | None = N
     """
     path = _checked(path)
     try:
-        return _read(path, dt, max_bytes)
+        # Numbers out of range are named by the checks of the system, not by warnings before.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _read(path, dt, max_bytes)
     except MemoryError as error:
         raise SystemFileError(f"{path}: there is not enough memory for it.") from error
     except MorError as error:
