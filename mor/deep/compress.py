@@ -11,8 +11,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
+from mor.checks import check_choice, guarded, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import MorError, NotASystemError, ReductionError
+from mor.errors import ArgumentTypeError, MorError, NotASystemError, ReductionError
 from mor.reduction.balancing import Balancing, BatchBalancing, balance
 from mor.reduction.modal import ModeRanking, rank_modes
 from mor.reduction.result import Reduction
@@ -59,6 +60,7 @@ class Compression(Generic[Model]):
 Progress = Callable[[str, int, int], None]
 
 
+@guarded
 def compress(
     model: Model,
     *,
@@ -99,11 +101,14 @@ def compress(
     The order of a layer is below its share of the budget where the layer has fewer states
     above round-off.
     """
-    if method not in _METHODS:
-        raise ReductionError(f"method={method!r} is not one of {', '.join(_METHODS)}.")
+    check_choice("method", method, _METHODS, error=ReductionError)
     if horizon is not None and method != "bt":
         raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
     check_keep(keep)
+    if not (progress is None or callable(progress)):
+        raise ArgumentTypeError(f"progress={shown(progress)} cannot be called.", argument="progress")
+    if not (executor is None or callable(getattr(executor, "map", None))):
+        raise ArgumentTypeError(f"executor={shown(executor)} has no method map.", argument="executor")
     layers = _layers(model)
     if not layers:
         raise ReductionError("the model has no state-space layers to reduce.")

@@ -68,7 +68,10 @@ def eigenmodes(
 
 def _balanced(B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each mode's row of B and column of C with equal norms."""
-    b, c = np.linalg.norm(B, axis=1), np.linalg.norm(C, axis=0)
+    # Squares of both may be out of range where neither they nor the result are.
+    of_B, of_C = (float(np.max(np.abs(x), initial=0.0)) or 1.0 for x in (B, C))
+    b, c = np.linalg.norm(B / of_B, axis=1), np.linalg.norm(C / of_C, axis=0)
     usable = (b > 0) & (c > 0)
     scale = np.sqrt(np.where(usable, c, 1.0) / np.where(usable, b, 1.0))
+    scale = np.where(usable, of_C**0.5 / of_B**0.5, 1.0) * scale
     return B * scale[:, None], C / scale

@@ -270,7 +270,8 @@ def _scaled(b: np.ndarray) -> tuple[float, np.ndarray]:
     Rows of zeros may take any direction, since their part of U is zero.
     """
     size = float(np.max(np.abs(b)))
-    return size, b / size if size > 0 else np.eye(*b.shape, dtype=b.dtype)
+    # Below the normal numbers there are no directions left; beside B, which is of size 1, that is zero.
+    return (size, b / size) if size > np.finfo(float).tiny else (0.0, np.eye(*b.shape, dtype=b.dtype))
 
 
 def _distance(a: float, modulus: float, dt: float) -> float:
@@ -338,4 +339,10 @@ def _orthogonal_rows(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         c, s = math.cos(angle), math.sin(angle)
         turn = np.array([[c, s], [-s, c]])
         b, R = turn @ b, turn @ R
-    return b, R
+    # What is left of the first row in the second is round-off, and must not count where the second is all
+    # that a fast mode leaves.
+    first, second = b
+    if len(first) > 1:
+        for _ in range(2):
+            second = second - first * ((first @ second) / (first @ first))
+    return np.stack([first, second if len(first) > 1 else np.zeros_like(second)]), R

@@ -7,6 +7,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from mor.checks import guarded
 from mor.equations.band import Band
 from mor.reduction.balancing import balance, check_request
 from mor.reduction.result import Reduction, is_several
@@ -40,6 +41,7 @@ def balanced_truncation(
 ) -> list[Reduction]: ...
 
 
+@guarded
 @threads_by_order
 def balanced_truncation(
     sys: Any,

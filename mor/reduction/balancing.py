@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
-from numbers import Real
 from typing import Any, cast
 
 import numpy as np
 
 from mor.arrays import adjoint, to_numpy
+from mor.checks import check_order, check_real, guarded, shown
 from mor.equations.band import Band
 from mor.equations.graded import graded_svd
 from mor.errors import DimensionError, ReductionError
@@ -22,6 +22,7 @@ from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
+from mor.systems.units import OWN, Units, from_units, in_units
 from mor.threads import threads_by_order
 
 #: Members of a batch whose round-off is estimated at once.
@@ -38,9 +39,10 @@ class Balancing:
     ----------
     system : the full system, or its stable part.
     left, right : arrays (n, r), ``Zo U`` and ``Zc V``, for W and V before they are cut and scaled.
-    values : array (r,), singular values of ``Zo^T Zc``.
+    values : array (r,), singular values of ``Zo^T Zc``, over ``2^exponent``.
     variant : what the factors are those of.
     rest : what is kept as it is beside the stable part; None if nothing is.
+    exponent : power of two that brings `values` into range (:mod:`mor.systems.units`).
 
     Examples
     --------
@@ -56,6 +58,7 @@ class Balancing:
     values: np.ndarray
     variant: Variant = field(default_factory=Variant)
     rest: System | None = None
+    exponent: int = 0
 
     @property
     def kept(self) -> int:
@@ -70,7 +73,8 @@ class Balancing:
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (order,), largest first; infinite where a state is always kept."""
-        return np.concatenate([np.full(self.kept, np.inf), _fit(self.values, self.system.order)])
+        values = from_units(_fit(self.values, self.system.order), self.exponent, 1, "the largest value")
+        return np.concatenate([np.full(self.kept, np.inf), values])
 
     @property
     def merits(self) -> np.ndarray:
@@ -94,7 +98,7 @@ class Balancing:
     @property
     def norm(self) -> float:
         """The Hankel norm of what is reduced: the largest finite Hankel singular value."""
-        return float(np.max(self.values, initial=0.0))
+        return float(np.max(self.hsv[self.kept :], initial=0.0))
 
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
@@ -327,6 +331,7 @@ class BatchBalancing:
         return result
 
 
+@guarded
 @threads_by_order
 def balance(
     sys: Any,
@@ -401,19 +406,35 @@ def _as_modals(batch: System) -> Modal:
 
 
 def _balance_one(system: System, variant: Variant, rest: System | None = None) -> Balancing:
-    Zc, Zo = (to_numpy(z) for z in variant.factors(system))
+    inner, units = in_units(system)
+    Zc, Zo = (to_numpy(z) for z in variant.factors(inner))
     check_overflow(variant.horizon, Zc, Zo)
     U, values, Vt = graded_svd(adjoint(Zo) @ Zc)
-    return Balancing(system, Zo @ U, Zc @ adjoint(Vt), values, variant, rest)
+    left, right = _in_balance(Zo @ U, Zc @ adjoint(Vt), units)
+    return Balancing(system, left, right, values, variant, rest, int(units.gain))
+
+
+def _in_balance(left: np.ndarray, right: np.ndarray, units: Units) -> tuple[np.ndarray, np.ndarray]:
+    """Both in those units of the states in which the Gramians of the result are equal."""
+    if units is OWN:
+        return left, right
+    skew = np.asarray(units.outputs - units.inputs) / 2
+    skew = np.clip(skew, -900, 900)[..., None, None]
+    return left * 2.0**skew, right * 2.0**-skew
 
 
 def _balance_batch(flat: Modal, batch_shape: tuple[int, ...], variant: Variant) -> BatchBalancing:
     """All factors and SVDs in one go."""
-    Zc, Zo = (to_numpy(z) for z in variant.factors(flat))
+    inner, units = in_units(flat)
+    Zc, Zo = (to_numpy(z) for z in variant.factors(inner))
     check_overflow(variant.horizon, Zc, Zo)
     U, values, Vt = np.linalg.svd(adjoint(Zo) @ Zc, full_matrices=False)
-    left, right = Zo @ U, Zc @ adjoint(Vt)
-    parts = [Balancing(flat[i], left[i], right[i], values[i], variant) for i in range(len(values))]
+    left, right = _in_balance(Zo @ U, Zc @ adjoint(Vt), units)
+    gains = np.broadcast_to(units.gain, len(values))
+    parts = [
+        Balancing(flat[i], left[i], right[i], values[i], variant, exponent=int(gains[i]))
+        for i in range(len(values))
+    ]
     return BatchBalancing(tuple(parts), batch_shape, flat)
 
 
@@ -434,18 +455,16 @@ def check_request(
     if (order is not None) + (tol is not None) + (rel_tol is not None) > 1:
         what = "order= or tol=, not both" if rel_tol is None else "one of order=, tol= and rel_tol="
         raise ReductionError(f"give {what}.")
-    if order is not None and not (isinstance(order, Real) and order == int(order)):
-        raise ReductionError(f"order={order!r} is not a whole number.")
-    if order is not None and not 0 <= order <= full_order:
-        raise ReductionError(f"order={order} is not between 0 and {full_order}, the order of the system.")
+    if order is not None:
+        check_order(order, 0, full_order)
     for name, value in (("tol", tol), ("rel_tol", rel_tol)):
         if is_several(value):
             raise ReductionError(
-                f"{name}={value!r} are several: balance once, mor.balance(sys), and take "
+                f"{name}={shown(value)} are several: balance once, mor.balance(sys), and take "
                 f".truncate({name}=...) for each."
             )
-        if value is not None and not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
-            raise ReductionError(f"{name}={value!r} is not a finite number >= 0.")
+        if value is not None:
+            check_real(name, value, least=0, error=ReductionError)
 
 
 def _fit(values: np.ndarray, n: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from mor.arrays import adjoint, to_complex, to_numpy
+from mor.checks import check_real, guarded
 from mor.equations.reflectors import Reflectors
 from mor.equations.scaling import balancing
 from mor.errors import QuadraticOutputError, ReductionError
@@ -22,12 +22,14 @@ from mor.systems.convert import as_system
 from mor.systems.labels import without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
+from mor.systems.units import in_units, out_of_units
 from mor.threads import threads_by_order
 
 #: Relative change of the transfer function above which nothing is left out, where no `tol` is given.
 _CHANGED = 1e-6
 
 
+@guarded
 @threads_by_order
 def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     r"""The same transfer function with the states left out that no input reaches or no output shows.
@@ -85,8 +87,8 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     >>> rom.order, rom.diagnostics["unreachable"], rom.system.poles
     (1, 1, array([2.+0.j]))
     """
-    if tol is not None and not (isinstance(tol, Real) and 0 < tol < 1):
-        raise ReductionError(f"tol={tol!r} is not a number between 0 and 1.")
+    if tol is not None and check_real("tol", tol, above=0, error=ReductionError) >= 1:
+        raise ReductionError(f"tol={tol} is not a number between 0 and 1.", argument="tol")
     system = as_system(sys).detached()
     if not system.is_linear:
         raise QuadraticOutputError(
@@ -100,10 +102,13 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     if not isinstance(system, Modal):
         system = system.to_lti()
     share = float(tol) if tol is not None else max(system.order, 10) ** 2 * np.finfo(float).eps
-    if isinstance(system, Modal):
-        return _result(system, *_minimal_modes(system, share))
-    found = _result(system, *_minimal_states(system, share))
-    return _unchanged(system, found) if tol is None else found
+    inner, units = in_units(system)
+    small, unreachable, unobservable, neglected = (
+        _minimal_modes(inner, share) if isinstance(inner, Modal) else _minimal_states(inner, share)
+    )
+    small = system if small is inner else out_of_units(small, units, system.D)
+    found = _result(system, small, unreachable, unobservable, neglected)
+    return _unchanged(system, found) if tol is None and isinstance(system, LTI) else found
 
 
 def _unchanged(system: LTI, found: Reduction) -> Reduction:

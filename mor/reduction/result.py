@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, TypeGuard
+from typing import Any, ClassVar, Protocol, TypeGuard
 
 import numpy as np
 
@@ -23,6 +23,8 @@ def zero() -> float:
 @dataclass(frozen=True, eq=False)
 class Reduction:
     r"""A reduced system and what is known of it.
+
+    It stands wherever a system may, also in sums and differences, which are systems.
 
     Attributes
     ----------
@@ -88,6 +90,24 @@ class Reduction:
     def roundoff(self) -> float:
         """Estimate of what double precision adds to the error, made when first asked for."""
         return self.estimate()
+
+    #: Operators with a NumPy array on the left are this class's, not elementwise.
+    __array_ufunc__: ClassVar[None] = None
+
+    def __neg__(self) -> System:
+        return -self.system
+
+    def __add__(self, other: Any) -> System:
+        return self.system + other
+
+    def __radd__(self, other: Any) -> System:
+        return other + self.system
+
+    def __sub__(self, other: Any) -> System:
+        return self.system - other
+
+    def __rsub__(self, other: Any) -> System:
+        return other - self.system
 
     @property
     def kept(self) -> np.ndarray:

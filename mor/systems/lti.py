@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
-from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
+from mor.arrays import adjoint, times, to_numpy
+from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape, numbers
 from mor.equations.boundary import dc_point
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold, matrix_holds
@@ -21,14 +21,18 @@ from mor.equations.sparse import dense
 from mor.equations.transfer import FEW_POINTS, Transfer, evaluate_by_form, evaluate_by_lu
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.base import (
+    Exponent,
     Pullback,
     System,
+    check_count,
+    check_points,
     check_same_signals,
+    is_zero,
     no_dc_gain,
     operand,
     set_fields,
 )
-from mor.systems.labels import Labels, in_single, merged, without_outputs, without_states
+from mor.systems.labels import Labels, checked_labels, in_single, merged, without_outputs, without_states
 from mor.threads import threads_by_order, threads_for
 
 #: Beyond this condition of E less than four digits survive.
@@ -89,7 +93,10 @@ class LTI(System):
 
     def __post_init__(self) -> None:
         single = all(getattr(getattr(self, name), "dtype", None) in _SINGLE for name in "ABC")
-        given = {name: _matrix(name, x) for name in "ABCDE" if (x := getattr(self, name)) is not None}
+        values = {name: getattr(self, name) for name in "ABCDE"}
+        if is_zero(self.D):
+            values["D"] = None
+        given = {name: _matrix(name, x) for name, x in values.items() if x is not None or name in "ABC"}
         given = _in_one_field(given)
         A, B, C = (given[name] for name in "ABC")
         n = A.shape[0]
@@ -102,9 +109,8 @@ class LTI(System):
         if E is not None:
             check_shape("E", E.shape, (n, n))
         check_finite(A=A, B=B, C=C, D=D, E=E)
-        labels = in_single(self.labels) if single else self.labels
-        if labels is not None:
-            labels.check(shape[1], shape[0], n)
+        labels = in_single(self.labels) if single and isinstance(self.labels, Labels | None) else self.labels
+        labels = checked_labels(labels, shape[1], shape[0], n)
         set_fields(self, A=A, B=B, C=C, D=D, E=E, dt=check_dt(self.dt), labels=labels)
 
     @property
@@ -225,7 +231,7 @@ class LTI(System):
 
         By one exponential of a matrix of order n + m (n + 2m); MATLAB's ``c2d``.
         """
-        check_continuous_step(self.dt, step)
+        step = check_continuous_step(self.dt, step)
         A, first, late = self._holds(step, hold)
         B, D = first + A @ late, self.D + self.C @ late
         return LTI(A, B, self.C, D, dt=step, labels=self.labels)
@@ -269,6 +275,12 @@ class LTI(System):
         set_fields(other, _parts=self._terms)
         return other
 
+    def in_units(self, inputs: Exponent, outputs: Exponent) -> LTI:
+        B, C = times(self.B, -inputs, 2), times(self.C, -outputs, 2)
+        other = replace(self, B=B, C=C, D=np.zeros_like(self.D))
+        set_fields(other, _parts=self._terms)
+        return other
+
     def on_numpy(self) -> Self:
         return self
 
@@ -292,7 +304,7 @@ class LTI(System):
 
     @threads_by_order
     def evaluate(self, s: complex | np.ndarray) -> np.ndarray:
-        points = np.asarray(s, dtype=complex)
+        points = to_numpy(check_points(s)).astype(complex)
         flat = points.reshape(-1)
         by_form = len(flat) > FEW_POINTS and (self.E is None or _condition(self.E) <= _CONDITION_LIMIT)
         try:
@@ -318,8 +330,7 @@ class LTI(System):
         """``C A^t B`` for t = 0..steps-1: (steps, p, m); discrete time, without D."""
         if not self.dt:
             raise TimeStepError("impulse_response samples a discrete system.")
-        if steps < 1:
-            raise TimeStepError(f"an impulse response has at least 1 step, not {steps}.")
+        steps = check_count("steps", steps, self)
         sys = self.explicit
         state, responses = sys.B, []
         for _ in range(steps):
@@ -376,15 +387,9 @@ def _square(Z: np.ndarray) -> np.ndarray:
 
 
 def _matrix(name: str, value: Any) -> np.ndarray:
-    value = dense(name, value)
-    try:
-        x = np.asarray(value)
-    except ValueError as error:
-        raise DimensionError(f"{name} is no matrix: {error}") from None
+    x = numbers(name, dense(name, value))
     if x.ndim != 2:
-        raise DimensionError(f"{name} has shape {x.shape}; it must be a matrix.")
-    if x.dtype.kind not in "biufc":
-        raise DimensionError(f"{name} is not a matrix of numbers: its type is {x.dtype}.")
+        raise DimensionError(f"{name} has shape {x.shape}; it must be a matrix.", argument=name)
     return x.astype(complex if np.iscomplexobj(x) else float)
 
 

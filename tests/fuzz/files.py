@@ -147,9 +147,8 @@ def forget_peak() -> None:
 
 def work() -> None:
     """Answer every number on standard input with a line of JSON."""
-    from fuzz.seeds import all_seeds
-
     import mor
+    from fuzz.seeds import all_seeds
 
     with contextlib.suppress(ImportError):
         import torch  # noqa: F401

@@ -20,6 +20,7 @@ from mor.adapters.files.matrix_market import (
 )
 from mor.adapters.files.npz import npz_bytes, read_npz
 from mor.adapters.limits import Allowance, Budget, budget
+from mor.checks import check_flag
 from mor.errors import MorError, SystemFileError
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -145,7 +146,7 @@ def check_output(path: str | Path, *, overwrite: bool) -> None:
     ------
     SystemFileError
     """
-    path = _checked(path)
+    path, overwrite = _checked(path), check_flag("overwrite", overwrite)
     if path.suffix not in (*_WRITERS, ENDING):
         raise SystemFileError(f"{path}: write to a {_FORMATS} file.")
     if not path.parent.is_dir():
