@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from helpers import frequencies, largest_gain, random_stable
@@ -321,6 +323,14 @@ def test_no_projection_where_there_is_none():
     for rom in (mor.tsia(sys, 2), mor.modal_truncation(sys, 2), mor.minimal_realization(sys)):
         assert rom.left is None
         assert rom.right is None
+
+
+@pytest.mark.parametrize("method", [mor.balanced_truncation, mor.modal_truncation, mor.tsia])
+def test_a_reduction_can_be_pickled(method):
+    rom = method(two_area_power_system(), 3)
+    again = pickle.loads(pickle.dumps(rom))
+    assert (again.order, again.error_bound, again.roundoff) == (rom.order, rom.error_bound, rom.roundoff)
+    np.testing.assert_array_equal(again.system.D, rom.system.D)
 
 
 # Families.

@@ -104,7 +104,7 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     share = float(tol) if tol is not None else max(system.order, 10) ** 2 * np.finfo(float).eps
     inner, units = in_units(system)
     small, unreachable, unobservable, neglected = (
-        _minimal_modes(inner, share) if isinstance(inner, Modal) else _minimal_states(inner, share)
+        _minimal_modes(inner, share) if isinstance(inner, Modal) else _minimal_states(inner.to_lti(), share)
     )
     small = system if small is inner else out_of_units(small, units, system.D)
     found = _result(system, small, unreachable, unobservable, neglected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, Protocol, TypeGuard
 
 import numpy as np
@@ -108,6 +108,10 @@ class Reduction:
 
     def __rsub__(self, other: Any) -> System:
         return other - self.system
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the round-off by its value, as what makes it holds the full system."""
+        return vars(self) | {"estimate": partial(float, self.roundoff)}
 
     @property
     def kept(self) -> np.ndarray:
