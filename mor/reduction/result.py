@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
@@ -88,6 +88,10 @@ class Reduction:
     def roundoff(self) -> float:
         """Estimate of what double precision adds to the error, made when first asked for."""
         return self.estimate()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy in another process has the number, and not what it would be made of."""
+        return {**vars(self), "estimate": partial(float, self.roundoff)}
 
     @property
     def kept(self) -> np.ndarray:
