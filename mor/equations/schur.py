@@ -157,7 +157,9 @@ class SchurForm:
         if self.sources:
             return np.concatenate([form.pole_errors for form in self.sources])
         if self.exact and self.divided is None:
-            return np.zeros(len(self.pencil.T))
+            # The imaginary part of a pair is the root of a product, which counts on the circle only.
+            pair = np.imag(self.poles) != 0 if np.any(np.diag(self.pencil.T, -1)) else 0.0
+            return 4 * np.finfo(float).eps * np.abs(self.poles) * (pair if self.dt else 0.0)
         return pole_errors(self.pencil, lambda: self.adjoint.pencil, self.poles, self.dt, self.noise)
 
     @property

@@ -2,6 +2,8 @@
 round-off of |A|: too small by up to 5e8 for slow poles, and by up to 1e9 for stiff systems, so that ``tol=``
 was said to be met where it was missed by a factor of 141. Modal truncation said 0."""
 
+import pickle
+
 import mpmath
 import numpy as np
 import pytest
@@ -109,6 +111,15 @@ def test_a_batch_says_what_its_members_say() -> None:
         together = mor.balanced_truncation(batch, 5, **options).roundoff
         alone = max(mor.balanced_truncation(batch[i], 5, **options).roundoff for i in range(5))
         assert 0.1 * alone <= together <= 10 * alone
+
+
+def test_a_reduction_can_be_sent_to_another_process() -> None:
+    """With its estimate, which is made when asked for, and without the matrices it is made of."""
+    modal = FAMILIES["light damping, modal"](np.random.default_rng(5))
+    for rom in (mor.balanced_truncation(stiff(), 2), mor.modal_truncation(modal, 2)):
+        sent = pickle.loads(pickle.dumps(rom))
+        assert sent.roundoff == rom.roundoff
+        np.testing.assert_array_equal(sent.system.poles, rom.system.poles)
 
 
 def test_all_of_a_family_share_what_does_not_depend_on_the_order() -> None:
