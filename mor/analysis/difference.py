@@ -30,6 +30,7 @@ from mor.analysis.gains import (
 )
 from mor.analysis.hinf import Peak, peak_gain
 from mor.arrays import adjoint
+from mor.equations.boundary import margins
 from mor.equations.extended import inverse_times, narrowed, projected
 from mor.equations.graded import graded_svd
 from mor.systems.lti import LTI
@@ -167,7 +168,7 @@ def _looks(small: LTI, best: float) -> np.ndarray:
     """Frequencies, sorted: of the peak, the lightest poles, 0 and the largest."""
     poles = distinct_poles(small.poles, small.is_real)
     if small.dt:
-        lightness, own, ends = 1 - np.abs(poles), np.angle(poles) / small.dt, [0.0, np.pi / small.dt]
+        lightness, own, ends = margins(poles, small.dt), np.angle(poles) / small.dt, [0.0, np.pi / small.dt]
     else:
         lightness, own, ends = -poles.real / np.maximum(np.abs(poles), TINY), poles.imag, [0.0, np.inf]
     light = own[np.argsort(lightness)[:_LOOKS]]
