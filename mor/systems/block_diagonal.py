@@ -162,7 +162,9 @@ class BlockDiagonal(System):
     @cached_property
     def _margins(self) -> tuple[Array, Array]:
         xp = namespace(self.blocks)
-        parts = (x.reshape(*self.batch_shape, -1) for x in block_margins(to_numpy(self.blocks), self.dt))
+        parts = (
+            x.reshape(*self.batch_shape, self.order) for x in block_margins(to_numpy(self.blocks), self.dt)
+        )
         margin, error = (xp.asarray(x, **device_kwargs(self.B)) for x in parts)
         return margin, error
 

@@ -186,6 +186,9 @@ class Modal(System):
         system = self.on_numpy()
         if not system.batch_shape:
             return system._band_factor(band), system.dual()._band_factor(band)
+        if 0 in system.batch_shape:
+            n = system.input_factor_matrix.shape[-2]
+            return np.zeros((*system.batch_shape, n, n)), np.zeros((*system.batch_shape, n, n))
         members = [system[i].band_factors(band) for i in np.ndindex(system.batch_shape)]
         Zc, Zo = (np.array(stacked) for stacked in zip(*members, strict=True))
         return tuple(Z.reshape(*system.batch_shape, *Z.shape[1:]) for Z in (Zc, Zo))  # pyright: ignore
