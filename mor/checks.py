@@ -172,7 +172,7 @@ def _is_finite(value: Any) -> bool:
 
 def _is_scalar_array(value: Any) -> bool:
     """Whether `value` is an array without axes that holds a real number."""
-    if not is_array(value) or value.ndim or not is_concrete(value):
+    if np.ma.is_masked(value) or not is_array(value) or value.ndim or not is_concrete(value):
         return False
     return namespace(value).isdtype(value.dtype, ("real floating", "integral"))
 

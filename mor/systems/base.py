@@ -330,6 +330,7 @@ class System(ABC):
         return 0.0
 
     @property
+    @guarded
     def is_stable(self) -> bool:
         """Whether every pole lies inside the stability region, by more than the error it is known with."""
         return bool(namespace(self.poles).all(self.margins > self.pole_errors))
@@ -437,7 +438,11 @@ def of_batch(system: System, index: Any, names: Sequence[str]) -> dict[str, Arra
     # The batch's axes only, said as the array API standard has it: all others follow.
     rest = (slice(None),) * (len(axes) - sum(part is not None for part in parts) + 1)
     parts = sum(((*rest,) if part is Ellipsis else (part,) for part in parts), ())
-    return {name: getattr(system, name)[(*parts, ...)] for name in names}
+    try:
+        return {name: getattr(system, name)[(*parts, ...)] for name in names}
+    except (IndexError, TypeError, ValueError) as error:
+        # A framework that is stricter than NumPy.
+        raise BatchIndexError(f"index {shown(index)}: {error}.", argument="index") from None
 
 
 def check_no_pole(distance: Array) -> None:

@@ -56,7 +56,18 @@ INTERNAL = {
     *("observe", "moved", "in_units", "signal_exponents", "split", "require_stable", "cut", "choose"),
     *("band_gramians", "factors", "equivalent", "schur", "graded", "evolution", "of_linear", "ramp_matrix"),
     *("controllability_factor", "observability_factor", "carrier", "extended", "gramians"),
-    *("band_factors", "bases", "Balancing.roundoff", "report", "limit", "test_space", "transfer"),
+    *(
+        "band_factors",
+        "bases",
+        "estimate",
+        "margins",
+        "pole_errors",
+        "Balancing.roundoff",
+        "report",
+        "limit",
+        "test_space",
+        "transfer",
+    ),
 }
 
 #: What calls return, and nobody makes.
