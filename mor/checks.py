@@ -8,7 +8,7 @@ from functools import wraps
 from numbers import Integral, Real
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def check_whole(
     """`value` as an int from `low` to `high`; `what` says what `high` is."""
     if not isinstance(value, Real) and not _is_scalar_array(value):
         raise ArgumentTypeError(f"{name}={shown(value)} is not a whole number.", argument=name)
-    number = None
+    number, value = None, cast(Any, value)
     if isinstance(value, Integral) or (_is_finite(value) and value == int(value)):
         number = int(value)
     if number is None:

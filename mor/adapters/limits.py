@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mor.checks import shown
 from mor.errors import MorError
@@ -92,7 +93,11 @@ def budget(paths: Iterable[Path], max_bytes: Any, allowance: Allowance) -> Budge
 
 def _count(value: Any, name: str, error: type[MorError]) -> int:
     try:
-        count = int(value) if isinstance(value, str | Real) and not isinstance(value, bool) else -1
+        count = (
+            int(value)
+            if isinstance(value, str | int | float | np.number) and not isinstance(value, bool)
+            else -1
+        )
     except (ValueError, OverflowError):
         count = -1
     if count < 0:

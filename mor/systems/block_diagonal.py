@@ -38,15 +38,14 @@ from mor.equations.doubling import Evolution, lyapunov_horizon_factor, stein_fac
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError
+from mor.systems.arguments import check_feedthrough, of_batch
 from mor.systems.base import (
     Exponent,
     Pullback,
     System,
-    check_feedthrough,
     check_same_signals,
     in_one_framework,
     no_dc_gain,
-    of_batch,
     operand,
     set_fields,
 )

@@ -45,19 +45,15 @@ from mor.equations.holds import Hold, scalar_holds
 from mor.equations.modal import ModalEvolution, modal_factor
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, ReductionError, TimeStepError
+from mor.systems.arguments import check_count, check_feedthrough, check_no_pole, check_points, of_batch
 from mor.systems.base import (
     Exponent,
     Pullback,
     System,
-    check_count,
-    check_feedthrough,
-    check_no_pole,
     check_overflow,
-    check_points,
     check_same_signals,
     in_one_framework,
     no_dc_gain,
-    of_batch,
     operand,
     set_fields,
 )
