@@ -8,7 +8,7 @@ from functools import wraps
 from numbers import Integral, Real
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -94,10 +94,9 @@ def check_whole(
     """`value` as an int from `low` to `high`; `what` says what `high` is."""
     if not isinstance(value, Real) and not _is_scalar_array(value):
         raise ArgumentTypeError(f"{name}={shown(value)} is not a whole number.", argument=name)
-    number = None
-    given: Any = value
-    if isinstance(value, Integral) or (_is_finite(value) and given == int(given)):
-        number = int(given)
+    number, value = None, cast(Any, value)
+    if isinstance(value, Integral) or (_is_finite(value) and value == int(value)):
+        number = int(value)
     if number is None:
         raise error(f"{name}={shown(value)} is not a whole number.", argument=name)
     if high is None:
@@ -173,7 +172,7 @@ def _is_finite(value: Any) -> bool:
 
 def _is_scalar_array(value: Any) -> bool:
     """Whether `value` is an array without axes that holds a real number."""
-    if not is_array(value) or value.ndim or not is_concrete(value):
+    if np.ma.is_masked(value) or not is_array(value) or value.ndim or not is_concrete(value):
         return False
     return namespace(value).isdtype(value.dtype, ("real floating", "integral"))
 

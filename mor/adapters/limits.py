@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mor.checks import shown
 from mor.errors import MorError
 
 #: The environment variable that sets the limit for every file.
@@ -90,9 +93,13 @@ def budget(paths: Iterable[Path], max_bytes: Any, allowance: Allowance) -> Budge
 
 def _count(value: Any, name: str, error: type[MorError]) -> int:
     try:
-        count = int(value)
-    except (TypeError, ValueError, OverflowError):
+        count = (
+            int(value)
+            if isinstance(value, str | int | float | np.number) and not isinstance(value, bool)
+            else -1
+        )
+    except (ValueError, OverflowError):
         count = -1
-    if count < 0 or isinstance(value, bool):
-        raise error(f"{name}={value!r} is no number of bytes.")
+    if count < 0:
+        raise error(f"{name}={shown(value)} is no number of bytes.", argument=name)
     return count

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import Array, adjoint, astype_like, device_kwargs, namespace
+from mor.checks import guarded
 from mor.equations.boundary import dc_point
 from mor.equations.separation import separated
 from mor.errors import DimensionError
@@ -24,6 +25,7 @@ _ROUNDINGS = 10
 _POWERS = 20
 
 
+@guarded
 def dcgain(sys: Any) -> Array:
     r"""Gain at frequency zero: the steady output for constant inputs of a stable system.
 

@@ -301,12 +301,18 @@ def _in_units(system: System, beyond: int) -> tuple[Array, Callable[[], dict[str
     """The sum and its gradient, by way of units in which neither overflows or underflows."""
     inner, units = in_units(system)
     value, gradient = _value_and_gradient(inner, beyond)
+
+    def checked() -> dict[str, Array]:
+        slopes = gradient()
+        check_overflow(None, *slopes.values())
+        return slopes
+
     if units is OWN:
-        return value, gradient
+        return value, checked
 
     def scaled() -> dict[str, Array]:
         """Of S = 2^(i + o) S'(A, 2^-i B, 2^-o C)."""
-        slopes, axes = gradient(), value.ndim
+        slopes, axes = checked(), value.ndim
         powers = dict.fromkeys(slopes, units.gain) | {"B": units.outputs, "C": units.inputs}
         return {
             name: from_units(x, powers[name], x.ndim - axes, f"the gradient in {name}")

@@ -11,7 +11,7 @@ from mor.analysis.response import check_times, impulse, step_of
 from mor.arrays import to_numpy
 from mor.checks import guarded, shown
 from mor.errors import DimensionError, NotFiniteError, TimeStepError
-from mor.systems.base import System
+from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.lqo import LQO
 from mor.systems.quadratic import number_array, real_array
@@ -61,6 +61,7 @@ def impulse_kernels(sys: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
     # Columns of g are values of z for impulses at one input each.
     z = g[:, p:].mT
     pairs = system.M.values(z[:, None, :, None], z[None, :, None, :])
+    check_overflow(None, pairs)
     return g[:, :p], np.moveaxis(pairs, -1, 2)
 
 

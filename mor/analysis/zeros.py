@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from mor.checks import check_real, guarded
 from mor.equations.zeros import invariant_zeros
 from mor.errors import DimensionError, QuadraticOutputError, ReductionError
 from mor.systems.convert import as_system
 
 
+@guarded
 def zeros(sys: Any, *, tol: float | None = None) -> np.ndarray:
     r"""Finite invariant zeros: where the system pencil loses rank.
 
@@ -68,6 +69,7 @@ def zeros(sys: Any, *, tol: float | None = None) -> np.ndarray:
     return _zeros(sys, tol)[0]
 
 
+@guarded
 def normal_rank(sys: Any, *, tol: float | None = None) -> int:
     r"""The rank of the transfer function :math:`G(s)` at all s but finitely many.
 
@@ -100,7 +102,7 @@ def normal_rank(sys: Any, *, tol: float | None = None) -> int:
 
 
 def _zeros(sys: Any, tol: float | None) -> tuple[np.ndarray, int]:
-    if tol is not None and not (isinstance(tol, Real) and 0 < tol < 1):
+    if tol is not None and check_real("tol", tol, above=0, error=ReductionError) >= 1:
         raise ReductionError(f"tol={tol!r} is not a number between 0 and 1.")
     system = as_system(sys).detached()
     if not system.is_linear:

@@ -179,7 +179,7 @@ def factor_in_band(
     n = shape[0]
     Z = np.zeros((n, 0), dtype=float if is_real else complex)
     for _, values in resolved(of_frequency, panels, int(np.prod(shape))):
-        X: Any = np.moveaxis(values, 0, 1).reshape(n, -1)
+        X: Any = np.moveaxis(values, 0, 1).reshape(n, values.shape[0] * values.shape[2])
         Z = compress(np.hstack([Z, X.real, X.imag] if is_real else [Z, X]))
     return Z / divisor**0.5
 

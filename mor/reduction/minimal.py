@@ -102,6 +102,7 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     if not isinstance(system, Modal):
         system = system.to_lti()
     share = float(tol) if tol is not None else max(system.order, 10) ** 2 * np.finfo(float).eps
+    inner: Any
     inner, units = in_units(system)
     small, unreachable, unobservable, neglected = (
         _minimal_modes(inner, share) if isinstance(inner, Modal) else _minimal_states(inner.to_lti(), share)

@@ -88,8 +88,11 @@ class Reduction:
 
     @cached_property
     def roundoff(self) -> float:
-        """Estimate of what double precision adds to the error, made when first asked for."""
-        return self.estimate()
+        """Estimate of what double precision adds to the error, made when first asked for; infinite where even
+        that leaves the range of numbers."""
+        with np.errstate(all="ignore"):
+            added = self.estimate()
+        return added if added == added else np.inf
 
     #: Operators with a NumPy array on the left are this class's, not elementwise.
     __array_ufunc__: ClassVar[None] = None

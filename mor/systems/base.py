@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from numbers import Number
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -14,18 +12,13 @@ from mor.arrays import (
     Array,
     adjoint,
     conj,
-    device_kwargs,
     exponents,
-    is_array,
-    is_complex,
     is_concrete,
     is_numpy,
     namespace,
-    real,
-    real_dtype,
     to_numpy,
 )
-from mor.checks import check_finite, check_shape, check_whole, common_arrays, guarded, numbers, shown
+from mor.checks import check_finite, guarded, numbers
 from mor.equations.band import Band, band_factors
 from mor.equations.boundary import margins, unstable_message
 from mor.equations.doubling import Evolution
@@ -34,7 +27,6 @@ from mor.equations.schur import SchurForm
 from mor.equations.sylvester import cross_solution
 from mor.errors import (
     ArgumentTypeError,
-    BatchIndexError,
     DimensionError,
     NotFiniteError,
     ReductionError,
@@ -330,6 +322,7 @@ class System(ABC):
         return 0.0
 
     @property
+    @guarded
     def is_stable(self) -> bool:
         """Whether every pole lies inside the stability region, by more than the error it is known with."""
         return bool(namespace(self.poles).all(self.margins > self.pole_errors))
@@ -393,57 +386,6 @@ def in_one_framework(a: Any, b: Any) -> tuple[Any, Any]:
     raise ArgumentTypeError("the systems hold arrays of two frameworks: bring one of them to NumPy.")
 
 
-def check_points(s: Any) -> Array:
-    """Points of the complex plane, a number or (N,), finite."""
-    points = s if is_array(s) and not is_numpy(s) else numbers("s", s)
-    if points.ndim > 1:
-        raise DimensionError(
-            f"s has shape {tuple(points.shape)}; it must be a point or points (N,).", argument="s"
-        )
-    check_finite(s=points)
-    return points
-
-
-#: Most numbers of a response: 32 GB.
-_LARGEST_RESPONSE = 2**32
-
-
-def check_count(name: str, count: Any, system: System) -> int:
-    """`count` as a number of samples, at least 1 and no more than memory holds."""
-    count = check_whole(name, count, 1, error=TimeStepError)
-    size = max(system.n_inputs * system.n_outputs * math.prod(system.batch_shape), 1)
-    if count * size > _LARGEST_RESPONSE:
-        raise TimeStepError(
-            f"{name}={shown(count)}: a response of so many samples takes {8e-9 * count * size:.0g} GB.",
-            argument=name,
-        )
-    return count
-
-
-def of_batch(system: System, index: Any, names: Sequence[str]) -> dict[str, Array]:
-    """Fields of the systems of a batch that ``batch[index]`` names."""
-    axes = system.batch_shape
-    if not axes:
-        raise DimensionError("a single system has no batch to index.", argument="index")
-    parts = index if isinstance(index, tuple) else (index,)
-    try:
-        np.empty(axes, dtype=bool)[index]
-    except (IndexError, TypeError, ValueError) as error:
-        raise BatchIndexError(
-            f"index {shown(index)} of a batch of {axes}: {error}.", argument="index"
-        ) from None
-    # The batch's axes only, said as the array API standard has it: all others follow.
-    rest = (slice(None),) * (len(axes) - sum(part is not None for part in parts) + 1)
-    parts = sum(((*rest,) if part is Ellipsis else (part,) for part in parts), ())
-    return {name: getattr(system, name)[(*parts, ...)] for name in names}
-
-
-def check_no_pole(distance: Array) -> None:
-    """Raise if one of these distances of points to poles is zero."""
-    if is_concrete(distance) and bool(namespace(distance).any(distance == 0)):
-        raise NotFiniteError("the transfer function is infinite: a point is a pole.")
-
-
 def check_overflow(horizon: float | None, *results: Array) -> None:
     """Raise if what a growing response left within `horizon` is not finite."""
     for x in results:
@@ -456,29 +398,6 @@ def check_overflow(horizon: float | None, *results: Array) -> None:
                 f"the response overflows within horizon={horizon!r}: the system is unstable and that is "
                 "too long for double precision."
             )
-
-
-def check_feedthrough(D: Any, B: Array, batch: tuple[int, ...], p: int) -> Array:
-    """D as a real array (*batch, p, m) beside B; a number 0 is a D of zeros."""
-    m = B.shape[-1]
-    if is_zero(D):
-        return namespace(B).zeros((*batch, p, m), dtype=real_dtype(B), **device_kwargs(B))
-    D = common_arrays(D=D, B=B)[0]
-    check_shape("D", D.shape, (p, m))
-    if is_complex(D) and is_concrete(D) and bool(namespace(D).any(namespace(D).imag(D) != 0)):
-        raise DimensionError("D is complex: signals are real, and so is what leads from u to y at once.")
-    try:
-        return namespace(D).broadcast_to(real(D), (*batch, p, m))
-    except (ValueError, RuntimeError, TypeError):
-        raise DimensionError(
-            f"D has shape {tuple(D.shape)}; it must be ({p}, {m}) or {(*batch, p, m)}.", argument="D"
-        ) from None
-
-
-def is_zero(D: Any) -> bool:
-    """Whether `D` is the number 0, which stands for a matrix of zeros."""
-    value: Any = D
-    return isinstance(D, Number | np.ndarray) and np.ndim(value) == 0 and bool(value == 0)
 
 
 def check_same_signals(a: System, b: System) -> None:

@@ -38,15 +38,14 @@ from mor.equations.doubling import Evolution, lyapunov_horizon_factor, stein_fac
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError
+from mor.systems.arguments import check_feedthrough, of_batch
 from mor.systems.base import (
     Exponent,
     Pullback,
     System,
-    check_feedthrough,
     check_same_signals,
     in_one_framework,
     no_dc_gain,
-    of_batch,
     operand,
     set_fields,
 )
@@ -162,7 +161,9 @@ class BlockDiagonal(System):
     @cached_property
     def _margins(self) -> tuple[Array, Array]:
         xp = namespace(self.blocks)
-        parts = (x.reshape(*self.batch_shape, -1) for x in block_margins(to_numpy(self.blocks), self.dt))
+        parts = (
+            x.reshape(*self.batch_shape, self.order) for x in block_margins(to_numpy(self.blocks), self.dt)
+        )
         margin, error = (xp.asarray(x, **device_kwargs(self.B)) for x in parts)
         return margin, error
 

@@ -45,19 +45,15 @@ from mor.equations.holds import Hold, scalar_holds
 from mor.equations.modal import ModalEvolution, modal_factor
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, ReductionError, TimeStepError
+from mor.systems.arguments import check_count, check_feedthrough, check_no_pole, check_points, of_batch
 from mor.systems.base import (
     Exponent,
     Pullback,
     System,
-    check_count,
-    check_feedthrough,
-    check_no_pole,
     check_overflow,
-    check_points,
     check_same_signals,
     in_one_framework,
     no_dc_gain,
-    of_batch,
     operand,
     set_fields,
 )
@@ -186,6 +182,9 @@ class Modal(System):
         system = self.on_numpy()
         if not system.batch_shape:
             return system._band_factor(band), system.dual()._band_factor(band)
+        if 0 in system.batch_shape:
+            n = system.input_factor_matrix.shape[-2]
+            return np.zeros((*system.batch_shape, n, n)), np.zeros((*system.batch_shape, n, n))
         members = [system[i].band_factors(band) for i in np.ndindex(system.batch_shape)]
         Zc, Zo = (np.array(stacked) for stacked in zip(*members, strict=True))
         return tuple(Z.reshape(*system.batch_shape, *Z.shape[1:]) for Z in (Zc, Zo))  # pyright: ignore

@@ -66,7 +66,8 @@ def from_units(x: Array, exponent: Exponent, axes: int, what: str) -> Array:
     """
     if not np.any(exponent):
         return x
-    result = times(x, exponent, axes)
+    with np.errstate(over="ignore", under="ignore"):
+        result = times(x, exponent, axes)
     before, after = _largest(x, axes), _largest(result, axes)
     if not np.all(np.isfinite(after)):
         raise NotFiniteError(f"{what} overflows double precision: choose other units of the signals.")

@@ -167,3 +167,10 @@ def test_h2_norm_where_squares_underflow(norm):
     expected = norm * (norm if norm == 1e-81 else 1.0) / 2**0.5
     np.testing.assert_allclose(mor.h2_norm(sys), expected, rtol=1e-12)
     assert mor.h2_error(sys, mor.balanced_truncation(sys, 0)) == mor.h2_norm(sys)
+
+
+@SIZES
+def test_zeros_and_ranks_in_any_units(b, c):
+    sys = mor.LTI([[-1, 0], [0, -3]], np.array([[1.0], [1]]) * 2.0**b, np.array([[1.0, -2]]) * 2.0**c)
+    np.testing.assert_allclose(mor.zeros(sys), [1.0], rtol=1e-12)
+    assert mor.normal_rank(sys) == 1

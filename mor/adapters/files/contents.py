@@ -10,6 +10,7 @@ import numpy as np
 
 from mor.adapters.limits import Budget
 from mor.arrays import to_numpy
+from mor.checks import check_dt
 from mor.equations.sparse import check_dense_order, dense
 from mor.errors import QuadraticOutputError, SystemFileError, TimeStepError
 from mor.systems.base import System
@@ -123,6 +124,7 @@ def _says_zero(D: np.ndarray) -> bool:
 
 def _time_step(contents: Contents, given: float | None) -> float:
     """The time step of the file, or where it has none the one that was given."""
+    given = None if given is None else check_dt(given)
     name = next((name for name in TIME_STEPS if name in contents), None)
     if name is None:
         return 0.0 if given is None else given

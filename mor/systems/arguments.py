@@ -1,0 +1,101 @@
+"""What kinds of systems ask of their arguments: D, points, counts of samples, indices of a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mor.arrays import (
+    Array,
+    device_kwargs,
+    is_array,
+    is_complex,
+    is_concrete,
+    is_numpy,
+    namespace,
+    real,
+    real_dtype,
+)
+from mor.checks import check_finite, check_shape, check_whole, common_arrays, numbers, shown
+from mor.errors import BatchIndexError, DimensionError, NotFiniteError, TimeStepError
+from mor.systems.base import System
+
+
+def check_feedthrough(D: Any, B: Array, batch: tuple[int, ...], p: int) -> Array:
+    """D as a real array (*batch, p, m) beside B; a number 0 is a D of zeros."""
+    m = B.shape[-1]
+    if is_zero(D):
+        return namespace(B).zeros((*batch, p, m), dtype=real_dtype(B), **device_kwargs(B))
+    D = common_arrays(D=D, B=B)[0]
+    check_shape("D", D.shape, (p, m))
+    if is_complex(D) and is_concrete(D) and bool(namespace(D).any(namespace(D).imag(D) != 0)):
+        raise DimensionError("D is complex: signals are real, and so is what leads from u to y at once.")
+    try:
+        return namespace(D).broadcast_to(real(D), (*batch, p, m))
+    except (ValueError, RuntimeError, TypeError):
+        raise DimensionError(
+            f"D has shape {tuple(D.shape)}; it must be ({p}, {m}) or {(*batch, p, m)}.", argument="D"
+        ) from None
+
+
+def is_zero(D: Any) -> bool:
+    """Whether `D` is the number 0, which stands for a matrix of zeros."""
+    return isinstance(D, int | float | complex | np.number | np.ndarray) and np.ndim(D) == 0 and bool(D == 0)
+
+
+def check_points(s: Any) -> Array:
+    """Points of the complex plane, a number or (N,), finite."""
+    points = s if is_array(s) and not is_numpy(s) else numbers("s", s)
+    if points.ndim > 1:
+        raise DimensionError(
+            f"s has shape {tuple(points.shape)}; it must be a point or points (N,).", argument="s"
+        )
+    check_finite(s=points)
+    return points
+
+
+def of_batch(system: System, index: Any, names: Sequence[str]) -> dict[str, Array]:
+    """Fields of the systems of a batch that ``batch[index]`` names."""
+    axes = system.batch_shape
+    if not axes:
+        raise DimensionError("a single system has no batch to index.", argument="index")
+    parts = index if isinstance(index, tuple) else (index,)
+    try:
+        np.empty(axes, dtype=bool)[index]
+    except (IndexError, TypeError, ValueError) as error:
+        raise BatchIndexError(
+            f"index {shown(index)} of a batch of {axes}: {error}.", argument="index"
+        ) from None
+    # The batch's axes only, said as the array API standard has it: all others follow.
+    rest = (slice(None),) * (len(axes) - sum(part is not None for part in parts) + 1)
+    parts = sum(((*rest,) if part is Ellipsis else (part,) for part in parts), ())
+    try:
+        return {name: getattr(system, name)[(*parts, ...)] for name in names}
+    except (IndexError, TypeError, ValueError) as error:
+        # A framework that is stricter than NumPy.
+        raise BatchIndexError(f"index {shown(index)}: {error}.", argument="index") from None
+
+
+def check_no_pole(distance: Array) -> None:
+    """Raise if one of these distances of points to poles is zero."""
+    if is_concrete(distance) and bool(namespace(distance).any(distance == 0)):
+        raise NotFiniteError("the transfer function is infinite: a point is a pole.")
+
+
+#: Most numbers of a response: 32 GB.
+_LARGEST_RESPONSE = 2**32
+
+
+def check_count(name: str, count: Any, system: System) -> int:
+    """`count` as a number of samples, at least 1 and no more than memory holds."""
+    count = check_whole(name, count, 1, error=TimeStepError)
+    size = max(system.n_inputs * system.n_outputs * math.prod(system.batch_shape), 1)
+    if count * size > _LARGEST_RESPONSE:
+        raise TimeStepError(
+            f"{name}={shown(count)}: a response of so many samples takes {8e-9 * count * size:.0g} GB.",
+            argument=name,
+        )
+    return count
