@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class SystemGains:
     """
 
     def __init__(self, system: System) -> None:
-        self.modal = system if isinstance(system, Modal) else None
+        self.modal = _acting(system.on_numpy()) if isinstance(system, Modal) else None
         self.system = system if self.modal else system.to_lti()
 
     @property
@@ -112,6 +113,14 @@ class SystemGains:
             C = self._dense.transfer.C if self.modal is None else to_numpy(self.modal.C)
             states = _size(C) * _size(self._states(self._points(omega)))
         return float(np.finfo(float).eps * (_size(to_numpy(self.system.D)) + states))
+
+
+def _acting(system: Modal) -> Modal:
+    """Without the modes that no input reaches or no output shows, whose poles may be on the boundary."""
+    acts = np.any(system.B != 0, axis=-1) & np.any(system.C != 0, axis=-2)
+    if np.all(acts):
+        return system
+    return replace(system, poles=system.poles[acts], B=system.B[acts], C=system.C[:, acts])
 
 
 def _size(X: np.ndarray) -> float:

@@ -117,7 +117,7 @@ def _unchanged(system: LTI, found: Reduction) -> Reduction:
 
     Decisions that were right in the coordinates they were taken in may be wrong where these are bad.
     """
-    if found.order == system.order:
+    if found.order == system.order or not system.D.size:
         return found
     size = float(np.linalg.norm(system.graded.A)) or 1.0
     points = size * np.array([1e-3, 3e-2, 1.0]) * np.exp([0.9j, 1.3j, 0.4j])

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mor.arrays import Array, is_concrete, times, to_numpy
+from mor.arrays import Array, is_concrete, is_numpy, times, to_numpy
 from mor.errors import NotFiniteError
 from mor.systems.base import Exponent, System
 
@@ -41,7 +41,7 @@ def in_units(system: System) -> tuple[System, Units]:
 
     The system itself where its numbers are moderate, or not known yet; else it is without D.
     """
-    if not is_concrete(system.D):
+    if not (is_numpy(system.D) or is_concrete(system.input_factor_matrix, system.output_factor_matrix)):
         return system, OWN
     units = Units(*system.signal_exponents())
     if all(np.all(np.abs(x) <= _SAFE) for x in units):
