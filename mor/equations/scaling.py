@@ -59,6 +59,19 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return index, scale[index]
 
 
+def well_scaled(A: np.ndarray) -> np.ndarray:
+    """Which matrices (..., n, n) :func:`grading` surely leaves as they are.
+
+    It changes a row only where its norm is twice its column's or half of it, without the diagonal,
+    and the order only where norms spread.
+    """
+    off = np.where(np.eye(A.shape[-1], dtype=bool), 0.0, A)
+    row, column = np.linalg.norm(off, axis=-1), np.linalg.norm(off, axis=-2)
+    equal = np.all((row <= 1.9 * column) & (column <= 1.9 * row), axis=-1)
+    size = np.linalg.norm(A, axis=-2) + np.linalg.norm(A, axis=-1)
+    return equal & (np.max(size, axis=-1) <= _GRADED * np.min(size, axis=-1))
+
+
 def scaled(A: np.ndarray, index: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """A in the coordinates of :func:`grading`; A itself if they are its own."""
     if np.all(scale == 1) and np.all(index[1:] > index[:-1]):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from numbers import Real
@@ -12,7 +13,7 @@ import numpy as np
 
 from mor.arrays import adjoint, to_numpy
 from mor.equations.band import Band
-from mor.equations.graded import graded_svd
+from mor.equations.graded import batch_svd, graded_svd
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction, is_several
@@ -21,11 +22,14 @@ from mor.reduction.splitting import keeps_unstable, split_stable, too_few_states
 from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
-from mor.systems.modal import Modal
-from mor.threads import threads_by_order
+from mor.systems.modal import Modal, project_batch
+from mor.threads import side_by_side, threads, threads_by_order, threads_for
 
 #: Members of a batch whose round-off is estimated at once.
 _STACKED = 256
+
+#: Members of a batch that are worked on together: so many of order 64 stay in a processor's cache.
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +66,20 @@ class Balancing:
         """Number of states that are kept whatever the order."""
         return self.rest.order if self.rest else 0
 
-    @property
+    @cached_property
     def full_order(self) -> int:
         """Number of real states before any truncation."""
         return self.kept + self.system.order
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of what is kept for all orders."""
+        return self.left.nbytes + self.right.nbytes
+
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (order,), largest first; infinite where a state is always kept."""
-        return np.concatenate([np.full(self.kept, np.inf), _fit(self.values, self.system.order)])
+        return np.concatenate([np.full(self.kept, np.inf), _fit(self.values, self.full_order - self.kept)])
 
     @property
     def merits(self) -> np.ndarray:
@@ -235,16 +244,28 @@ class BatchBalancing:
     #: The members as one batch with one axis; None where they have become unlike.
     flat: Modal | None = None
 
+    @cached_property
+    def full_orders(self) -> np.ndarray:
+        """Number of real states of each member, in the shape of the batch."""
+        return np.reshape([part.full_order for part in self.parts], self.batch_shape).astype(int)
+
     @property
     def full_order(self) -> int:
         """Number of real states of the largest member."""
-        return max((part.full_order for part in self.parts), default=0)
+        return int(np.max(self.full_orders, initial=0))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of what is kept for all orders."""
+        return sum(part.nbytes for part in self.parts)
 
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (..., order), largest first."""
-        full = self.full_order
-        return np.reshape([_fit(part.hsv, full) for part in self.parts], (*self.batch_shape, full))
+        rows = np.zeros((len(self.parts), self.full_order))
+        for row, part in zip(rows, self.parts, strict=True):
+            row[: part.full_order] = part.hsv
+        return np.reshape(rows, (*self.batch_shape, self.full_order))
 
     @property
     def merits(self) -> np.ndarray:
@@ -281,7 +302,8 @@ class BatchBalancing:
             asked = [min(order, part.full_order) for part in self.parts]
             common = order
         orders = [part.choose(min(common, part.full_order), None) for part in self.parts]
-        reduced = [part.project(r - part.kept) for part, r in zip(self.parts, orders, strict=True)]
+        with threads_for(self.full_order):
+            reduced = _project_together(self.parts, orders)
         roundoff = cache(partial(self._roundoff, reduced, orders))
         each = [cache(partial(lambda i: float(roundoff()[i]), i)) for i in range(len(reduced))]
         rows = zip(self.parts, reduced, each, orders, asked, limits, strict=True)
@@ -408,13 +430,36 @@ def _balance_one(system: System, variant: Variant, rest: System | None = None) -
 
 
 def _balance_batch(flat: Modal, batch_shape: tuple[int, ...], variant: Variant) -> BatchBalancing:
-    """All factors and SVDs in one go."""
+    """All factors and SVDs in one go, a share of them in each thread."""
+    shares = side_by_side(*(partial(_balance_all, share, variant) for share in flat.split(threads())))
+    return BatchBalancing(tuple(part for share in shares for part in share), batch_shape, flat)
+
+
+def _balance_all(flat: Modal, variant: Variant) -> list[Balancing]:
     Zc, Zo = (to_numpy(z) for z in variant.factors(flat))
     check_overflow(variant.horizon, Zc, Zo)
-    U, values, Vt = np.linalg.svd(adjoint(Zo) @ Zc, full_matrices=False)
-    left, right = Zo @ U, Zc @ adjoint(Vt)
-    parts = [Balancing(flat[i], left[i], right[i], values[i], variant) for i in range(len(values))]
-    return BatchBalancing(tuple(parts), batch_shape, flat)
+    parts = []
+    for start in range(0, len(Zc), _AT_ONCE):
+        few = slice(start, start + _AT_ONCE)
+        U, values, Vt = batch_svd(adjoint(Zo[few]) @ Zc[few])
+        factors = zip(Zo[few] @ U, Zc[few] @ adjoint(Vt), values, strict=True)
+        parts += [Balancing(flat[i], *found, variant) for i, found in enumerate(factors, start)]
+    return parts
+
+
+def _project_together(parts: Sequence[Balancing], orders: Sequence[int]) -> list[System]:
+    """Each part projected to its order: those of equal sizes as one stack of matrices."""
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for i, (part, total) in enumerate(zip(parts, orders, strict=True)):
+        groups[len(part.left), total - part.kept].append(i)
+    found: dict[int, System] = {}
+    for (_, r), members in groups.items():
+        systems = [cast(Modal, parts[i]._projectable) for i in members]
+        bases = [parts[i].bases(r) for i in members]
+        W, V = (np.stack(side) for side in zip(*bases, strict=True))
+        for i, reduced in zip(members, project_batch(systems, W, V), strict=True):
+            found[i] = parts[i].variant.projectable(reduced)
+    return [found[i] for i in range(len(parts))]
 
 
 def _balance_split(system: System, variant: Variant) -> Balancing | BatchBalancing:
@@ -450,4 +495,4 @@ def check_request(
 
 def _fit(values: np.ndarray, n: int) -> np.ndarray:
     """Singular values as n Hankel singular values: cut, or filled up with zeros."""
-    return np.pad(values[:n], (0, max(0, n - len(values))))
+    return np.concatenate([values[:n], np.zeros(max(0, n - len(values)))])

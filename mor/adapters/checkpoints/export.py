@@ -145,6 +145,13 @@ def _sample_times(margin: float) -> np.ndarray:
     return np.unique(np.concatenate([np.arange(16), np.geomspace(16, max(last, 17), 64)]).astype(np.int64))
 
 
+def _powers(poles: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """``poles^times``, (..., k, times), by exponentials, which take a third of the time."""
+    zero = poles == 0
+    powers = np.exp(np.log(np.where(zero, 1.0, poles))[..., :, None] * times)
+    return np.where(zero[..., None] & (times > 0), 0.0, powers)
+
+
 def _probe(m: int) -> np.ndarray:
     """Input directions (m, few): all of them, or a few fixed random ones."""
     if m <= _PROBES:
@@ -154,7 +161,7 @@ def _probe(m: int) -> np.ndarray:
 
 def _responses(system: Modal, times: np.ndarray, probe: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``Re(C poles^t B) probe``, (..., p, times, probes), and the largest sum of moduli in it."""
-    powers = system.poles[..., :, None] ** times
+    powers = _powers(system.poles, times)
     driven = powers[..., :, :, None] * (system.B @ probe)[..., :, None, :]
     flat = driven.reshape(*driven.shape[:-2], len(times) * probe.shape[1])
     shape = (*system.batch_shape, system.n_outputs, len(times), probe.shape[1])
