@@ -14,10 +14,11 @@ import numpy as np
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import MorError, NotASystemError, ReductionError
+from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError
 from mor.reduction.balancing import Balancing, BatchBalancing, balance
 from mor.reduction.modal import ModeRanking, rank_modes
 from mor.reduction.result import Reduction
+from mor.reduction.splitting import keeps_unstable
 from mor.systems.modal import Modal
 
 
@@ -85,7 +86,7 @@ def compress(
         ``"adaptive"`` is the pruning of LAST, with ``"uniform"`` and ``"global"`` its baselines.
     horizon : number of steps for time-limited balanced truncation; None is infinite.
     unstable : ``"error"``, or ``"split"`` to keep the unstable modes of a layer as they are and to reduce
-        the rest (balanced truncation; the model must be able to hold unstable layers).
+        the rest; for a model that can hold unstable layers.
     executor : any ``concurrent.futures.Executor`` to work on layers in parallel.
     progress : called as ``progress(task, done, total)``.
 
@@ -105,21 +106,22 @@ def compress(
     """
     if method not in _METHODS:
         raise ReductionError(f"method={method!r} is not one of {', '.join(_METHODS)}.")
-    if method != "bt" and (horizon is not None or unstable != "error"):
-        what = f"horizon={horizon}" if horizon is not None else f"unstable={unstable!r}"
-        raise ReductionError(f"{what} belongs to balanced truncation, not to method={method!r}.")
+    if horizon is not None and method != "bt":
+        raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
+    keeps_unstable(unstable, horizon)
     check_keep(keep)
     layers = _layers(model)
     if not layers:
         raise ReductionError("the model has no state-space layers to reduce.")
     groups = _tied_groups(model, layers)
     systems = {group[0]: layers[group[0]] for group in groups}
-    run = _Runner(executor, progress)
+    run = _Runner(executor, progress, getattr(model, "holds_unstable", False))
     if method == "bt":
         rank: Callable[[Any], _Ranked] = partial(_rank_by_balancing, horizon=horizon, unstable=unstable)
         ranked = run("Balancing", systems, rank, zip(systems.values(), _held(systems), strict=True))
     else:
-        ranked = run("Ranking", systems, partial(_rank_by_modes, method=method), systems.values())
+        rank = partial(_rank_by_modes, method=method, unstable=unstable)
+        ranked = run("Ranking", systems, rank, systems.values())
     before = {name: _states(system) for name, system in systems.items()}
     orders = allocate_ranks(
         {name: found.merits for name, found in zip(systems, ranked, strict=True)},
@@ -165,15 +167,15 @@ def _rank_by_balancing(work: tuple[Modal, bool], *, horizon: int | None, unstabl
     """The balancing of a layer, or, if it is not to be held, its values alone."""
     system, held = work
     make = partial(balance, system, horizon=horizon, unstable=unstable)
-    if held or unstable == "split":
+    if held or keeps_unstable(unstable, horizon):
         balancing = make()
         return _Ranked(balancing.hsv, None, partial(_itself, balancing) if held else make)
     hsv = hankel_singular_values(system, horizon=horizon)
     return _Ranked(to_numpy(hsv)[..., : system.order], None, make)
 
 
-def _rank_by_modes(system: Modal, *, method: str) -> _Ranked:
-    ranking = _METHODS[method](system)
+def _rank_by_modes(system: Modal, *, method: str, unstable: str) -> _Ranked:
+    ranking = _METHODS[method](system, unstable=unstable)
     return _Ranked(ranking.merits, ranking.steps, partial(_itself, ranking))
 
 
@@ -222,7 +224,7 @@ def _layers(model: Layered) -> dict[str, Modal]:
 _HELD = 256e6
 
 #: Ranking functions by method; how balanced truncation ranks depends on its options.
-_METHODS: dict[str, Callable[[Modal], Any]] = {
+_METHODS: dict[str, Callable[..., Any]] = {
     "bt": balance,
     "modal": partial(rank_modes, score="hinf"),
     "modal-h2": partial(rank_modes, score="h2"),
@@ -241,12 +243,26 @@ def _truncate(work: tuple[_Ranked, int]) -> Reduction:
     return ranking.truncate(min(order, ranking.hsv.shape[-1]))
 
 
+def _unstable(name: str, error: UnstableSystemError, holds_unstable: bool) -> UnstableSystemError:
+    """`error` with the ways that a layer of a model has."""
+    pole = str(error).partition(": ")[0]
+    if holds_unstable:
+        way = "unstable='split' keeps its unstable modes as they are and reduces the rest"
+    else:
+        way = (
+            "layers of this kind cannot hold an unstable pole, and this one is at the limit of their "
+            "precision: bring it inside the unit circle and save the model again"
+        )
+    return UnstableSystemError(f"layer {name}: {pole}: {way}.")
+
+
 @dataclass(frozen=True)
 class _Runner:
     """Map over layers, here or on an executor, naming the layer in what goes wrong."""
 
     executor: Executor | None
     progress: Progress | None
+    holds_unstable: bool
 
     def __call__(
         self, task: str, names: Iterable[str], function: Callable[[Any], Any], items: Iterable[Any]
@@ -259,6 +275,8 @@ class _Runner:
                 self.progress(task, done, len(names))
             try:
                 results.append(next(outcomes))
+            except UnstableSystemError as error:
+                raise _unstable(name, error, self.holds_unstable) from error
             except MorError as error:
                 raise type(error)(f"layer {name}: {error}") from error
         if self.progress:

@@ -156,11 +156,15 @@ class Modal(System):
         return (poles.imag == 0) & one_sided
 
     @property
+    def working_modes(self) -> np.ndarray:
+        """Which modes (..., k) do something: neither B nor C is zero there."""
+        return np.any(to_numpy(self.B) != 0, axis=-1) & np.any(to_numpy(self.C) != 0, axis=-2)
+
+    @property
     def working_states(self) -> np.ndarray:
-        """Real states (...) of each system without modes that do nothing: those with B or C of zero."""
-        works = np.any(to_numpy(self.B) != 0, axis=-1) & np.any(to_numpy(self.C) != 0, axis=-2)
+        """Real states (...) of each system, of modes that do something."""
         size = 1 if not is_complex(self.poles) else np.where(self.real_modes, 1, 2)
-        return np.sum(works * size, axis=-1)
+        return np.sum(self.working_modes * size, axis=-1)
 
     def dual(self) -> Self:
         """The system whose controllability Gramian is this one's observability Gramian."""
