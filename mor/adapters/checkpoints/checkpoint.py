@@ -107,7 +107,7 @@ class Checkpoint:
 
     @property
     def beside(self) -> dict[str, dict[str, tuple[int, ...]]]:
-        """By layer, tensors beside it that may belong to its states, but for those to `leave`; their shapes."""
+        """By layer, tensors beside it that may belong to its states, and their shapes; not those to leave."""
         tensors, found = plain_tensors(self.source.tensors), {}
         for name, prefix in self._prefixes.items():
             near = beside_states(self._speaker, tensors, prefix)
