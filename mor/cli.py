@@ -149,8 +149,9 @@ def compress(
     options = {"keep": keep, "ranks": ranks, "method": method, "horizon": horizon, "unstable": unstable}
     result, summary = _compress(checkpoint, {"dialect": dialect, "key": key, "leave": leave or ()}, options)
     result.model.write(output, force=force, pad=pad, equal=equal)
-    written = read_checkpoint(output, result.model.dialect, key=_key_of(output, key))
-    summary["bytes"][1], summary["parameters"][1] = written.nbytes, written.n_parameters
+    if pad or equal:
+        written = read_checkpoint(output, result.model.dialect, key=_key_of(output, key))
+        summary["bytes"][1], summary["parameters"][1] = written.nbytes, written.n_parameters
     summary |= {"output": str(output), "padded": pad, "equal": equal}
     summary |= {"bytes_on_disk": output.stat().st_size}
     summary["disk"] = [size_on_disk(result.model), output.stat().st_size]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "fuzz"))
 
-import checkpoints  # noqa: E402
+import checkpoints
 
 
 def test_what_is_written_is_verified(capsys):

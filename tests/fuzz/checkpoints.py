@@ -20,13 +20,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from checkpoint_layers import DIALECTS, prefixed, random_layer  # noqa: E402
+from checkpoint_layers import DIALECTS, prefixed, random_layer
 
-from mor import read_checkpoint  # noqa: E402
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks  # noqa: E402
-from mor.deep import compress  # noqa: E402
-from mor.errors import MorError, ReductionError  # noqa: E402
-from mor.report.summary import verify_summary  # noqa: E402
+from mor import read_checkpoint
+from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.deep import compress
+from mor.errors import MorError, ReductionError
+from mor.report.summary import verify_summary
 
 #: Dialects whose tensors the safetensors format can hold in double precision.
 REAL = ("s4d", "lru", "rotation")
@@ -92,7 +92,8 @@ def run(case: Case, folder: Path) -> str:
         return "verified"
     bad = [x for x in summary["layers"] if x["holds"] is False]
     told = [(x["name"], x["peak_error"], x["peak_noise"], x["bound"]) for x in bad]
-    return f"FAILED: {told or {key: summary[key] for key in ('altered', 'missing_layers', 'changed_tensors')}}"
+    other = {key: summary[key] for key in ("altered", "missing_layers", "changed_tensors")}
+    return f"FAILED: {told or other}"
 
 
 def main(count: int, seed: int) -> list[tuple[Case, str]]:
