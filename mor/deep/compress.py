@@ -240,7 +240,7 @@ def _truncate(work: tuple[_Ranked, int]) -> Reduction:
     ranked, order = work
     ranking = ranked.ranking()
     # Modes of unequal sizes in a batch may add up to more than any of its systems has.
-    return ranking.truncate(min(order, ranking.hsv.shape[-1]))
+    return ranking.truncate(min(order, ranking.hsv.shape[-1])).settled()
 
 
 def _unstable(name: str, error: UnstableSystemError, holds_unstable: bool) -> UnstableSystemError:

@@ -186,7 +186,7 @@ class Balancing:
         """What is known of the reduction to `total` states, which `order` and `tol` have come to."""
         left, right = self.bases(total - self.kept)
         diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
-        if note := self._note(total, order, tol, reduced.is_stable, roundoff):
+        if note := self.note(total, order, tol, reduced.is_stable, roundoff):
             diagnostics["note"] = note
         return Reduction(
             system=reduced + self.rest if self.rest else reduced,
@@ -195,7 +195,7 @@ class Balancing:
             hsv=self.hsv,
             error_bound=None if self.bounds is None else float(self.bounds[total]),
             bound_kind="none" if self.bounds is None else "hinf",
-            method=self.variant.name + (" of the stable part" if self.rest else ""),
+            method=self.method,
             estimate=roundoff,
             diagnostics=diagnostics,
             stable_parts=(self.system, reduced) if self.rest else None,
@@ -204,7 +204,12 @@ class Balancing:
             right=right,
         )
 
-    def _note(
+    @property
+    def method(self) -> str:
+        """The name of what is done."""
+        return self.variant.name + (" of the stable part" if self.rest else "")
+
+    def note(
         self, total: int, order: int | None, tol: float | None, stable: bool, roundoff: Callable[[], float]
     ) -> str | None:
         """What is to be said of a result of `total` states, if anything."""
@@ -279,9 +284,13 @@ class BatchBalancing:
     @cached_property
     def bounds(self) -> np.ndarray | None:
         """The largest error bound of every order (full_order + 1,); None where theory has none."""
-        n = self.full_order + 1
-        rows = [_fit(part.bounds, n) for part in self.parts if part.bounds is not None]
-        return np.max(rows, axis=0) if rows else None
+        rows = self._every_bound
+        return None if rows is None else np.max(rows, axis=0)
+
+    @cached_property
+    def _every_bound(self) -> np.ndarray | None:
+        """That of each member, (members, full_order + 1)."""
+        return self.parts[0].variant.bounds(self.hsv.reshape(len(self.parts), self.full_order))
 
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
@@ -306,20 +315,25 @@ class BatchBalancing:
             reduced = _project_together(self.parts, orders)
         roundoff = cache(partial(self._roundoff, reduced, orders))
         each = [cache(partial(lambda i: float(roundoff()[i]), i)) for i in range(len(reduced))]
-        rows = zip(self.parts, reduced, each, orders, asked, limits, strict=True)
-        cuts = [part.report(rom, noise, r, own, limit) for part, rom, noise, r, own, limit in rows]
-        bounds = [cut.error_bound for cut in cuts if cut.error_bound is not None]
+        margins = stack(cast(list[Modal], reduced), (len(reduced),)).margins
+        stable = np.all(to_numpy(margins) > 0, axis=-1)
+        rows = zip(self.parts, orders, asked, limits, stable, each, strict=True)
+        said = [part.note(r, own, limit, ok, noise) for part, r, own, limit, ok, noise in rows]
         diagnostics: dict[str, Any] = {}
-        if notes := [cut.diagnostics["note"] for cut in cuts if "note" in cut.diagnostics]:
-            diagnostics["note"] = f"{len(notes)} of {len(cuts)} systems: {notes[0]}"
+        if notes := [note for note in said if note is not None]:
+            diagnostics["note"] = f"{len(notes)} of {len(said)} systems: {notes[0]}"
+        pairs = zip(self.parts, reduced, strict=True)
+        whole = [rom + part.rest if part.rest else rom for part, rom in pairs]
+        bounds = self._every_bound
+        at_order = None if bounds is None else float(np.max(bounds[np.arange(len(orders)), orders]))
         return Reduction(
-            system=stack(cast(list[Modal], [cut.system for cut in cuts]), self.batch_shape),
+            system=stack(cast(list[Modal], whole), self.batch_shape),
             order=max(orders),
             full_order=self.full_order,
             hsv=self.hsv,
-            error_bound=max(bounds) if bounds else None,
-            bound_kind=cuts[0].bound_kind,
-            method=cuts[0].method,
+            error_bound=at_order,
+            bound_kind="none" if bounds is None else "hinf",
+            method=self.parts[0].method,
             estimate=lambda: float(np.max(roundoff(), initial=0.0)),
             diagnostics=diagnostics,
             bounds=self.bounds,
@@ -436,6 +450,8 @@ def _balance_batch(flat: Modal, batch_shape: tuple[int, ...], variant: Variant) 
 
 
 def _balance_all(flat: Modal, variant: Variant) -> list[Balancing]:
+    # Found for all at once: members of the batch are told.
+    _ = flat.real_modes
     Zc, Zo = (to_numpy(z) for z in variant.factors(flat))
     check_overflow(variant.horizon, Zc, Zo)
     parts = []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
@@ -88,6 +88,14 @@ class Reduction:
     def roundoff(self) -> float:
         """Estimate of what double precision adds to the error, made when first asked for."""
         return self.estimate()
+
+    def settled(self) -> Reduction:
+        """The same with its round-off found: what that takes, more memory than all else, is let go."""
+        return replace(self, estimate=partial(float, self.roundoff))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An estimate that is still to be made holds functions that cannot be sent to another process.
+        return {**self.__dict__, "estimate": partial(float, self.roundoff)}
 
     @property
     def kept(self) -> np.ndarray:

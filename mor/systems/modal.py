@@ -379,7 +379,10 @@ class Modal(System):
             raise DimensionError("a single system has no batch to index.")
         index = (*index, ...) if isinstance(index, tuple) else (index, ...)
         poles, B, C, D = (x[index] for x in (self.poles, self.B, self.C, self.D))
-        return self._trusted(poles, B, C, D, self.labels)
+        found = self._trusted(poles, B, C, D, self.labels)
+        if "real_modes" in vars(self):
+            set_fields(found, real_modes=self.real_modes[index])
+        return found
 
     def split(self, parts: int) -> list[Modal]:
         length = self.batch_shape[0] if self.batch_shape else 0

@@ -160,7 +160,7 @@ def response_error(wanted: Modal, stored: Modal, eps: float) -> tuple[float, flo
 
 def _sample_times(margin: float) -> np.ndarray:
     last = min(20 / margin, 1e7)
-    return np.unique(np.concatenate([np.arange(16), np.geomspace(16, max(last, 17), 64)]).astype(np.int64))
+    return np.unique(np.concatenate([np.arange(16), np.geomspace(16, max(last, 17), 32)]).astype(np.int64))
 
 
 def _powers(poles: np.ndarray, times: np.ndarray) -> np.ndarray:
