@@ -9,13 +9,19 @@ TORCH ?= torch==2.13.0
 WORKERS ?= 2
 SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint docs figures bench clean
+.PHONY: demo test fuzz lint docs figures bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/mor demo
 
 test: $(VENV)/.dev
 	$(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# Each script looks for trouble at random, in its full size, and ends with an error if it finds some.
+fuzz: $(VENV)/.dev
+	set -e; for script in tests/fuzz/[a-z]*.py; do \
+	    if grep -q "__main__" $$script; then echo "$$script"; $(SINGLE) $(BIN)/python $$script; fi; \
+	done
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

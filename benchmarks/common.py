@@ -3,7 +3,7 @@
 import os
 
 #: Set before NumPy loads, so that every library gets the same threads.
-THREADS = 2
+THREADS = int(os.environ.get("MOR_BENCHMARK_THREADS", "2"))
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = str(THREADS)
 

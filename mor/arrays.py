@@ -11,6 +11,7 @@ JAX's stands here and nowhere else.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -34,14 +35,6 @@ def namespace(x: Array, *others: Array) -> ModuleType:
     if kind not in _NAMESPACES:
         _NAMESPACES[kind] = compat.array_namespace(x)
     return _NAMESPACES[kind]
-
-
-def as_arrays(*values: Any) -> tuple[Array, ...]:
-    """`values` as arrays of the framework that one of them has, NumPy's if none has."""
-    arrays = [x for x in values if compat.is_array_api_obj(x)]
-    xp = namespace(*arrays) if arrays else np
-    where = device_kwargs(arrays[0]) if arrays else {}
-    return tuple(x if compat.is_array_api_obj(x) else xp.asarray(x, **where) for x in values)
 
 
 def is_complex(x: Array) -> bool:
@@ -183,6 +176,54 @@ def to_numpy(x: Array) -> Any:
     if compat.is_torch_array(x):
         return x.detach().resolve_conj().cpu().numpy()
     return np.asarray(x)
+
+
+def from_numpy(x: Any, like: Array) -> Array:
+    """A NumPy array or number in the framework and on the device of `like`, its precision kept."""
+    x = np.asarray(x)
+    if is_numpy(like):
+        return x
+    # Others know no negative strides, foreign byte orders or memory that is not theirs to write.
+    native = np.array(x, dtype=x.dtype.newbyteorder("="), order="C")
+    return namespace(like).asarray(native, **device_kwargs(like))
+
+
+def beside(x: Array, like: Array) -> Array:
+    """`x`, of any framework, in that of `like`; itself if it is there."""
+    if is_array(x) and namespace(x) is namespace(like):
+        return x
+    return from_numpy(to_numpy(x), like)
+
+
+def as_scalar(x: Array) -> Array:
+    """A NumPy array without axes as a number; all else as it is."""
+    return x[()] if is_numpy(x) else x
+
+
+def exponents(x: Array, batch_axes: int) -> Any:
+    """Binary exponents of the largest entries of x (..., and further axes): an int, or integers (...)."""
+    if not batch_axes:
+        largest = float(namespace(x).max(namespace(x).abs(x))) if math.prod(x.shape) else 0.0
+        return math.frexp(largest)[1]
+    sizes = np.abs(to_numpy(x))
+    return np.frexp(sizes.max(axis=tuple(range(batch_axes, x.ndim)), initial=0.0))[1]
+
+
+def times(x: Array, exponent: Any, axes: int) -> Array:
+    """`x` (..., and so many axes) times ``2^exponent``, in two halves, as that may itself be out of range."""
+    half = np.asarray(exponent) // 2
+    for power in (half, exponent - half):
+        factor = np.ldexp(1.0, np.clip(power, -1000, 1000))
+        x = x * (
+            astype_like(from_numpy(factor[(..., *(None,) * axes)], x), x) if factor.ndim else float(factor)
+        )
+    return x
+
+
+def failures_of_arithmetic() -> tuple[type[Exception], ...]:
+    """What frameworks and Python raise where numbers leave their range or a decomposition its."""
+    torch = sys.modules.get("torch")
+    return np.linalg.LinAlgError, ArithmeticError, *((torch.linalg.LinAlgError,) if torch else ())
 
 
 def scan(

@@ -1,48 +1,272 @@
-"""Checks of arguments that more than one room makes: shapes, finite values, time."""
+"""Checks of arguments that more than one room makes: numbers, arrays, shapes, finite values, time."""
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any
+import math
+from collections.abc import Callable
+from functools import wraps
+from numbers import Integral, Real
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from mor.arrays import Array, is_concrete, namespace, to_numpy
-from mor.errors import DimensionError, NotFiniteError, TimeStepError
+from mor.arrays import (
+    Array,
+    astype_like,
+    failures_of_arithmetic,
+    from_numpy,
+    is_array,
+    is_concrete,
+    is_numpy,
+    namespace,
+    to_numpy,
+)
+from mor.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DimensionError,
+    MorError,
+    NotFiniteError,
+    NotNumbersError,
+    ReductionError,
+    TimeStepError,
+)
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def guarded(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """`function` as a user may call it with any data whose arithmetic can fail.
+
+    Results are tested for what is not finite, so that warnings of floating-point arithmetic on the way
+    to them say nothing more; where LAPACK or Python's own arithmetic gives up there is no result.
+
+    Raises
+    ------
+    NotFiniteError
+    """
+
+    @wraps(function)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            with np.errstate(all="ignore"):
+                return function(*args, **kwargs)
+        except failures_of_arithmetic() as error:
+            raise NotFiniteError(
+                f"{function.__name__} leaves the range of floating-point numbers ({error}): entries are too "
+                "large, too small or too far apart; choose other units of time, states or signals."
+            ) from error
+
+    return call
+
+
+def check_real(
+    name: str,
+    value: Any,
+    *,
+    above: float = -np.inf,
+    least: float = -np.inf,
+    error: type[MorError] = ArgumentError,
+) -> float:
+    """`value` as a finite float, larger than `above` and not less than `least`."""
+    if not isinstance(value, Real | np.bool_) and not _is_scalar_array(value):
+        raise ArgumentTypeError(f"{name}={shown(value)} is not a number.", argument=name)
+    number = float(value) if _is_finite(value) else np.nan
+    if not (np.isfinite(number) and number > above and number >= least):
+        limit = "" if least == -np.inf else f" >= {least:g}"
+        wanted = "a positive finite number" if above == 0 else f"a finite number{limit}"
+        raise error(f"{name}={shown(value)} is not {wanted}.", argument=name)
+    return number
+
+
+def check_whole(
+    name: str,
+    value: Any,
+    low: int,
+    high: int | None = None,
+    *,
+    what: str = "",
+    error: type[MorError] = ArgumentError,
+) -> int:
+    """`value` as an int from `low` to `high`; `what` says what `high` is."""
+    if not isinstance(value, Real) and not _is_scalar_array(value):
+        raise ArgumentTypeError(f"{name}={shown(value)} is not a whole number.", argument=name)
+    number = None
+    given: Any = value
+    if isinstance(value, Integral) or (_is_finite(value) and given == int(given)):
+        number = int(given)
+    if number is None:
+        raise error(f"{name}={shown(value)} is not a whole number.", argument=name)
+    if high is None:
+        if number < low:
+            raise error(f"{name}={shown(value)} is not a whole number of at least {low}.", argument=name)
+    elif not low <= number <= high:
+        of_what = f", {what}" if what else ""
+        raise error(f"{name}={shown(value)} is not between {low} and {high}{of_what}.", argument=name)
+    return number
+
+
+def check_path(name: str, value: Any, error: type[MorError]) -> Path:
+    """`value` as a path; `error` if it can be no name of a file."""
+    if not isinstance(value, str | PathLike):
+        raise ArgumentTypeError(f"{name}={shown(value)} is no path of a file.", argument=name)
+    text = str(fspath(value))
+    if not text or "\0" in text:
+        raise error(f"{text!r} is no name of a file.", argument=name)
+    return Path(text)
+
+
+def check_order(order: Any, low: int, high: int) -> int:
+    """`order` as a number of states from `low` to `high`, all that a system has.
+
+    Raises
+    ------
+    ReductionError, ArgumentTypeError
+    """
+    if high < low:
+        raise ReductionError(
+            "the system has no states: there is nothing to reduce.",
+            argument="order",
+        )
+    return check_whole("order", order, low, high, what="the order of the system", error=ReductionError)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """`value` as True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentTypeError(f"{name}={shown(value)} is neither True nor False.", argument=name)
+    return bool(value)
+
+
+def check_choice(
+    name: str, value: Any, choices: Any, *, error: type[MorError] = ArgumentError, also: str = ""
+) -> None:
+    """Raise unless `value` is one of the words in `choices`."""
+    if not (isinstance(value, str) and value in choices):
+        raise error(f"{name}={shown(value)} is not one of {', '.join(choices)}{also}.", argument=name)
+
+
+def shown(value: Any) -> str:
+    """`value` in a message: short, whatever it is."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if is_array(value) or isinstance(value, np.ndarray):
+        return f"<{type(value).__name__} of shape {tuple(value.shape)}>"
+    text = (
+        repr(value)
+        if isinstance(value, str | bytes | int | float | complex | None)
+        else f"<{type(value).__name__}>"
+    )
+    return text if len(text) <= 40 else f"{text[:36]} ..."
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether `value` is finite as a float."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_scalar_array(value: Any) -> bool:
+    """Whether `value` is an array without axes that holds a real number."""
+    if not is_array(value) or value.ndim or not is_concrete(value):
+        return False
+    return namespace(value).isdtype(value.dtype, ("real floating", "integral"))
+
+
+def numbers(name: str, value: Any, *, kinds: str = "biufc") -> np.ndarray:
+    """`value`, of any framework, as a NumPy array of numbers, as it is or copied.
+
+    Raises
+    ------
+    NotNumbersError
+        If it holds something else: words, objects, lists of unequal lengths.
+    ArgumentError
+        If entries are masked: what they stand for is unknown.
+    """
+    try:
+        x = np.asarray(to_numpy(value))
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise NotNumbersError(f"{name} is no array of numbers: {error}", argument=name) from None
+    if x.dtype.kind not in kinds:
+        wanted = "numbers" if "c" in kinds else "real numbers"
+        raise NotNumbersError(f"{name} is not an array of {wanted}: its type is {x.dtype}.", argument=name)
+    check_unmasked(name, value)
+    return x
+
+
+def check_unmasked(name: str, value: Any) -> None:
+    """Raise if entries are masked: what they stand for is unknown."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ArgumentError(
+            f"{name} has masked entries, which have no values to compute with: fill them in.", argument=name
+        )
+
+
+def common_arrays(**values: Any) -> list[Array]:
+    """`values` as arrays of numbers in the one framework that any of them is of, else NumPy's.
+
+    What is no array yet takes the precision of those that are.
+    """
+    framework = [x for x in values.values() if is_array(x) and not is_numpy(x)]
+    if not framework:
+        return [numbers(name, x) for name, x in values.items()]
+    xp = namespace(framework[0])
+    if any(namespace(x) is not xp for x in framework[1:]):
+        raise ArgumentTypeError(
+            f"{', '.join(values)} are arrays of different frameworks; they must be of one."
+        )
+    arrays = []
+    for name, x in values.items():
+        if is_array(x) and not is_numpy(x):
+            arrays.append(x)
+            continue
+        there = from_numpy(numbers(name, x), framework[0])
+        arrays.append(there if is_array(x) else astype_like(there, framework[0]))
+    return arrays
 
 
 def check_dt(dt: Any) -> float:
     """`dt` as a float: 0 continuous, positive discrete."""
-    try:
-        value = float(dt)
-    except (TypeError, ValueError):
+    if not isinstance(dt, Real | np.bool_) and not _is_scalar_array(dt):
+        raise ArgumentTypeError(
+            f"dt must be a number, 0 (continuous) or positive (discrete), not {shown(dt)}.", argument="dt"
+        )
+    if not _is_finite(dt) or dt < 0:
         raise TimeStepError(
-            f"dt must be a number, 0 (continuous) or positive (discrete), not {dt!r}."
-        ) from None
-    if not np.isfinite(value) or value < 0:
-        raise TimeStepError(f"dt must be 0 (continuous) or a positive finite step (discrete), not {dt!r}.")
-    return value
+            f"dt must be 0 (continuous) or a positive finite step (discrete), not {shown(dt)}.", argument="dt"
+        )
+    return float(dt)
 
 
-def check_continuous_step(dt: float, step: float) -> None:
-    """Raise unless a system of time step `dt` can be discretised with `step`."""
+def check_continuous_step(dt: float, step: float) -> float:
+    """`step` as a float, with which a system of time step `dt`, continuous, can be discretised."""
     if dt:
         raise TimeStepError(f"The system is discrete already (dt={dt:g}).")
-    if check_dt(step) == 0:
-        raise TimeStepError("the step of a discretisation must be positive.")
+    return check_real("step", step, above=0, error=TimeStepError)
 
 
 def check_horizon(horizon: float | None, dt: float) -> float | None:
     """`horizon` as None, a positive end time, or a positive whole number of steps."""
     if horizon is None:
         return None
-    if not isinstance(horizon, Real):
-        raise TimeStepError(f"horizon must be a number, or None for infinite, not {horizon!r}.")
-    if not np.isfinite(horizon) or horizon <= 0:
-        raise TimeStepError(f"horizon must be positive and finite, or None for infinite, not {horizon!r}.")
+    if not isinstance(horizon, Real) and not _is_scalar_array(horizon):
+        raise ArgumentTypeError(
+            f"horizon must be a number, or None for infinite, not {shown(horizon)}.", argument="horizon"
+        )
+    if not _is_finite(horizon) or horizon <= 0:
+        raise TimeStepError(
+            f"horizon must be positive and finite, or None for infinite, not {shown(horizon)}.",
+            argument="horizon",
+        )
     if dt and horizon != int(horizon):
         raise TimeStepError(
-            f"horizon={horizon!r}: in discrete time (dt={dt:g}) it is a whole number of steps, not a time."
+            f"horizon={shown(horizon)}: in discrete time (dt={dt:g}) it is a number of steps, not a time.",
+            argument="horizon",
         )
     return int(horizon) if dt else float(horizon)
 
@@ -53,24 +277,29 @@ def check_finite(**arrays: Array) -> None:
         # NumPy's arrays are not asked through the namespace: a small system would spend a tenth there.
         if type(x) is np.ndarray and x.dtype.kind in "fc" and np.isfinite(x.sum()):
             continue
-        if x is None or not is_concrete(x) or namespace(x).isdtype(x.dtype, "integral"):
+        if x is None or not is_concrete(x):
+            continue
+        if not namespace(x).isdtype(x.dtype, ("real floating", "complex floating")):
             continue
         xp = namespace(x)
         # A finite sum, one cheap pass, proves finite entries; else look at each.
-        if bool(xp.isfinite(xp.sum(x))):
-            continue
+        with np.errstate(over="ignore", invalid="ignore"):
+            if bool(xp.isfinite(xp.sum(x))):
+                continue
         values = to_numpy(x)
         where = np.argwhere(~np.isfinite(values))
         if len(where):
             raise NotFiniteError(
                 f"{name} has {len(where)} entries that are not finite, the first at "
-                f"{where[0].tolist()}: {values[tuple(where[0])]}."
+                f"{where[0].tolist()}: {values[tuple(where[0])]}.",
+                argument=name,
             )
 
 
 def check_shape(name: str, actual: tuple[int, ...], expected: tuple[Any, ...]) -> None:
     """Raise :class:`DimensionError` unless the last axes of `actual` are `expected`."""
+    actual = tuple(actual)
     tail = actual[len(actual) - len(expected) :] if len(actual) >= len(expected) else None
     if tail is None or any(e is not None and e != t for t, e in zip(tail, expected, strict=True)):
         wanted = ", ".join("*" if e is None else str(e) for e in expected)
-        raise DimensionError(f"{name} has shape {actual}; its last axes must be ({wanted}).")
+        raise DimensionError(f"{name} has shape {actual}; its last axes must be ({wanted}).", argument=name)

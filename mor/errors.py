@@ -2,22 +2,59 @@
 
 Every error that bad input can cause derives from :class:`MorError`, says what was
 wrong and where, and what to do about it. ``exit_code`` is what the command line
-returns for it.
+returns for it, ``argument`` the name of the argument that is to blame, where there is one.
 """
 
 from __future__ import annotations
 
 
 class MorError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base of every error that this library raises on purpose.
+
+    Examples
+    --------
+    >>> import mor
+    >>> try:
+    ...     mor.balanced_truncation(([[-1.0]], [[1.0]], [[1.0]]), order=2)
+    ... except mor.MorError as error:
+    ...     print(error.argument, error.exit_code)
+    order 3
+    """
 
     exit_code = 1
+    #: Name of the argument that is to blame; None where there is no single one.
+    argument: str | None = None
+
+    def __init__(self, *args: object, argument: str | None = None) -> None:
+        super().__init__(*args)
+        if argument is not None:
+            self.argument = argument
+
+
+class ArgumentError(MorError, ValueError):
+    """An argument whose value makes no sense."""
+
+    exit_code = 3
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of a type that cannot be meant: a word for a number, an object for an array."""
+
+    exit_code = 3
 
 
 class DimensionError(MorError, ValueError):
     """Arrays whose shapes do not describe one system."""
 
     exit_code = 3
+
+
+class NotNumbersError(ArgumentTypeError, DimensionError):
+    """Words, objects or lists of unequal lengths in the place of an array of numbers."""
+
+
+class BatchIndexError(ArgumentError, IndexError):
+    """An index that a batch of systems does not have."""
 
 
 class NotFiniteError(MorError, ValueError):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from mor.checks import check_real, check_whole, guarded
 from mor.errors import DimensionError
 from mor.systems.convert import as_system
 from mor.systems.lqo import LQO
@@ -14,6 +14,7 @@ from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
 
+@guarded
 def advection_diffusion(n: int = 300, *, diffusion: float = 0.01, speed: float = 1.0) -> LQO:
     r"""Advection and diffusion along a rod, with a quadratic cost as its output.
 
@@ -45,9 +46,9 @@ def advection_diffusion(n: int = 300, *, diffusion: float = 0.01, speed: float =
     >>> advection_diffusion(30)
     <LQO of <LTI order 30, 2 inputs, 1 outputs, dt=0>, quadratic forms of 30>
     """
-    _check_whole("n", n, 2)
-    if not (diffusion > 0 and speed >= 0):
-        raise DimensionError(f"diffusion={diffusion:g} must be positive and speed={speed:g} not negative.")
+    n = check_whole("n", n, 2, error=DimensionError)
+    diffusion = check_real("diffusion", diffusion, above=0, error=DimensionError)
+    speed = check_real("speed", speed, least=0, error=DimensionError)
     h = 1 / n
     spread, drift = diffusion / h**2, speed / h
     A = np.diag(np.full(n, -(2 * spread + drift)))
@@ -58,6 +59,7 @@ def advection_diffusion(n: int = 300, *, diffusion: float = 0.01, speed: float =
     return LQO(LTI(A, B, np.full((1, n), -h)), h / 2 * np.eye(n))
 
 
+@guarded
 def squared_outputs(sys: Any) -> LQO:
     """The squares of a system's outputs: their power, or their variance under noise.
 
@@ -77,6 +79,7 @@ def squared_outputs(sys: Any) -> LQO:
     return LQO.from_gate(sys, eye, eye)
 
 
+@guarded
 def gated_layer(modes: int, channels: int, *, gates: int | None = None, seed: int = 0) -> LQO:
     """A state-space layer and its bilinear gate, as a network starts out with; discrete.
 
@@ -101,8 +104,11 @@ def gated_layer(modes: int, channels: int, *, gates: int | None = None, seed: in
     <LQO of <Modal order 16 (8 modes), 4 inputs, 4 outputs, dt=1>, quadratic products of 4>
     """
     gates = channels if gates is None else gates
-    for name, size in (("modes", modes), ("channels", channels), ("gates", gates)):
-        _check_whole(name, size, 1)
+    modes, channels, gates = (
+        check_whole(name, size, 1, 2**20, error=DimensionError)
+        for name, size in (("modes", modes), ("channels", channels), ("gates", gates))
+    )
+    seed = check_whole("seed", seed, 0, error=DimensionError)
     rng = np.random.default_rng(seed)
     radius = np.sqrt(rng.uniform(0.9**2, 0.999**2, modes))
     poles = radius * np.exp(1j * rng.uniform(0, np.pi, modes))
@@ -112,8 +118,3 @@ def gated_layer(modes: int, channels: int, *, gates: int | None = None, seed: in
     )
     W1, W2 = rng.standard_normal((2, gates, channels)) / np.sqrt(channels)
     return LQO.from_gate(Modal(poles, np.sqrt(1 - radius**2)[:, None] * B, C, dt=1.0), W1, W2)
-
-
-def _check_whole(name: str, value: Any, least: int) -> None:
-    if not (isinstance(value, Integral) and int(value) >= least):
-        raise DimensionError(f"{name}={value!r} is not a whole number of at least {least}.")

@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property, wraps
+from contextvars import copy_context
+from functools import cached_property, partial, wraps
 from itertools import compress
 from operator import not_
 from threading import Lock
@@ -39,8 +40,10 @@ def side_by_side(*tasks: Callable[[], Any]) -> list[Any]:
     """Results of independent NumPy tasks, in threads: its loops release the interpreter."""
     if threads() < 2:
         return [task() for task in tasks]
+    # Each in a copy of this thread's context, which says how floating-point errors are treated.
+    runs = [partial(copy_context().run, task) for task in tasks]
     with ThreadPoolExecutor(min(threads(), len(tasks))) as pool:
-        return list(pool.map(lambda task: task(), tasks))
+        return list(pool.map(lambda run: run(), runs))
 
 
 class _Blas:

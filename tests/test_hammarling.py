@@ -115,12 +115,13 @@ def test_hard_matrices(seed, dt, kind):
     assert residual(A, Z, B, None, dt, False) < RESIDUAL
 
 
-def test_a_pair_of_poles_in_closed_form_to_the_last_digits():
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_pair_of_poles_in_closed_form_to_the_last_digits(quick):
     """Against 60 digits: stretched blocks, poles next to the boundary and to each other, parallel rows."""
     mpmath.mp.dps = 60
     rng = np.random.default_rng(0)
     for draw in range(300):
-        dt = float(draw % 2)
+        dt = 0.0 if quick else float(draw % 2)
         w, stretch = 10 ** rng.uniform(-7, 0), 10 ** rng.uniform(-8, 8)
         a = -(10 ** rng.uniform(-8, 0))
         if dt:
@@ -129,7 +130,7 @@ def test_a_pair_of_poles_in_closed_form_to_the_last_digits():
         b = rng.standard_normal((2, int(rng.integers(1, 4)))) * 10 ** rng.uniform(-8, 8, (2, 1))
         if draw % 5 == 0:
             b[1] = b[0]
-        U, M, W = hammarling._double(T, b, dt)
+        U, M, W = hammarling._two(T, b) if quick else hammarling._double(T, b, dt)
         identity = M @ M.T + W @ W.T - np.eye(2) if dt else M + M.T + W @ W.T
         assert np.linalg.norm(identity) < 1e-14 * max(np.linalg.norm(M), dt)
         t, g, eye = mpmath.matrix(T.tolist()), mpmath.matrix(b.tolist()), mpmath.eye(2)
@@ -355,3 +356,18 @@ def test_empty_and_precision():
     assert mor.lyapunov_factor(A, B.astype(np.complex64)).dtype == np.complex64
     assert mor.lyapunov_factor(A, B.astype(float)).dtype == np.float64
     np.testing.assert_allclose(mor.lyapunov_factor([[-2]], [[2]]), [[1.0]])
+
+
+@pytest.mark.parametrize("size", [1e-95, 1e-160])
+@pytest.mark.parametrize("unit", [1e-170, 1e130])
+@pytest.mark.parametrize("ratio", [1e-3, 1.0, 1e6])
+def test_a_pair_in_closed_form_does_not_see_the_scales(ratio, size, unit):
+    """Deflated rows of B are as small as that; the formulas are homogeneous, so the rest is round-off."""
+    T, b = np.array([[-1.0, 2 * ratio], [-ratio / 2, -1.0]]), np.random.default_rng(0).standard_normal((2, 3))
+    expected = hammarling._two(T, b)[0]
+    U, M, W = hammarling._two(unit * T, size * b)
+    U, M, W = U / size * unit**0.5, M / unit, W / unit**0.5
+    # The factor is free up to a rotation; the state is that of the factor.
+    np.testing.assert_allclose(U @ U.T, expected @ expected.T, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(U @ W, b, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(U @ M, T @ U, rtol=1e-13, atol=1e-13 * max(ratio, 1))

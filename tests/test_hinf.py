@@ -13,7 +13,7 @@ import mor
 from mor.analysis.gains import sampled_peak
 from mor.deep.compare import compare_layer
 from mor.equations.hamiltonian import from_the_line, level_pencil, to_the_line
-from mor.errors import AccuracyWarning, DimensionError, UnstableSystemError
+from mor.errors import AccuracyWarning, ArgumentError, DimensionError, UnstableSystemError
 from mor.testing import block_systems, lti_systems, modal_systems, penzl_fom, system_with_hsv
 
 SYSTEMS = st.one_of(modal_systems(), block_systems(), lti_systems())
@@ -266,7 +266,7 @@ def test_unstable_systems():
 def test_bad_input():
     with pytest.raises(DimensionError, match="without inputs or outputs"):
         mor.hinf_norm(mor.LTI([[-1.0]], np.zeros((1, 0)), [[1.0]]))
-    with pytest.raises(DimensionError, match="tolerance is positive"):
+    with pytest.raises(ArgumentError, match="tol=0 is not a positive"):
         mor.hinf_norm(([[-1.0]], [[1.0]], [[1.0]]), tol=0)
 
 

@@ -53,7 +53,9 @@ def calls(s, tmp_path):
             x.setflags(write=False)
     return {
         "as_system": lambda: mor.as_system(s),
+        "balance": lambda: mor.balance(s).truncate(3),
         "balanced_truncation": lambda: mor.balanced_truncation(s, order=3),
+        "dcgain": lambda: mor.dcgain(s),
         "freqresp": lambda: mor.freqresp(s, t),
         "gramians": lambda: (mor.gramians(s), mor.gramians(s, horizon=3), mor.gramians(s, band=(0.5, 1.0))),
         "h2_error": lambda: mor.h2_error(s, s),
@@ -73,8 +75,10 @@ def calls(s, tmp_path):
         ],
         "minimal_realization": lambda: mor.minimal_realization(s),
         "modal_truncation": lambda: mor.modal_truncation(s, order=3),
+        "normal_rank": lambda: mor.normal_rank(s),
         "output_bound": lambda: mor.output_bound(s, u, t),
         "peak_gain": lambda: mor.peak_gain(s),
+        "rank_modes": lambda: mor.rank_modes(s).truncate(3),
         "save": lambda: mor.save(tmp_path / "system.npz", s),
         "simulate": lambda: mor.simulate(s, u, t),
         "solve_lyapunov": lambda: mor.solve_lyapunov(A, Q, E, dt=dt),
@@ -83,7 +87,9 @@ def calls(s, tmp_path):
         "step": lambda: mor.step(s, 5 if dt else t),
         "to_control": lambda: pytest.importorskip("control") and mor.to_control(s),
         "to_scipy": lambda: mor.to_scipy(s),
+        "transfer_kernels": lambda: mor.transfer_kernels(s, 1j * t),
         "tsia": lambda: mor.tsia(s, 2),
+        "zeros": lambda: mor.zeros(s),
     }
 
 

@@ -11,7 +11,7 @@ from helpers import random_stable
 from hypothesis import given
 
 import mor
-from mor.errors import DimensionError, NotASystemError, ReductionError
+from mor.errors import ArgumentTypeError, DimensionError, NotASystemError, ReductionError
 from mor.report import plot_hsv, plot_sigma
 from mor.testing import lti_systems, modal_systems
 
@@ -160,7 +160,7 @@ def test_labels_of_sums_duals_and_changes():
 
 @pytest.mark.parametrize("labels", [{"inputs": ["one"]}, {"outputs": "y"}, {"states": ["a"]}, {"name": 3}])
 def test_labels_that_do_not_fit(labels):
-    with pytest.raises(DimensionError):
+    with pytest.raises((DimensionError, ArgumentTypeError)):
         mor.LTI(np.eye(2), np.ones((2, 2)), np.ones((1, 2)), labels=mor.Labels(**labels))
 
 

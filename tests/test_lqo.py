@@ -447,7 +447,11 @@ ONE = np.ones((1, 1))
         (lambda: mor.LQO(A_SYSTEM, ONE, np.ones((1, 2))), DimensionError, "pair"),
         (lambda: mor.LQO(A_SYSTEM, ONE, (np.ones((1, 3)), ONE)), DimensionError, "Y has shape"),
         (lambda: mor.LQO(A_SYSTEM, ONE, (np.ones((1, 2)), np.ones((2, 1)))), DimensionError, "D_y"),
-        (lambda: mor.LQO(A_SYSTEM, ONE, (1j * np.ones((1, 2)), ONE)), DimensionError, "Y must be"),
+        (
+            lambda: mor.LQO(A_SYSTEM, ONE, (1j * np.ones((1, 2)), ONE)),
+            DimensionError,
+            "Y is not an array of real",
+        ),
         (lambda: mor.LQO(A_SYSTEM, ONE, (np.ones((1, 2)), np.nan * ONE)), NotFiniteError, "D_y"),
         (lambda: mor.LQO(A_SYSTEM, ONE, (np.ones((3, 1, 2)), ONE)), DimensionError, "Y has shape"),
         (lambda: mor.LQO(A_SYSTEM, np.eye(2), mix=[[1.0, 2.0]]), DimensionError, "C = mix Y"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from helpers import frequencies, largest_gain, random_stable
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 import mor
 from mor.errors import QuadraticOutputError, ReductionError
+from mor.reduction.result import Family
 from mor.report import plot_hsv
 from mor.testing import block_systems, lti_systems, modal_systems, two_area_power_system
 
@@ -322,7 +325,32 @@ def test_no_projection_where_there_is_none():
         assert rom.right is None
 
 
+@pytest.mark.parametrize("method", [mor.balanced_truncation, mor.modal_truncation, mor.tsia])
+def test_a_reduction_can_be_pickled(method):
+    rom = method(two_area_power_system(), 3)
+    again = pickle.loads(pickle.dumps(rom))
+    assert (again.order, again.error_bound, again.roundoff) == (rom.order, rom.error_bound, rom.roundoff)
+    np.testing.assert_array_equal(again.system.D, rom.system.D)
+
+
 # Families.
+
+
+def test_all_families_have_the_members_of_one():
+    poles = 0.9 * np.exp(1j * np.array([[0.3, 1.0], [0.7, 2.0]]))
+    batch = mor.Modal(poles, np.ones((2, 2, 1)) + 0j, np.ones((2, 1, 2)) + 0j, dt=1.0)
+    members = {name for name in vars(Family) if not name.startswith("_")}
+    assert members == {"full_order", "hsv", "bounds", "merits", "steps", "truncate"}
+    for family in (
+        mor.balance(batch[0]),
+        mor.balance(batch),
+        mor.rank_modes(batch[0]),
+        mor.rank_modes(batch),
+    ):
+        assert members <= set(dir(family))
+        assert family.full_order == family.hsv.shape[-1] == len(family.bounds) - 1
+        assert np.sum(family.steps) >= family.full_order
+        assert family.merits.shape[-1] == len(family.steps)
 
 
 def test_a_family_is_what_single_calls_are_made_of():

@@ -129,6 +129,16 @@ def test_large_zeros_are_not_taken_for_infinite():
         np.testing.assert_allclose(mor.zeros(([[-1.0]], [[1.0]], [[1.0]], [[d]])), [-1 - 1 / d], rtol=1e-9)
 
 
+@pytest.mark.parametrize("size", [1e-150, 1e150])
+def test_extreme_units(size):
+    A, B, C, D = random_system(0)
+    A, B, C, D = A[:2, :2], B[:2, :1], C[:1, :2], np.array([[0.5]])
+    expected = mor.zeros((A, B, C, D))
+    assert len(expected) == 2
+    assert distance(mor.zeros((A, size * B, size * C, size**2 * D)), expected) <= 1e-12
+    assert distance(mor.zeros((size * A, size * B, C, D)) / size, expected) <= 1e-12
+
+
 # What does not change them.
 
 

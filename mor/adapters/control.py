@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mor.checks import guarded
 from mor.errors import DimensionError, MissingDependencyError
 from mor.systems.convert import as_system
 
 
+@guarded
 def to_control(sys: Any) -> Any:
     """`sys` as a ``control.StateSpace``.
 
@@ -30,8 +32,8 @@ def to_control(sys: Any) -> Any:
     ReductionError
         If E is singular.
     DimensionError
-        If it is a batch: take one system of it at a time; or complex, which python-control's
-        state spaces are not.
+        If it is a batch: take one system of it at a time; or complex, or without inputs or outputs,
+        which python-control's state spaces are not.
 
     Notes
     -----
@@ -56,6 +58,8 @@ def to_control(sys: Any) -> Any:
             "the system is complex, and a control.StateSpace is real: python-control would drop the "
             "imaginary parts. Give it real and imaginary parts of the signals as signals of their own."
         )
+    if not (dense.n_inputs and dense.n_outputs):
+        raise DimensionError(f"{dense!r}: python-control has no systems without inputs or outputs.")
     names: dict[str, Any] = {}
     if dense.labels is not None:
         for field in ("inputs", "outputs", "states"):

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.live import LiveLayers
-from mor.arrays import Array
-from mor.errors import MissingDependencyError
+from mor.arrays import Array, is_numpy
+from mor.checks import check_unmasked, check_whole
+from mor.errors import MissingDependencyError, ReductionError
 
 try:
     import jax
@@ -65,7 +66,11 @@ def hankel_regularizer(parameters: Any, *, order: int = 0, dialect: str | None =
     (2, 2, 3)
     """
     leaves = jax.tree_util.tree_flatten_with_path(parameters)[0]
-    arrays = {_name(path): jnp.asarray(x) for path, x in leaves if _is_numeric(x)}
+    order = check_whole("order", order, 0, error=ReductionError)
+    arrays = {_name(path): x for path, x in leaves if _is_numeric(x)}
+    for name, x in arrays.items():
+        check_unmasked(name or "parameters", x)
+    arrays = {name: jnp.asarray(np.asarray(x) if is_numpy(x) else x) for name, x in arrays.items()}
     return LiveLayers.find(arrays, dialect).nuclear_norm(arrays, beyond=order)
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import scipy.signal
 
-from mor.errors import DimensionError
+from mor.checks import guarded, shown
+from mor.errors import ArgumentTypeError, DimensionError
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
 
 
+@guarded
 def to_scipy(sys: Any, *, dtype: Any = None) -> Any:
     """`sys` as a ``scipy.signal.StateSpace``, continuous or discrete.
 
@@ -41,11 +43,23 @@ def to_scipy(sys: Any, *, dtype: Any = None) -> Any:
     array([-1.])
     """
     dense = as_system(sys).to_lti().explicit
-    dtype = precision(dense) if dtype is None else dtype
+    dtype = precision(dense) if dtype is None else _floating(dtype)
     if not dense.is_real and not np.issubdtype(dtype, np.complexfloating):
         raise DimensionError(f"the system is complex; {np.dtype(dtype)} would lose its imaginary parts.")
     matrices = (x.astype(dtype) for x in (dense.A, dense.B, dense.C, dense.D))
     return scipy.signal.StateSpace(*matrices, **({"dt": dense.dt} if dense.dt else {}))
+
+
+def _floating(dtype: Any) -> Any:
+    """`dtype` as a floating type of NumPy."""
+    try:
+        kind = np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        message = f"dtype={shown(dtype)} is no type of numbers: {error}."
+        raise ArgumentTypeError(message, argument="dtype") from None
+    if not np.issubdtype(kind, np.inexact):
+        raise ArgumentTypeError(f"dtype={kind} is not a floating type.", argument="dtype")
+    return kind
 
 
 def precision(system: LTI) -> Any:

@@ -15,14 +15,22 @@ looked at where responses in extended precision are compared with it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mor.analysis.extended import ExtendedResponses
-from mor.analysis.gains import SystemGains, distinct_poles, largest_singular_value, sampled_peak
+from mor.analysis.gains import (
+    SystemGains,
+    distinct_poles,
+    first_frequencies,
+    largest_singular_value,
+    sampled_peak,
+)
 from mor.analysis.hinf import Peak, peak_gain
 from mor.arrays import adjoint
+from mor.equations.boundary import margins
 from mor.equations.extended import inverse_times, narrowed, projected
 from mor.equations.graded import graded_svd
 from mor.systems.lti import LTI
@@ -35,6 +43,12 @@ _LARGE = 1e-6
 
 #: Multiple of the difference seen between the projection and the data that is added to the limit.
 _DOUBT = 4.0
+
+#: A limit within this share of the gain is close enough.
+_CLOSE = 1e-2
+
+#: Products in extended precision that a closer look may take.
+_WORK = 4e8
 
 #: Smallest number that poles are compared with.
 TINY = float(np.finfo(float).tiny)
@@ -70,21 +84,61 @@ def difference_peak(full: LTI, rom: LTI, *, tol: float = 1e-6, prove: bool = Tru
     Cost for order n, of which k states count: the Schur forms (those of the systems, if they are known),
     two factors, ``2 n^2 k`` products in extended precision and level sets of order k.
     """
-    small, tail, total = _balanced(full, rom)
+    joint: Any = full - rom
+    small, tail, total = _balanced(full, rom, joint)
     proven = prove and small.is_stable
     _, best, level = peak_gain(small, tol=tol) if proven else Peak(*sampled_peak(small), np.inf)
-    omega = _looks(small, float(best))
-    gains, noise, gap = _compared(full, rom, small, omega)
-    top = int(np.argmax(gains))
-    everything = float(np.linalg.norm(small.D, 2)) + total
-    upper = min(float(level) + tail + _DOUBT * gap, everything) if prove else np.inf
-    return DifferencePeak(float(gains[top]), float(omega[top]), upper, float(noise[top]))
+    found = _measured(full, rom, _looks(small, float(best)))
+    if not prove:
+        return found.peak(np.inf)
+    upper = float(level) + tail + _DOUBT * found.gap(small)
+    if upper <= (1 + _CLOSE) * found.peak(upper).gain:
+        return found.peak(upper)
+    # Round-off has turned the balanced coordinates: what else is known, and more frequencies.
+    found = found.beside(_measured(full, rom, _more(joint, full, rom)))
+    everything = float(np.linalg.norm(small.D, 2)) + total + _DOUBT * found.gap(joint)
+    return found.peak(min(float(level) + tail + _DOUBT * found.gap(small), everything))
 
 
-def _balanced(full: LTI, rom: LTI) -> tuple[LTI, float, float]:
+@dataclass(frozen=True)
+class _Measured:
+    """The difference at some frequencies (N, p, m), and the round-off in its gains (N,)."""
+
+    omega: np.ndarray
+    difference: np.ndarray
+    noise: np.ndarray
+
+    def gap(self, model: LTI) -> float:
+        """The largest gain of what a model of the difference is off by."""
+        return float(
+            np.max(largest_singular_value(self.difference - SystemGains(model).responses(self.omega)))
+        )
+
+    def peak(self, upper: float) -> DifferencePeak:
+        gains = largest_singular_value(self.difference)
+        top = int(np.argmax(gains))
+        return DifferencePeak(float(gains[top]), float(self.omega[top]), upper, float(self.noise[top]))
+
+    def beside(self, other: _Measured) -> _Measured:
+        """Both together."""
+        return _Measured(
+            np.concatenate([self.omega, other.omega]),
+            np.concatenate([self.difference, other.difference]),
+            np.concatenate([self.noise, other.noise]),
+        )
+
+
+def _measured(full: LTI, rom: LTI, omega: np.ndarray) -> _Measured:
+    one, noise, terms = ExtendedResponses(full)(omega)
+    two, more, others = ExtendedResponses(rom)(omega)
+    difference = (one - two).astype(complex)
+    noise = (noise + more + np.finfo(float).eps * (terms + others)) * difference[0].size ** 0.5
+    return _Measured(omega, difference, noise)
+
+
+def _balanced(full: LTI, rom: LTI, joint: Any) -> tuple[LTI, float, float]:
     """The difference in balanced coordinates, what the states left out of it may be worth, and what all
     of them: twice the sums of their Hankel singular values, with the round-off of these."""
-    joint: Any = full - rom
     Zc, Zo = joint.factors()
     U, values, Vh = graded_svd(adjoint(Zo) @ Zc)
     # Whatever the units of the states: rows of the factors are in units inverse to each other.
@@ -114,19 +168,17 @@ def _looks(small: LTI, best: float) -> np.ndarray:
     """Frequencies, sorted: of the peak, the lightest poles, 0 and the largest."""
     poles = distinct_poles(small.poles, small.is_real)
     if small.dt:
-        lightness, own, ends = 1 - np.abs(poles), np.angle(poles) / small.dt, [0.0, np.pi / small.dt]
+        lightness, own, ends = margins(poles, small.dt), np.angle(poles) / small.dt, [0.0, np.pi / small.dt]
     else:
         lightness, own, ends = -poles.real / np.maximum(np.abs(poles), TINY), poles.imag, [0.0, np.inf]
     light = own[np.argsort(lightness)[:_LOOKS]]
     return np.unique([best, *(np.abs(light) if small.is_real else light), *ends])
 
 
-def _compared(full: LTI, rom: LTI, small: LTI, omega: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Gains of the difference at these frequencies, their noise, and by how much `small` is off at most."""
-    one, noise, terms = ExtendedResponses(full)(omega)
-    two, more, others = ExtendedResponses(rom)(omega)
-    difference = one - two
-    exact = difference.astype(complex)
-    noise = (noise + more + np.finfo(float).eps * (terms + others)) * exact[0].size ** 0.5
-    gap = largest_singular_value(exact - SystemGains(small).responses(omega))
-    return largest_singular_value(exact), noise, float(np.max(gap))
+def _more(joint: LTI, full: LTI, rom: LTI) -> np.ndarray:
+    """A grid and the frequencies of the poles, as many as take no more than a second or so."""
+    work = ExtendedResponses(full).work + ExtendedResponses(rom).work
+    samples = int(np.clip(_WORK / max(work, 1.0) / 2, 1, 32))
+    return first_frequencies(
+        distinct_poles(joint.poles, joint.is_real), joint.dt, samples, is_real=joint.is_real
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,18 +16,21 @@ from mor.arrays import (
     detach,
     device_kwargs,
     eps,
+    from_numpy,
     is_concrete,
     is_jax,
     is_numpy,
     namespace,
     real,
 )
+from mor.checks import check_horizon, check_whole, guarded
 from mor.equations.band import Band
 from mor.equations.definite import definite_factor
 from mor.equations.graded import graded_values
 from mor.errors import ReductionError, TimeStepError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
+from mor.systems.units import OWN, Units, from_units, in_units
 from mor.threads import side_by_side, threads, threads_by_order
 
 #: Spread of Hankel singular values up to which their squares serve as well.
@@ -40,10 +42,14 @@ _PARTS = 8
 #: Smallest pivot, as a power of round-off, for a gradient: its errors stay near 1e-5.
 _GRADIENT_PIVOT = 2 / 3
 
+#: What is not representable, where it is not.
+_VALUES = "the largest Hankel singular value"
+
 #: What an unstable system has in place of the sum of its Hankel singular values.
 _NO_SUM = "mor.hankel_singular_values(sys, horizon=...) gives those of a finite horizon."
 
 
+@guarded
 @threads_by_order
 def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> tuple[Array, Array]:
     r"""Controllability and observability Gramian ``(P, Q)``, of a Modal those of its real map.
@@ -87,11 +93,15 @@ def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None
     check_one_limit(horizon, band)
     if horizon is None:
         system.require_stable("a Gramian")
-    P, Q = system.gramians(horizon=horizon) if band is None else system.band_gramians(band)
+    check_horizon(horizon, system.dt)
+    inner, units = in_units(system)
+    P, Q = inner.gramians(horizon=horizon) if band is None else inner.band_gramians(band)
     check_overflow(horizon, P, Q)
-    return P, Q
+    P = from_units(P, 2 * units.inputs, 2, "the controllability Gramian")
+    return P, from_units(Q, 2 * units.outputs, 2, "the observability Gramian")
 
 
+@guarded
 @threads_by_order
 def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
     r"""Hankel singular values, of a Modal those of its real map, largest first.
@@ -130,25 +140,27 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band
     check_one_limit(horizon, band)
     if horizon is None:
         system.require_stable("a Hankel singular value")
-    constant = system.detached()
+    check_horizon(horizon, system.dt)
+    constant, units = in_units(system.detached())
     if band is not None:
-        return _singular_values_in_band(constant, system.D, band)
+        return _singular_values_in_band(constant, units, system.D, band)
     slices = constant.split(threads()) if is_numpy(constant.D) else [constant]
     if len(slices) == 1:
         values = _singular_values(constant, horizon)
     else:
         values = np.concatenate(side_by_side(*(partial(_singular_values, part, horizon) for part in slices)))
-    return astype_like(values, system.D)
+    check_overflow(horizon, values)
+    return astype_like(from_units(values, units.gain, 1, _VALUES), system.D)
 
 
-def _singular_values_in_band(system: System, like: Array, band: Band) -> Array:
+def _singular_values_in_band(system: System, units: Units, like: Array, band: Band) -> Array:
     """Singular values of ``Zo^H Zc``, computed on NumPy, as many as states."""
     Zc, Zo = system.band_factors(band)
     product = adjoint(Zo) @ Zc
     values = graded_values(product) if product.ndim == 2 else np.linalg.svdvals(product)
     missing = Zo.shape[-2] - values.shape[-1]
     values = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, max(missing, 0))])[..., : Zo.shape[-2]]
-    return astype_like(namespace(like).asarray(values, **device_kwargs(like)), like)
+    return astype_like(from_numpy(from_units(values, units.gain, 1, _VALUES), like), like)
 
 
 def check_one_limit(horizon: float | None, band: Band | None) -> None:
@@ -207,6 +219,7 @@ def _within(x: Array, share: float) -> bool:
     return bool(xp.all(xp.min(x, axis=-1) > share * xp.max(x, axis=-1)))
 
 
+@guarded
 def hankel_nuclear_norm(sys: Any, *, beyond: int = 0) -> Array:
     r"""Sum of the Hankel singular values, differentiable under torch and JAX.
 
@@ -258,11 +271,10 @@ def hankel_nuclear_norm(sys: Any, *, beyond: int = 0) -> Array:
     >>> mor.hankel_nuclear_norm(([[-1.0]], [[2.0]], [[3.0]])).round(6)
     np.float64(3.0)
     """
-    if not (isinstance(beyond, Integral) and beyond >= 0):
-        raise ReductionError(f"beyond={beyond!r} is not a whole number >= 0.")
+    beyond = check_whole("beyond", beyond, 0, error=ReductionError)
     system = as_system(sys)
     system.require_stable("the sum of Hankel singular values", otherwise=_NO_SUM)
-    value, gradient = _value_and_gradient(system.detached(), int(beyond))
+    value, gradient = _in_units(system.detached(), beyond)
     total = astype_like(value, system.D)
     if not _differentiates(system):
         return total
@@ -273,6 +285,7 @@ def hankel_nuclear_norm(sys: Any, *, beyond: int = 0) -> Array:
     return total
 
 
+@guarded
 def nuclear_norm_gradient(sys: Any) -> tuple[Array, dict[str, Array]]:
     """``(S, {field: dS/dfield})`` of :func:`hankel_nuclear_norm`, for use without autodiff.
 
@@ -280,8 +293,27 @@ def nuclear_norm_gradient(sys: Any) -> tuple[Array, dict[str, Array]]:
     """
     system = as_system(sys)
     system.require_stable("the sum of Hankel singular values", otherwise=_NO_SUM)
-    value, gradient = _value_and_gradient(system.detached(), 0)
+    value, gradient = _in_units(system.detached(), 0)
     return value, gradient()
+
+
+def _in_units(system: System, beyond: int) -> tuple[Array, Callable[[], dict[str, Array]]]:
+    """The sum and its gradient, by way of units in which neither overflows or underflows."""
+    inner, units = in_units(system)
+    value, gradient = _value_and_gradient(inner, beyond)
+    if units is OWN:
+        return value, gradient
+
+    def scaled() -> dict[str, Array]:
+        """Of S = 2^(i + o) S'(A, 2^-i B, 2^-o C)."""
+        slopes, axes = gradient(), value.ndim
+        powers = dict.fromkeys(slopes, units.gain) | {"B": units.outputs, "C": units.inputs}
+        return {
+            name: from_units(x, powers[name], x.ndim - axes, f"the gradient in {name}")
+            for name, x in slopes.items()
+        }
+
+    return from_units(value, units.gain, 0, "the sum of Hankel singular values"), scaled
 
 
 def _differentiates(system: System) -> bool:

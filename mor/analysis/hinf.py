@@ -17,7 +17,15 @@ from mor.analysis.gains import (
     search,
     widths,
 )
-from mor.arrays import Array, astype_like, device_kwargs, is_concrete, namespace, to_numpy
+from mor.arrays import (
+    Array,
+    as_scalar,
+    astype_like,
+    from_numpy,
+    is_concrete,
+    to_numpy,
+)
+from mor.checks import check_real, guarded
 from mor.equations.hamiltonian import LevelPencil, from_the_line, level_pencil, to_the_line
 from mor.errors import AccuracyWarning, DimensionError, NotFiniteError, UnstableSystemError
 from mor.systems.base import System
@@ -60,6 +68,7 @@ class Peak(NamedTuple):
     upper: Any
 
 
+@guarded
 @threads_by_order
 def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
     r"""H-infinity norm of a stable system: its largest gain over frequency.
@@ -104,7 +113,7 @@ def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
     >>> float(mor.hinf_norm(([[-1.0]], [[2.0]], [[3.0]])).round(6))
     6.0
     """
-    system = as_system(sys)
+    system, tol = as_system(sys), check_real("tol", tol, above=0)
     system.require_stable("an H-infinity norm", otherwise=_instead_of_the_norm(system))
     peak = peak_gain(system, tol=tol)
     if np.any(peak.upper > peak.gain * (1 + 4 * tol)):
@@ -112,12 +121,12 @@ def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
             f"the norm is known to lie between {np.max(peak.gain):.9g} and {np.max(peak.upper):.9g}; "
             "round-off hides the rest (mor.peak_gain gives the limits).",
             AccuracyWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
-    norm = namespace(system.D).asarray(peak.gain, **device_kwargs(system.D))
-    return astype_like(norm, system.D)[()]
+    return as_scalar(astype_like(from_numpy(peak.gain, system.D), system.D))
 
 
+@guarded
 @threads_by_order
 def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     r"""Largest gain over frequency, where it is, and a limit that it does not exceed.
@@ -171,12 +180,12 @@ def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     system = as_system(sys).detached()
     if system.n_inputs == 0 or system.n_outputs == 0:
         raise DimensionError("a system without inputs or outputs has no gain.")
-    if not tol > 0:
-        raise DimensionError(f"tol={tol!r}: a relative tolerance is positive.")
+    tol = check_real("tol", tol, above=0)
     _require_no_pole_on_the_boundary(system)
     if not system.batch_shape:
         return _peak(system, tol)
-    each: Any = system
+    # Looked at one by one, on NumPy: the standard knows no index of a batch with fewer axes.
+    each: Any = system.on_numpy()
     peaks = np.array([_peak(each[i], tol) for i in np.ndindex(system.batch_shape)]).reshape(-1, 3)
     return Peak(*(column.reshape(system.batch_shape) for column in peaks.T))
 
@@ -238,9 +247,10 @@ def _proven(gains: SystemGains, level_of: _Levels, found: Peak, tol: float) -> P
     for _ in range(_LEVELS):
         gamma = best * (1 + gap)
         if not np.isfinite(gamma):
+            # Round-off at the peak is out of all proportion: there is no level that could be a limit.
             break
         pencil = level_of(gamma)
-        gain, place = _largest_between(gains, level_of.frequencies(pencil))
+        gain, place = _largest_between(gains, level_of.frequencies(pencil), best)
         if gain > best:
             best, where = gain, _principal(place, level_of.dt)
         if gain > gamma:
@@ -265,13 +275,16 @@ def _samples(system: System) -> int:
     return int(np.clip(level / max(sample, 1), 16, 64))
 
 
-def _largest_between(gains: SystemGains, crossings: np.ndarray) -> tuple[float, float]:
-    """Largest gain at crossings and midway between, refined about the largest."""
+def _largest_between(gains: SystemGains, crossings: np.ndarray, best: float) -> tuple[float, float]:
+    """Largest gain at crossings and midway between, refined about the largest if that is above the `best`
+    known: between crossings of a level above that it would be."""
     if not len(crossings):
         return 0.0, 0.0
     trial = np.unique(np.concatenate([crossings, (crossings[1:] + crossings[:-1]) / 2]))
     found = gains(trial)
     top = int(np.argmax(found))
+    if found[top] <= best:
+        return float(found[top]), float(trial[top])
     low, high = trial[max(top - 1, 0)], trial[min(top + 1, len(trial) - 1)]
     return climb(gains, (float(low), float(trial[top]), float(high)), float(found[top]))
 

@@ -9,6 +9,7 @@ import numpy as np
 from mor.analysis.norms import h2_norm
 from mor.analysis.response import check_times, impulse, step_of
 from mor.arrays import to_numpy
+from mor.checks import guarded, shown
 from mor.errors import DimensionError, NotFiniteError, TimeStepError
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -16,6 +17,7 @@ from mor.systems.lqo import LQO
 from mor.systems.quadratic import number_array, real_array
 
 
+@guarded
 def impulse_kernels(sys: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
     r"""Linear and quadratic impulse kernels of a system with quadratic outputs.
 
@@ -62,6 +64,7 @@ def impulse_kernels(sys: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
     return g[:, :p], np.moveaxis(pairs, -1, 2)
 
 
+@guarded
 def transfer_kernels(sys: Any, s1: Any, s2: Any = None) -> tuple[np.ndarray, np.ndarray]:
     r"""Transfer functions of first and second order: the transforms of :func:`mor.impulse_kernels`.
 
@@ -140,6 +143,7 @@ def _points(name: str, s: Any) -> np.ndarray:
     return points
 
 
+@guarded
 def output_bound(
     sys: Any, u: Any, t: Any = None, *, rom: Any = None, other: Any = None, step: float | None = None
 ) -> float:
@@ -198,11 +202,21 @@ def output_bound(
     else:
         h = _held_for(t, step, len(u))
         horizon = h * len(u)
-    size, spread = (float(np.sqrt(h) * np.linalg.norm(x)) for x in (u - v, u + v))
-    if size == 0:
+    size, spread = (float(np.sqrt(h) * _length(x)) for x in (u - v, u + v))
+    if not np.any(u - v):
         return 0.0
     norm = float(h2_norm(system, horizon=horizon))
-    return norm * size * float(np.hypot(1.0, 0.0 if system.is_linear else spread))
+    if norm == 0:
+        return 0.0
+    bound = norm * size * float(np.hypot(1.0, 0.0 if system.is_linear else spread))
+    # What is too small to be represented is not zero.
+    return max(bound, np.finfo(float).tiny)
+
+
+def _length(x: np.ndarray) -> float:
+    """The Euclidean norm, which neither overflows nor underflows before its result does."""
+    largest = float(np.max(np.abs(x), initial=0.0))
+    return largest * float(np.linalg.norm(x / largest)) if largest else 0.0
 
 
 def _quadratic(sys: Any) -> LQO:
@@ -215,7 +229,7 @@ def _held_for(t: Any, step: float | None, count: int) -> float:
         raise TimeStepError("one sample does not say how long it is held: give step=.")
     h = step_of(t, step, count)
     if not 0 < h < np.inf:
-        raise TimeStepError(f"step={step!r}: the time between samples is positive and finite.")
+        raise TimeStepError(f"step={shown(step)}: the time between samples is positive and finite.")
     return h
 
 

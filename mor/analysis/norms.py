@@ -10,25 +10,33 @@ from mor.analysis.band_norm import squared_norm_in_band
 from mor.analysis.hankel import check_one_limit, hankel_singular_values
 from mor.arrays import (
     Array,
+    as_scalar,
     astype_like,
+    beside,
     conj,
     device_kwargs,
+    exponents,
+    from_numpy,
     is_concrete,
     namespace,
     real,
+    times,
     to_numpy,
 )
+from mor.checks import check_horizon, guarded
 from mor.equations.band import Band
 from mor.errors import NotFiniteError, QuadraticOutputError
-from mor.systems.base import System, check_overflow, check_same_signals
+from mor.systems.base import System, check_overflow, check_same_signals, in_one_framework
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
+from mor.systems.units import OWN, from_units, in_units
 from mor.threads import threads_by_order
 
 #: Share of the sum of absolute terms below which the trace formula has cancelled too far.
 _CANCELLED = 1e-6
 
 
+@guarded
 @threads_by_order
 def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
     r"""H2 norm: the l2 (L2) norm of the impulse response.
@@ -75,13 +83,20 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     check_one_limit(horizon, band)
     if horizon is None:
         system.require_stable("an H2 norm")
-    if band is None:
-        square = _squared_h2(system.detached().equivalent(horizon=horizon), horizon)
-    else:
-        square = _squared_h2_in_band(system.detached(), band)
-    return astype_like(namespace(square).sqrt(square), system.D)
+    check_horizon(horizon, system.dt)
+    constant = system.detached()
+    if band is not None:
+        square = _squared_h2_in_band(constant, band)
+        return astype_like(namespace(square).sqrt(square), system.D)
+    inner, units = in_units(constant)
+    square = _squared_h2(inner.equivalent(horizon=horizon), horizon)
+    norm = namespace(square).sqrt(square)
+    if units is not OWN:
+        norm = _with_feedthrough(from_units(norm, units.gain, 0, "the H2 norm"), constant)
+    return astype_like(norm, system.D)
 
 
+@guarded
 @threads_by_order
 def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
     r"""H2 norm of the difference of two systems; right also when it is tiny.
@@ -132,6 +147,7 @@ def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | N
     return astype_like(namespace(square).sqrt(square), parts[0].D)
 
 
+@guarded
 @threads_by_order
 def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     r"""H2 inner product of two systems with the same signals.
@@ -176,6 +192,7 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     0.5
     """
     first, second = as_system(a), as_system(b)
+    check_horizon(horizon, first.dt)
     check_same_signals(first, second)
     for system in (first, second):
         if horizon is None:
@@ -188,13 +205,18 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
             )
     first, second = first.detached(), second.detached()
     first, second = (first, second) if second.is_linear else (second, first)
-    product = first.inner(second, horizon=horizon)
+    first, second = in_one_framework(first, second)
+    (one, of_one), (two, of_two) = in_units(first), in_units(second)
+    product = one.inner(two, horizon=horizon)
     check_overflow(horizon, product)
+    product = beside(from_units(product, of_one.gain + of_two.gain, 0, "the H2 inner product"), first.D)
     if first.dt:
         product = product + namespace(first.D).sum(first.D * conj(second.D), axis=(-2, -1))
-    return astype_like(product, as_system(a).D)[()]
+        check_overflow(horizon, product)
+    return as_scalar(astype_like(product, first.D))
 
 
+@guarded
 @threads_by_order
 def hankel_norm(sys: Any) -> Array:
     r"""Hankel norm, the largest Hankel singular value.
@@ -238,6 +260,17 @@ def hankel_norm(sys: Any) -> Array:
     if values.shape[-1]:
         return values[..., 0]
     return namespace(values).zeros(values.shape[:-1], dtype=values.dtype, **device_kwargs(values))
+
+
+def _with_feedthrough(norm: Array, system: System) -> Array:
+    """The norm of a system from that of the same without D."""
+    xp, D = namespace(system.D), system.D
+    if not system.dt:
+        return xp.where(xp.any(D != 0, axis=(-2, -1)), xp.full_like(norm, np.inf), norm)
+    axes = len(system.batch_shape)
+    exponent = exponents(D, axes)
+    size = xp.linalg.vector_norm(times(D, -exponent, 2), axis=(-2, -1))
+    return xp.hypot(norm, from_units(size, exponent, 0, "the norm of D"))
 
 
 def _squared_h2(system: System, horizon: float | None) -> Array:
@@ -301,4 +334,4 @@ def _by_quadrature(parts: list[System], band: Band) -> Array:
         shape = parts[0].batch_shape
         squares = [squared_norm_in_band([part[i] for part in members], band) for i in np.ndindex(shape)]
         squares = np.reshape(squares, shape)
-    return namespace(like).asarray(squares, **device_kwargs(like))
+    return from_numpy(squares, like)

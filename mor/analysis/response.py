@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
 
-from mor.arrays import Array, astype_like, device_kwargs, is_array, namespace, to_numpy
-from mor.checks import check_finite
+from mor.arrays import Array, astype_like, beside, device_kwargs, is_array, is_complex, is_numpy, namespace
+from mor.checks import check_finite, check_real, guarded, numbers, shown
 from mor.equations.holds import Hold, check_hold
-from mor.errors import DimensionError, TimeStepError
-from mor.systems.base import System, check_overflow
+from mor.errors import ArgumentTypeError, DimensionError, TimeStepError
+from mor.systems.base import System, check_count, check_overflow
 from mor.systems.convert import as_system
 from mor.threads import threads_by_order
 
@@ -19,6 +19,7 @@ from mor.threads import threads_by_order
 _UNEVEN = 1e-6
 
 
+@guarded
 @threads_by_order
 def simulate(
     sys: Any, u: Any, t: Any = None, *, x0: Any = None, hold: Hold = "zero", step: float | None = None
@@ -69,7 +70,6 @@ def simulate(
     constant = system.detached()
     check_hold(hold)
     u = _input(u, constant)
-    check_finite(u=u)
     state = _initial_state(x0, constant.carrier)
     if constant.dt:
         check_times(t, step, u.shape[-2], constant.dt)
@@ -77,7 +77,7 @@ def simulate(
     else:
         h = step_of(t, step, u.shape[-2])
         sampled = constant.discretize(h, hold=hold)
-        if hold == "first":
+        if hold == "first" and u.shape[-2]:
             late = namespace(u).matrix_transpose(constant.ramp_matrix(h))
             state = state - (u[..., :1, :] @ late)[..., 0, :]
     y = sampled.observe(_recursion(sampled.carrier, u, state))
@@ -85,6 +85,7 @@ def simulate(
     return astype_like(y, system.D)
 
 
+@guarded
 @threads_by_order
 def impulse(sys: Any, t: Any) -> Array:
     r"""Impulse response.
@@ -128,6 +129,7 @@ def impulse(sys: Any, t: Any) -> Array:
     return astype_like(y, system.D)
 
 
+@guarded
 @threads_by_order
 def step(sys: Any, t: Any) -> Array:
     r"""Step response: the output for inputs that jump from 0 to 1 at time 0, one at a time.
@@ -172,6 +174,7 @@ def step(sys: Any, t: Any) -> Array:
     return astype_like(y, system.D)
 
 
+@guarded
 @threads_by_order
 def freqresp(sys: Any, omega: Any) -> Array:
     r"""Frequency response ``G(i omega)``, or ``G(exp(i omega dt))``.
@@ -203,7 +206,7 @@ def freqresp(sys: Any, omega: Any) -> Array:
     >>> mor.freqresp(([[-1.0]], [[1.0]], [[2.0]]), 1.0).round(6)
     array([[1.-1.j]])
     """
-    return as_system(sys).frequency_response(np.asarray(omega, dtype=float))
+    return as_system(sys).frequency_response(omega)
 
 
 def _powers(system: System, start: Array, count: int) -> Array:
@@ -230,24 +233,29 @@ def _recursion(system: System, u: Array, state: Array) -> Array:
     return xp.stack(states, axis=-2) @ t(C) + u @ t(system.D)
 
 
-def _beside(x: Any, like: Array) -> Array:
-    """`x` as an array of the framework and on the device of `like`."""
-    xp = namespace(like)
-    if is_array(x) and namespace(x) is xp:
-        return x
-    return xp.asarray(to_numpy(x), **device_kwargs(like))
+def _signal(name: str, x: Any, like: Array) -> Array:
+    """`x` in the framework, precision and on the device of `like`; finite."""
+    if isinstance(x, Number | None):
+        raise ArgumentTypeError(f"{name}={shown(x)} is no array.", argument=name)
+    there = astype_like(beside(x if is_array(x) and not is_numpy(x) else numbers(name, x), like), like)
+    if is_complex(there) and not is_complex(like):
+        raise DimensionError(f"{name} is complex, and the system maps real signals.", argument=name)
+    check_finite(**{name: there})
+    return there
 
 
 def _input(u: Any, system: System) -> Array:
     D = system.D
-    u = _beside(u, D)
-    u = astype_like(u if u.ndim > 1 else u[:, None], D)
+    u = _signal("u", u, D)
+    u = u[:, None] if u.ndim == 1 else u
     if u.ndim < 2 or u.shape[-1] != system.n_inputs:
         batch = f" or (..., T, {system.n_inputs}) for the batch of {system.batch_shape}"
         raise DimensionError(
             f"u has shape {tuple(u.shape)}; it must be (T, {system.n_inputs}), time first"
-            f"{batch if system.batch_shape else ''}."
+            f"{batch if system.batch_shape else ''}.",
+            argument="u",
         )
+    _check_batch("u", u.shape[:-2], system)
     return u
 
 
@@ -256,23 +264,42 @@ def _initial_state(x0: Any, system: System) -> Array:
     n = C.shape[-1]
     if x0 is None:
         return namespace(C).zeros((n,), dtype=C.dtype, **device_kwargs(C))
-    x0 = astype_like(_beside(x0, C), C)
+    x0 = _signal("x0", x0, C)
     if x0.ndim < 1 or x0.shape[-1] != n:
-        raise DimensionError(f"x0 has shape {tuple(x0.shape)}; it must be ({n},), or (..., {n}) for a batch.")
+        shape = tuple(x0.shape)
+        raise DimensionError(
+            f"x0 has shape {shape}; it must be ({n},), or (..., {n}) for a batch.", argument="x0"
+        )
+    _check_batch("x0", x0.shape[:-1], system)
     return x0
+
+
+def _check_batch(name: str, axes: tuple[int, ...], system: System) -> None:
+    """Raise unless the leading axes of a signal go with the batch of systems."""
+    try:
+        fits = not axes or np.broadcast_shapes(axes, system.batch_shape) == system.batch_shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise DimensionError(
+            f"{name} has the leading axes {tuple(axes)}; the system is "
+            f"{f'a batch of {system.batch_shape}' if system.batch_shape else 'a single one'}.",
+            argument=name,
+        )
 
 
 def _samples(t: Any, system: System) -> tuple[int, float]:
     """Number of samples and the time between them."""
-    if isinstance(t, Integral):
-        if t < 1:
-            raise TimeStepError(f"t={t}: a response has at least 1 sample.")
+    if isinstance(t, Real):
         if not system.dt:
-            raise TimeStepError(f"t={t}: a continuous response is sampled at times; give them as an array.")
-        return int(t), system.dt
+            raise TimeStepError(
+                f"t={shown(t)}: a continuous response is sampled at times; give them as an array.",
+                argument="t",
+            )
+        return check_count("t", t, system), system.dt
     times = _times(t)
     if not len(times) or times[0] != 0:
-        raise TimeStepError("the times of an impulse or step response begin with 0.")
+        raise TimeStepError("the times of an impulse or step response begin with 0.", argument="t")
     if system.dt:
         check_times(times, None, len(times), system.dt)
         return len(times), system.dt
@@ -280,9 +307,11 @@ def _samples(t: Any, system: System) -> tuple[int, float]:
 
 
 def _times(t: Any) -> np.ndarray:
-    times = np.asarray(to_numpy(t), dtype=float)
+    times = numbers("t", t, kinds="biuf").astype(float)
     if times.ndim != 1 or not np.all(np.isfinite(times)):
-        raise TimeStepError(f"t has shape {times.shape}; it must be the finite times of the samples, (T,).")
+        raise TimeStepError(
+            f"t has shape {times.shape}; it must be the finite times of the samples, (T,).", argument="t"
+        )
     return times
 
 
@@ -295,7 +324,7 @@ def step_of(t: Any, step: float | None, count: int) -> float:
         If neither is given, or the times are not `count` equal steps.
     """
     if step is not None:
-        return float(step)
+        return check_real("step", step, above=0, error=TimeStepError)
     if t is None:
         raise TimeStepError("a continuous system is sampled at times: give t= (equally spaced) or step=.")
     times = _times(t)

@@ -27,8 +27,8 @@ def zeros(sys: Any, *, tol: float | None = None) -> np.ndarray:
     ----------
     sys : anything :func:`mor.as_system` takes, with any numbers of inputs and outputs, stable or not; a
         single system. D may be singular.
-    tol : singular values up to it count as zero in rank decisions, where rows and columns of the pencil
-        have been scaled to norms of about 1. None is ``(n + m) (n + p) eps``.
+    tol : singular values up to it count as zero in rank decisions, where the pencil has been scaled so
+        that the largest entries of its rows and columns are about 1. None is ``(n + m) (n + p) eps``.
 
     Returns
     -------

@@ -13,8 +13,9 @@ import numpy as np
 
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
+from mor.checks import check_choice, guarded, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError
+from mor.errors import ArgumentTypeError, MorError, NotASystemError, ReductionError, UnstableSystemError
 from mor.reduction.balancing import Balancing, BatchBalancing, balance
 from mor.reduction.modal import ModeRanking, rank_modes
 from mor.reduction.result import Reduction
@@ -59,6 +60,7 @@ class Compression(Generic[Model]):
 Progress = Callable[[str, int, int], None]
 
 
+@guarded
 def compress(
     model: Model,
     *,
@@ -104,12 +106,15 @@ def compress(
     stay one. Where the balancings of all layers would take more than 256 MB, those beyond are made
     a second time when the orders are known.
     """
-    if method not in _METHODS:
-        raise ReductionError(f"method={method!r} is not one of {', '.join(_METHODS)}.")
+    check_choice("method", method, _METHODS, error=ReductionError)
     if horizon is not None and method != "bt":
         raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
     keeps_unstable(unstable, horizon)
     check_keep(keep)
+    if not (progress is None or callable(progress)):
+        raise ArgumentTypeError(f"progress={shown(progress)} cannot be called.", argument="progress")
+    if not (executor is None or callable(getattr(executor, "map", None))):
+        raise ArgumentTypeError(f"executor={shown(executor)} has no method map.", argument="executor")
     layers = _layers(model)
     if not layers:
         raise ReductionError("the model has no state-space layers to reduce.")

@@ -32,10 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from mor.arrays import Array, as_arrays, complex_from, device_kwargs, is_numpy, namespace, to_numpy
-from mor.checks import check_finite
+from mor.arrays import Array, complex_from, device_kwargs, is_array, is_numpy, namespace, to_numpy
+from mor.checks import check_finite, common_arrays, numbers
 from mor.deep.rotation import PARAMETERS, modal_from_rotation, rotation_from_modal
-from mor.errors import CheckpointError, DimensionError, NotASystemError
+from mor.errors import ArgumentTypeError, CheckpointError, DimensionError, NotASystemError
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 
@@ -106,7 +106,9 @@ class Network:
     tensors: Mapping[str, Array]
 
     def __post_init__(self) -> None:
-        tensors = dict(self.tensors)
+        if not isinstance(self.tensors, Mapping) or not all(isinstance(name, str) for name in self.tensors):
+            raise ArgumentTypeError("tensors are no mapping from names to arrays.", argument="tensors")
+        tensors = {name: x if is_array(x) else numbers(name, x) for name, x in self.tensors.items()}
         _check_names(tensors)
         _check_shapes(tensors)
         check_finite(**tensors)
@@ -304,7 +306,7 @@ def _sigmoid(x: Array) -> Array:
 def _like(u: Any, weight: Array) -> Array:
     """`u` in the dtype of `weight`; lists and NumPy's arrays also in its framework."""
     xp = namespace(weight)
-    (u,) = as_arrays(u)
+    (u,) = common_arrays(u=u)
     if is_numpy(u):
         u = xp.asarray(u, **device_kwargs(weight))
     return u if u.dtype == weight.dtype else xp.astype(u, weight.dtype)

@@ -6,10 +6,12 @@ import heapq
 import math
 from collections.abc import Callable, Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
-from mor.errors import NotFiniteError, ReductionError
+from mor.checks import check_choice, guarded, numbers, shown
+from mor.errors import ArgumentTypeError, DimensionError, NotFiniteError, ReductionError
 
 #: Ways to allocate ranks. Of a layer's values, largest first, and the states that each stands for,
 #: entry i says how well the layer is served up to there; the one served worst grows next.
@@ -36,6 +38,7 @@ def rank_methods() -> tuple[str, ...]:
     return tuple(_MEASURES)
 
 
+@guarded
 def allocate_ranks(
     hsv: Mapping[str, np.ndarray],
     keep: float,
@@ -91,10 +94,11 @@ def allocate_ranks(
     >>> allocate_ranks({"a": [8.0, 1.0, 1.0], "b": [2.0, 2.0, 2.0]}, keep=0.5)
     {'a': 1, 'b': 2}
     """
-    if method not in _MEASURES:
-        raise ReductionError(f"ranks={method!r} is not one of {', '.join(_MEASURES)}.")
+    check_choice("ranks", method, _MEASURES, error=ReductionError)
     check_keep(keep)
-    values = {name: _rows(np.asarray(x, dtype=float)) for name, x in hsv.items()}
+    if not isinstance(hsv, Mapping):
+        raise ArgumentTypeError(f"hsv={shown(hsv)} is no mapping from layers to values.", argument="hsv")
+    values = {name: _values(name, x) for name, x in hsv.items()}
     for name, x in values.items():
         if np.any(np.isnan(x)):
             raise NotFiniteError(f"layer {name}: what its states are worth is not finite.")
@@ -102,8 +106,8 @@ def allocate_ranks(
         _Layer(
             name,
             x,
-            None if steps is None else np.asarray(steps[name]),
-            None if states is None else np.ravel(states[name]),
+            None if steps is None else _steps(name, x, steps),
+            None if states is None else _states(name, x, states),
             method,
         )
         for name, x in values.items()
@@ -133,10 +137,30 @@ def allocate_ranks(
     return dict.fromkeys(values, 0) | {x.name: int(np.sum(x.steps[: taken[x.name]])) for x in layers}
 
 
-def _rows(values: np.ndarray) -> np.ndarray:
-    """One row a system."""
-    values = np.atleast_1d(values)
-    return values.reshape(math.prod(values.shape[:-1]), values.shape[-1])
+def _values(name: str, given: Any) -> np.ndarray:
+    """Of one layer (copies, n)."""
+    x = np.atleast_2d(numbers(f"layer {name}", given, kinds="biuf").astype(float))
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _steps(name: str, values: np.ndarray, given: Any) -> np.ndarray:
+    """States (n,) that each value of a layer stands for."""
+    if not isinstance(given, Mapping) or name not in given:
+        raise ArgumentTypeError(f"steps are no mapping that has layer {name}.", argument="steps")
+    steps = numbers(f"steps of layer {name}", given[name], kinds="biuf")
+    if steps.shape != values.shape[1:] or np.any(steps < 1) or np.any(steps != np.floor(steps)):
+        raise DimensionError(f"steps of layer {name} are not {values.shape[1]} whole numbers of at least 1.")
+    return steps.astype(int)
+
+
+def _states(name: str, values: np.ndarray, given: Any) -> np.ndarray:
+    """States (copies,) of each system of a layer."""
+    if not isinstance(given, Mapping) or name not in given:
+        raise ArgumentTypeError(f"states are no mapping that has layer {name}.", argument="states")
+    states = np.ravel(numbers(f"states of layer {name}", given[name], kinds="biuf"))
+    if states.shape != values.shape[:1] or np.any(states < 0) or np.any(states != np.floor(states)):
+        raise DimensionError(f"states of layer {name} are not {len(values)} whole numbers.")
+    return states.astype(int)
 
 
 class _Layer:
@@ -184,4 +208,6 @@ def _useful(hsv: np.ndarray, share: float = 1.0) -> np.ndarray:
 def check_keep(keep: float) -> None:
     """Raise unless `keep` is a share in (0, 1]."""
     if not (isinstance(keep, Real) and 0 < keep <= 1):
-        raise ReductionError(f"keep={keep!r} must be a share in (0, 1]: 0.2 keeps a fifth of the states.")
+        raise ReductionError(
+            f"keep={shown(keep)} must be a share in (0, 1]: 0.2 keeps a fifth of all states."
+        )

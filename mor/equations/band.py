@@ -39,6 +39,7 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import Array, adjoint, conj, namespace, to_complex
+from mor.checks import numbers, shown
 from mor.equations import cauchy
 from mor.equations.doubling import compress
 from mor.equations.panels import Piece, pieces, resolved
@@ -52,18 +53,21 @@ Band = tuple[float, float]
 
 def check_band(band: Any, dt: float) -> Band:
     """`band` as two frequencies ``0 <= omega_1 < omega_2``, in discrete time at most ``pi/dt``."""
-    try:
-        low, high = (float(x) for x in band)
-    except (TypeError, ValueError):
-        raise TimeStepError(f"band={band!r}: a band is two frequencies (omega_1, omega_2).") from None
+    ends = numbers("band", band, kinds="biuf")
+    if ends.shape != (2,):
+        raise TimeStepError(
+            f"band={shown(band)}: a band is two frequencies (omega_1, omega_2).", argument="band"
+        )
+    low, high = (float(x) for x in ends)
     end = np.pi / dt if dt else np.inf
     if high == np.inf or high <= end * (1 + 1e-12):
         high = min(high, end)
     if not 0 <= low < high <= end:
         limit = f" <= pi/dt = {end:g}" if dt else ""
         raise TimeStepError(
-            f"band={band!r}: frequencies, in radians per unit of time, must satisfy "
-            f"0 <= omega_1 < omega_2{limit}."
+            f"band={shown(band)}: frequencies, in radians per unit of time, must satisfy "
+            f"0 <= omega_1 < omega_2{limit}.",
+            argument="band",
         )
     return low, high
 

@@ -95,7 +95,8 @@ def pole_errors(
     dt: float,
     noise: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    r"""First-order errors (n,) of the eigenvalues that lie near the boundary, zero for the others.
+    r"""First-order errors (n,) of the eigenvalues that may be within them of the boundary; less, or zero, for
+    the others.
 
     An eigenvalue with the distance d has the error
     :math:`d\,\epsilon (\|T\| + |s| \|S\|) / \sigma_{\min}(T - s S)`, s the nearest point of the boundary.

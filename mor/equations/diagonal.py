@@ -79,7 +79,7 @@ def eigenmodes(
 
 
 def _condition(vectors: np.ndarray) -> np.ndarray:
-    """The condition of each matrix; of many, while it is low, that in the Frobenius norm: more, and cheaper."""
+    """The condition of each matrix; of many, while low, that in the Frobenius norm: more, and cheaper."""
     if vectors.size <= vectors.shape[-1] ** 2:
         return np.linalg.cond(vectors)
     try:
@@ -107,7 +107,16 @@ def _graded(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np
 
 def _balanced(B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each mode's row of B and column of C with equal norms."""
-    b, c = np.linalg.norm(B, axis=-1), np.linalg.norm(C, axis=-2)
+    # Squares of both may be out of range where neither they nor the result are.
+    of_B, of_C = (_largest(X) for X in (B, C))
+    b, c = np.linalg.norm(B / of_B, axis=-1), np.linalg.norm(C / of_C, axis=-2)
     usable = (b > 0) & (c > 0)
     scale = np.sqrt(np.where(usable, c, 1.0) / np.where(usable, b, 1.0))
+    scale = np.where(usable, (of_C**0.5 / of_B**0.5)[..., 0], 1.0) * scale
     return B * scale[..., :, None], C / scale[..., None, :]
+
+
+def _largest(X: np.ndarray) -> np.ndarray:
+    """The largest modulus of each matrix (..., 1, 1); 1 for zero."""
+    size = np.max(np.abs(X), axis=(-2, -1), keepdims=True, initial=0.0)
+    return np.where(size > 0, size, 1.0)

@@ -44,9 +44,9 @@ Blocks = tuple[np.ndarray, np.ndarray | None]
 #: Below this a sum of squares may have lost parts to underflow.
 _UNDERFLOWS = 1e-200
 
-#: For the direct formulas of a pair: how unequal the entries beside its diagonal may be, and the square of
-#: ``w / |a|`` from which little cancels.
-_EVEN, _LEAN = 1e-100, 0.01
+#: For the direct formulas of a pair: how unequal the entries beside its diagonal may be, and ``w / |a|``
+#: from which little cancels.
+_EVEN, _LEAN = 1e-100, 0.3
 
 _EPS = float(np.finfo(float).eps)
 
@@ -167,9 +167,9 @@ def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
     r""":func:`_double` in continuous time, for a block ``a +- i w`` of equal diagonals.
 
     With the squares p, q and the product r of the rows of b in coordinates where the block is ``a I + w J``,
-    the solution is ``x I + z``, and its determinant :math:`((2xw)^2 + pq - r^2)/|e|^2`. What cancels in the
-    last two terms is small beside the first, unless w is small beside a: then the rows are turned to be
-    orthogonal, which leaves J as it is.
+    the solution is x times ``I + z``, and the determinant of that
+    :math:`(4w^2 + 4a^2 (pq - r^2)/(\tfrac{p+q}2)^2)/|e|^2`. What cancels in the second term is small beside
+    the first, unless w is small beside a: then the rows are turned to be orthogonal, which leaves J as it is.
     """
     (a, upper), (lower, other) = T.tolist()
     (p, r), (_, q) = b.dot(b.T).tolist()
@@ -179,29 +179,33 @@ def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
     stretch = math.sqrt(even)
     r, q, w = r / stretch, q / even, upper * stretch
     c, s, unit = 1.0, 0.0, stretch
-    if w * w < _LEAN * a * a:
+    if abs(w) < _LEAN * abs(a):
         angle = 0.5 * math.atan2(2 * r, p - q)
         c, s = math.cos(angle), math.sin(angle)
         b = np.array(((c, s / stretch), (-s, c / stretch))).dot(b)
         (p, r), (_, q) = b.dot(b.T).tolist()
         unit = 1.0
     distance = max(-2 * a, _EPS * abs(w))
-    x, e = (p + q) / 2 / distance, complex(-2 * a, 2 * w)
-    z = complex((p - q) / 2, r) / e
-    # A triangular root of the solution, from the larger entry of its diagonal.
-    first = math.sqrt(x + abs(z.real))
-    second = math.sqrt((2 * x * w) ** 2 + max(p * q - r * r, 0.0)) / abs(e) / first
+    mean, e = (p + q) / 2, complex(-2 * a, 2 * w)
+    z = complex((p - q) / 2 / mean, r / mean) * (distance / e)
+    # A triangular root of 1 + z, from the larger entry of its diagonal.
+    first = math.sqrt(1 + abs(z.real))
+    apart = max((p / mean) * (q / mean) - (r / mean) ** 2, 0.0)
+    second = math.hypot(2 * w, distance * math.sqrt(apart)) / abs(e) / first
     tilt = z.imag / first**2
     turn, skew, back = w * tilt, w * second / first, w * (1 + tilt**2) * first / second
-    off = first * tilt
+    size = math.sqrt(mean) / math.sqrt(distance)
+    unit *= size
+    left, right = size * first, size * second
+    off = left * tilt
     if z.real >= 0:
-        U = (c * first - s * off, -s * second), (stretch * (s * first + c * off), stretch * c * second)
+        U = (c * left - s * off, -s * right), (stretch * (s * left + c * off), stretch * c * right)
         M = (a + turn, skew), (-back, a - turn)
-        F = (1 / first, 0.0), (-tilt / second, 1 / second / unit)
+        F = (1 / left, 0.0), (-tilt / right, 1 / second / unit)
     else:
-        U = (c * second, c * off - s * first), (stretch * s * second, stretch * (s * off + c * first))
+        U = (c * right, c * off - s * left), (stretch * s * right, stretch * (s * off + c * left))
         M = (a + turn, back), (-skew, a - turn)
-        F = (1 / second, -tilt / second / unit), (0.0, 1 / first / unit)
+        F = (1 / right, -tilt / second / unit), (0.0, 1 / first / unit)
     three = np.array((*U, *M, *F))
     return three[:2], three[2:4], three[4:].dot(b)
 
@@ -266,7 +270,8 @@ def _scaled(b: np.ndarray) -> tuple[float, np.ndarray]:
     Rows of zeros may take any direction, since their part of U is zero.
     """
     size = float(np.max(np.abs(b)))
-    return size, b / size if size > 0 else np.eye(*b.shape, dtype=b.dtype)
+    # Below the normal numbers there are no directions left; beside B, which is of size 1, that is zero.
+    return (size, b / size) if size > np.finfo(float).tiny else (0.0, np.eye(*b.shape, dtype=b.dtype))
 
 
 def _distance(a: float, modulus: float, dt: float) -> float:
@@ -334,4 +339,10 @@ def _orthogonal_rows(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         c, s = math.cos(angle), math.sin(angle)
         turn = np.array([[c, s], [-s, c]])
         b, R = turn @ b, turn @ R
-    return b, R
+    # What is left of the first row in the second is round-off, and must not count where the second is all
+    # that a fast mode leaves.
+    first, second = b
+    if len(first) > 1:
+        for _ in range(2):
+            second = second - first * ((first @ second) / (first @ first))
+    return np.stack([first, second if len(first) > 1 else np.zeros_like(second)]), R

@@ -22,8 +22,9 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import Array, namespace
+from mor.checks import shown
 from mor.equations.cauchy import exponential_integral
-from mor.errors import TimeStepError
+from mor.errors import NotFiniteError, TimeStepError
 
 #: How the input runs between samples.
 Hold = Literal["zero", "first"]
@@ -34,8 +35,8 @@ _TERMS = 18
 
 def check_hold(hold: Any) -> None:
     """Raise unless `hold` is "zero" or "first"."""
-    if hold not in ("zero", "first"):
-        raise TimeStepError(f'hold={hold!r}: the input is held ("zero") or joined by lines ("first").')
+    if not (isinstance(hold, str) and hold in ("zero", "first")):
+        raise TimeStepError(f'hold={shown(hold)}: the input is held ("zero") or joined by lines ("first").')
 
 
 def scalar_holds(poles: Array, step: float, hold: Hold) -> tuple[Array, Array, Array]:
@@ -66,5 +67,10 @@ def matrix_holds(A: np.ndarray, B: np.ndarray, step: float, hold: Hold) -> tuple
     generator[..., :n, :n], generator[..., :n, n : n + m] = A * step, B * step
     generator[..., n : n + ramps, n + m :] = np.eye(ramps)
     flow: Any = scipy.linalg.expm(generator) if generator.size else generator
+    if not np.all(np.isfinite(flow)):
+        raise NotFiniteError(
+            f"the state overflows within a step of {step:g}: the rates of A are too large for it; "
+            "take a smaller step."
+        )
     late = flow[..., :n, n + m :] if ramps else np.zeros_like(B)
     return flow[..., :n, :n], flow[..., :n, n : n + m] - late, late

@@ -9,13 +9,14 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import adjoint
-from mor.checks import check_dt, check_horizon, check_shape
+from mor.checks import check_dt, check_flag, check_horizon, check_shape, guarded
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.equations.schur import SchurForm
 from mor.equations.sylvester import finish, matrices
 from mor.errors import SingularEquationError
 
 
+@guarded
 def solve_lyapunov(A: Any, Q: Any, E: Any = None, *, dt: float = 0.0) -> np.ndarray:
     r"""X with ``A X E^H + E X A^H + Q = 0``, or ``A X A^H - E X E^H + Q = 0`` for dt > 0.
 
@@ -60,6 +61,7 @@ def solve_lyapunov(A: Any, Q: Any, E: Any = None, *, dt: float = 0.0) -> np.ndar
     return finish(SchurForm.of(A, E, dt).solve(Q), A, Q, E)
 
 
+@guarded
 def lyapunov_factor(
     A: Any, B: Any, E: Any = None, *, dt: float = 0.0, trans: bool = False, horizon: float | None = None
 ) -> np.ndarray:
@@ -108,7 +110,7 @@ def lyapunov_factor(
     array([[2.]])
     """
     dt = check_dt(dt)
-    horizon = check_horizon(horizon, dt)
+    horizon, trans = check_horizon(horizon, dt), check_flag("trans", trans)
     B = matrices(**{"C" if trans else "B": B})[0]
     A, E = _square(A=A, E=E)
     n = len(A)

@@ -78,6 +78,20 @@ def modal_factor(poles: Array, B: Array, *, dt: float, horizon: float | None = N
         if horizon is None:
             return pivoted_factor(poles, B, dt=dt)
         return _doubled(poles, B, dt, horizon)
+    units = _row_units(B)
+    Z = _factor(poles, B / units, dt, horizon)
+    return Z * (namespace(Z).concat([units, units], axis=-2) if is_complex(B) else units)
+
+
+def _row_units(B: Array) -> Array:
+    """Powers of two, in which every row of B is about one: decisions on size then mind no units."""
+    xp = namespace(B)
+    length = xp.linalg.vector_norm(B, axis=-1, keepdims=True)
+    exponent = xp.floor(xp.log2(xp.where(length > 0, length, xp.ones_like(length))))
+    return xp.pow(xp.full_like(exponent, 2.0), exponent)
+
+
+def _factor(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
     many = B.shape[-1] >= _MANY_INPUTS
     if many or horizon is not None:
         quick = _formed(poles, B, dt, horizon)

@@ -26,8 +26,8 @@ _NODES, _RHO = 16, 3.0
 #: Last Legendre coefficients of a panel, relative to everything, above which it is halved.
 _TAIL = 1e-6
 
-#: Halvings after which a panel is taken as it is: of poles, and of coefficients.
-_HALVINGS, _AGAIN = 200, 12
+#: Halvings after which a panel is taken as it is: as many as double precision has, and of coefficients.
+_HALVINGS, _AGAIN = 1100, 12
 
 #: Numbers of a function's values, and pairs of panels and poles, that are in memory at once.
 _NUMBERS = 1 << 21

@@ -31,7 +31,11 @@ class Reflectors:
                [-0.8,  0.6]])
         """
         qr: Any = scipy.linalg.qr
-        (packed, tau), _ = qr(basis, mode="raw")
+        return cls.of(*qr(basis, mode="raw")[0])
+
+    @classmethod
+    def of(cls, packed: np.ndarray, tau: np.ndarray) -> Reflectors:
+        """The Q of a QR factorisation as LAPACK has it."""
         r = len(tau)
         Y = np.tril(packed[:, :r], -1) + np.eye(len(packed), r)
         T = np.zeros((r, r), dtype=Y.dtype)

@@ -62,8 +62,14 @@ def resolvent(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
 
 def resolvent_of_columns(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
     """``(s_k S - T)^{-1} b_k`` (n, N) for each column of B (n, N) and its point."""
-    X = np.array(B, dtype=complex, order="C")
-    _solve_columns(pencil, np.asarray(points, dtype=complex), X)
+    X, points = np.array(B, dtype=complex, order="C"), np.asarray(points, dtype=complex)
+    distinct = np.unique(points)
+    if len(distinct) > _FEW or not X.size:
+        _solve_columns(pencil, points, X)
+        return X
+    for point in distinct:
+        here = points == point
+        X[:, here] = _one_by_one(pencil, np.array([point]), X[:, here])[:, 0]
     return X
 
 
@@ -126,9 +132,9 @@ def _one_by_one(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray
     """The same for a few points: a triangular system of equations each."""
     T, S, G, H = pencil.whole.triangular
     trtrs: Any = get_lapack_funcs("trtrs", dtype=complex)
-    B = B if G is None else np.tensordot(G.conj().T, B, axes=1)
-    B = np.moveaxis(B, 1, 0) if B.ndim == 3 else np.broadcast_to(B, (len(points), *B.shape))
-    X = np.empty(B.shape, dtype=complex)
+    B = np.moveaxis(B, 1, 0) if B.ndim == 3 else B[None]
+    B = np.asarray(B if G is None else G.conj().T @ B, dtype=complex)
+    X = np.empty((len(points), *B.shape[1:]), dtype=complex)
     diagonal = np.arange(len(T))
     for k, point in enumerate(points):
         if S is None:
@@ -136,10 +142,9 @@ def _one_by_one(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray
             shifted[diagonal, diagonal] += point
         else:
             shifted = np.asfortranarray(point * S - T, dtype=complex)
-        found, info = trtrs(shifted, np.asfortranarray(B[k], dtype=complex))
+        found, info = trtrs(shifted, B[min(k, len(B) - 1)])
         X[k] = np.nan if info else found
-    X = np.moveaxis(X, 0, 1)
-    return X if H is None else np.tensordot(H, X, axes=1)
+    return np.moveaxis(X if H is None else H @ X, 0, 1)
 
 
 def _solve(pencil: Pencil, tiles: tuple[int, int], shifts: np.ndarray, X: np.ndarray) -> None:

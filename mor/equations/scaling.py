@@ -15,9 +15,19 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from mor.errors import NotFiniteError
 
 #: Spread of norms above which rows are sorted: less costs less than two digits.
 _GRADED = 100.0
+
+#: Largest entry whose square, summed over a matrix, does not overflow.
+_LARGEST = 1e150
+
+#: Balancings with B and C: units of signals change with those of the states.
+_ROUNDS = 4
 
 #: Limit on the exponents: squares of scaled data stay far from overflow and underflow.
 _EXPONENT = 100
@@ -48,6 +58,7 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     index = np.arange(n)
     if n < 2:
         return index, np.ones(n)
+    A = _about_one(A)
     balance: Any = scipy.linalg.get_lapack_funcs("gebal", (A,))
     balanced, _, _, scale, _ = balance(A, scale=1, permute=0)
     exponent = np.frexp(scale)[1]
@@ -69,7 +80,115 @@ def well_scaled(A: np.ndarray) -> np.ndarray:
     row, column = np.linalg.norm(off, axis=-1), np.linalg.norm(off, axis=-2)
     equal = np.all((row <= 1.9 * column) & (column <= 1.9 * row), axis=-1)
     size = np.linalg.norm(A, axis=-2) + np.linalg.norm(A, axis=-1)
-    return equal & (np.max(size, axis=-1) <= _GRADED * np.min(size, axis=-1))
+    least, most = np.min(size, axis=-1), np.max(size, axis=-1)
+    # Where squares leave the range norms tell nothing.
+    return equal & (most <= _GRADED * least) & (least > 1 / _LARGEST) & (most < _LARGEST)
+
+
+def check_range(A: np.ndarray) -> None:
+    """Raise if squares of A overflow.
+
+    Raises
+    ------
+    NotFiniteError
+    """
+    largest = float(np.max(np.abs(A), initial=0.0))
+    if not largest <= _LARGEST:
+        raise NotFiniteError(
+            f"the state matrix (E^-1 A, if there is an E) has entries of {largest:.1e}, above the range of "
+            "the solver: take a smaller unit of time."
+        )
+
+
+def _about_one(A: np.ndarray) -> np.ndarray:
+    """A over a power of two near its largest entry: norms of it neither overflow nor underflow."""
+    largest = float(np.max(np.abs(A), initial=0.0))
+    return np.ldexp(1.0, -int(np.frexp(largest)[1])) * A if largest else A
+
+
+def balancing(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
+    r"""t such that :math:`(T^{-1}AT, T^{-1}B, CT)`, T = diag(t), is well scaled as a system.
+
+    Of the matrix :math:`\begin{bmatrix} A & b \\ c & 0 \end{bmatrix}`, with b, c the norms of the rows of B
+    and the columns of C (each signal in units of its own), the entries off the diagonal are brought as
+    close to one size as scales of the states can,
+
+    .. math:: \min_{x, u} \sum_{a_{ij} \ne 0} (\log|a_{ij}| - u + x_j - x_i)^2, \qquad t = e^x,
+
+    a linear problem, whose solution moves with the units of the states exactly. States that A couples to no
+    other get a scale from B and C. What is round-off beside its row and column, after a first
+    balancing by LAPACK's ``gebal``, does not count.
+
+    Parameters
+    ----------
+    A, B, C : arrays (n, n), (n, m), (p, n), finite.
+
+    Returns
+    -------
+    t : array (n,), powers of two.
+
+    Raises
+    ------
+    NotFiniteError
+        If squares of A overflow.
+
+    Notes
+    -----
+    One linear system of order n. SLICOT's ``TB01ID`` and MATLAB's ``prescale`` balance norms instead, state
+    by state, and stop where that gains little: along a chain of states scales drift by many decades.
+    Source: Curtis and Reid (1972).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> t = balancing(np.diag([-1.0, -2.0]), np.array([[2.0**20], [1.0]]), np.array([[1.0, 2.0**20]]))
+    >>> float(t[0] / t[1]) / 2**20
+    1.0
+    """
+    check_range(A)
+    t = np.ones(len(A))
+    for _ in range(_ROUNDS):
+        step = _even(_bordered(A, B, C, t))
+        t = t * step
+        if np.all(step == 1):
+            break
+    return t
+
+
+def _bordered(A: np.ndarray, B: np.ndarray, C: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Absolute values off the diagonal, in the scales t, b and c in their last column and row."""
+    A, B, C = np.abs(A * t / t[:, None]), B / t[:, None], C * t
+    b, c = (np.linalg.norm(X / _lengths(X), axis=1) for X in (B, C.T))
+    np.fill_diagonal(A, 0)
+    unit = float(np.linalg.norm(A)) / max(len(A), 1) ** 0.5 or 1.0
+    return np.block([[A, unit * b[:, None]], [unit * c[None, :], np.zeros((1, 1))]])
+
+
+def _lengths(X: np.ndarray) -> np.ndarray:
+    """Of the columns; 1 for those of zeros."""
+    length = np.linalg.norm(X, axis=0)
+    return np.where(length > 0, length, 1.0)
+
+
+def _even(M: np.ndarray) -> np.ndarray:
+    """Scales of all rows but the last that even out the entries; powers of two."""
+    balance: Any = scipy.linalg.get_lapack_funcs("gebal", (M,))
+    balanced, _, _, scale, _ = balance(M, scale=1, permute=0)
+    noise = 10 * len(M) * np.finfo(float).eps
+    limit = noise * np.maximum(np.max(balanced, axis=1)[:, None], np.max(balanced, axis=0))
+    counted = balanced > limit
+    logarithm = np.log2(balanced, out=np.zeros_like(balanced), where=counted)
+    typical = float(np.sum(logarithm)) / max(int(np.sum(counted)), 1)
+    excess = np.where(counted, logarithm - typical, 0.0)
+    pattern = counted.astype(float)
+    laplacian = np.diag(np.sum(pattern, axis=0) + np.sum(pattern, axis=1)) - pattern - pattern.T
+    # One state of each part that nothing connects to the others keeps its scale.
+    _, part = connected_components(csr_array(pattern), directed=False)
+    fixed = np.array([np.flatnonzero(part == k)[-1] for k in range(int(np.max(part)) + 1)])
+    right = np.sum(excess, axis=1) - np.sum(excess, axis=0)
+    laplacian[fixed], right[fixed] = np.eye(len(M))[fixed], 0.0
+    x = np.linalg.solve(laplacian, right) + np.log2(scale)
+    return np.exp2(np.clip(np.round(x - x[-1]), -_EXPONENT, _EXPONENT))[:-1]
 
 
 def scaled(A: np.ndarray, index: np.ndarray, scale: np.ndarray) -> np.ndarray:

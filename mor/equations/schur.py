@@ -19,7 +19,7 @@ import scipy.linalg
 
 from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
-from mor.equations.scaling import grading, scaled
+from mor.equations.scaling import check_range, grading, scaled
 from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
 from mor.errors import SingularEquationError, UnstableSystemError
 
@@ -45,7 +45,7 @@ class SchurForm:
     mirrored : whether this is the form of ``(A^H, E^H)``, where R has the factor ``E^{-H}``
         in place of P's E.
     divided : the E that was divided out to get A, if one was: with it went digits.
-    exact : whether A was triangular as it came, so that its eigenvalues are data.
+    exact : whether A was a Schur form as it came, so that its eigenvalues are data.
     sources : the forms that this one was joined from, or changed from, eigenvalue by eigenvalue.
 
     Examples
@@ -94,6 +94,7 @@ class SchurForm:
                 T, S, left, right = scipy.linalg.qz(A, E, output=kind)
                 return cls(Pencil.of(T, S), left, right, dt)
             A = A_divided
+        check_range(A)
         if not graded:
             T, Z, exact = _schur(A, kind)
             return cls(Pencil.of(T), Z, Z, dt, divisor, divided=E, exact=exact)
@@ -156,7 +157,9 @@ class SchurForm:
         if self.sources:
             return np.concatenate([form.pole_errors for form in self.sources])
         if self.exact and self.divided is None:
-            return np.zeros(len(self.pencil.T))
+            # The imaginary part of a pair is the root of a product, which counts on the circle only.
+            pair = np.imag(self.poles) != 0 if np.any(np.diag(self.pencil.T, -1)) else 0.0
+            return 4 * np.finfo(float).eps * np.abs(self.poles) * (pair if self.dt else 0.0)
         return pole_errors(self.pencil, lambda: self.adjoint.pencil, self.poles, self.dt, self.noise)
 
     @property
@@ -266,7 +269,7 @@ class SchurForm:
                 self.pole_errors[i],
                 "a Gramian on an infinite horizon",
                 needs=f"all poles {where}",
-                remedy="Check dt, or give horizon=.",
+                remedy="Check dt, set such poles apart (mor.split_stable), or give horizon=.",
             )
         )
 
@@ -348,12 +351,29 @@ def _singular_message(first: complex, second: complex, at: tuple[int, int], dt: 
 
 
 def _schur(A: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, bool]:
-    """T, Z, and whether A is triangular, which makes them A and the identity."""
-    if not np.any(np.tril(A, -1)):
+    """T, Z, and whether A is a Schur form as it is, which makes them A and the identity."""
+    if _is_schur_form(A):
         return np.ascontiguousarray(A), np.eye(len(A), dtype=A.dtype), True
     schur: Any = scipy.linalg.schur
     T, Z = schur(A, output=kind)
     return np.ascontiguousarray(T), Z, False
+
+
+def _is_schur_form(A: np.ndarray) -> bool:
+    """Whether A is upper triangular, or real with 2 x 2 blocks ``[[a, b], [c, a]]``, ``b c < 0``, on the
+    diagonal, whose eigenvalues have the real part a exactly."""
+    if np.any(np.tril(A, -2)):
+        return False
+    below = np.diag(A, -1)
+    first = np.flatnonzero(below)
+    if not len(first):
+        return True
+    return (
+        not np.iscomplexobj(A)
+        and not np.any(np.diff(first) == 1)
+        and bool(np.all(A[first, first] == A[first + 1, first + 1]))
+        and bool(np.all(np.sign(A[first, first + 1]) == -np.sign(below[first])))
+    )
 
 
 def _divided(A: np.ndarray, E: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -366,5 +386,9 @@ def _divided(A: np.ndarray, E: np.ndarray) -> tuple[Any, np.ndarray]:
     divided = scipy.linalg.lu_solve(divisor, A)
     if not np.all(np.isfinite(divided)):
         return None, A
-    growth = np.linalg.norm(E) * np.linalg.norm(divided)
+    # A unit of E that is far from one is a unit of time, and no matter of accuracy.
+    unit = float(np.max(np.abs(E))) or 1.0
+    if float(np.max(np.abs(divided), initial=0.0)) > np.finfo(float).max * min(unit, 1.0):
+        return divisor, divided
+    growth = np.linalg.norm(E / unit) * np.linalg.norm(divided * unit)
     return (divisor, divided) if growth <= _LARGEST_GROWTH * np.linalg.norm(A) * len(A) ** 0.5 else (None, A)

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from mor.checks import check_dt, check_finite, check_shape
+from mor.checks import check_dt, check_finite, check_shape, guarded, numbers
 from mor.equations.schur import SchurForm, require_regular
 from mor.equations.sparse import dense
 from mor.equations.triangular import solve_pair
 from mor.errors import DimensionError, SingularEquationError
 
 
+@guarded
 def solve_sylvester(A: Any, B: Any, Q: Any, *, dt: float = 0.0) -> np.ndarray:
     r"""X with ``A X + X B + Q = 0``, or ``A X B - X + Q = 0`` for dt > 0.
 
@@ -80,11 +81,11 @@ def cross_solution(left: SchurForm, right: SchurForm, Q: np.ndarray) -> np.ndarr
 
 def matrices(**values: Any) -> list[np.ndarray]:
     """`values` as finite matrices of floating-point numbers."""
-    arrays = {name: _array(name, x) for name, x in values.items()}
+    arrays = {name: numbers(name, dense(name, x)) for name, x in values.items()}
     for name, x in arrays.items():
-        if x.ndim != 2 or not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
+        if x.ndim != 2:
             raise DimensionError(
-                f"{name} has shape {x.shape} and type {x.dtype}; it must be a matrix of numbers."
+                f"{name} has shape {x.shape}; it must be a matrix of numbers.", argument=name
             )
         if not np.issubdtype(x.dtype, np.inexact):
             arrays[name] = x.astype(float)
@@ -93,14 +94,6 @@ def matrices(**values: Any) -> list[np.ndarray]:
             arrays[name] = x.astype(np.complex128 if x.dtype.char == "G" else float)
     check_finite(**arrays)
     return list(arrays.values())
-
-
-def _array(name: str, value: Any) -> np.ndarray:
-    value = dense(name, value)
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise DimensionError(f"{name} is not a matrix: {error}.") from None
 
 
 def finish(X: np.ndarray, *data: np.ndarray | None) -> np.ndarray:

@@ -26,6 +26,9 @@ FEW_POINTS = 8
 #: full speed, 16 MB at order 1000.
 _COLUMNS = 1024
 
+#: Order up to which a triangular form is one tile, and complex.
+_SMALL = 128
+
 #: Entries of the matrices that are factorised at once.
 _ENTRIES = 2**20
 
@@ -41,7 +44,13 @@ class Transfer:
     @classmethod
     def of(cls, form: SchurForm, B: np.ndarray, C: np.ndarray) -> Transfer:
         """That of the system ``(A, B, C, E)`` whose form it is."""
-        return cls(form.pencil, form.enter(B), C @ form.right)
+        inside, outside = form.enter(B), C @ form.right
+        if len(inside) > _SMALL:
+            return cls(form.pencil, inside, outside)
+        # Complex arithmetic is no loss at small sizes, and without 2 x 2 blocks there are fewer calls.
+        T, S, G, H = form.pencil.whole.triangular
+        inside = inside if G is None else G.conj().T @ inside
+        return cls(Pencil.of(T, S, _SMALL), inside, outside if H is None else outside @ H)
 
     def states(self, points: np.ndarray) -> np.ndarray:
         """``(s S - T)^{-1} B`` (n, N, m) at few points."""

@@ -39,7 +39,7 @@ def invariant_zeros(
     """The finite zeros (complex), and the normal rank of the transfer function.
 
     A rank counts singular values above `tol`, ``(n + m) (n + p) eps`` if None, in the units of
-    :func:`scaled_pencil`, in which rows and columns of the pencil have norms of about 1.
+    :func:`scaled_pencil`, in which the largest entries of rows and columns are about 1.
 
     Examples
     --------
@@ -67,26 +67,27 @@ def scaled_pencil(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
     r"""``(T^{-1} A T / rate, T^{-1} B S / rate, R C T, R D S, rate)``: the same zeros, up to the rate.
 
-    T, R and S are diagonal, of powers of two, which cost no rounding. A has a norm of about 1, so
-    have columns of [B; D] and rows of [C D], and a row of [A B] is about as large as the column of
+    T, R and S are diagonal, of powers of two, which cost no rounding. Largest entries are about 1, of A, of
+    columns of [B; D] and of rows of [C D], and in a row of [A B] about as large as in the column of
     [A; C] of that state. So no rank depends on the units of time, states and signals.
     """
     n = len(A)
     M, rate = np.block([[A, B], [C, D]]), 1.0
     states, rest = slice(0, n), slice(n, None)
     for _ in range(_SWEEPS):
-        size = float(_power_of_two(np.linalg.norm(M[states, states])))
+        size = float(_power_of_two(np.max(np.abs(M[states, states]), initial=0.0)))
         M[states] /= size
         rate *= size
         off = np.abs(M)
         off[np.arange(n), np.arange(n)] = 0.0
-        rows, columns = np.linalg.norm(off[states], axis=1), np.linalg.norm(off[:, states], axis=0)
+        # Largest entries, not sums of squares, which may overflow.
+        rows, columns = (np.max(x, axis=i, initial=0.0) for x, i in ((off[states], 1), (off[:, states], 0)))
         coupled = (rows > 0) & (columns > 0)
-        t = _power_of_two(np.sqrt(np.where(coupled, rows, 1.0) / np.where(coupled, columns, 1.0)))
+        t = _power_of_two(np.sqrt(np.where(coupled, rows, 1.0)) / np.sqrt(np.where(coupled, columns, 1.0)))
         M[states] /= t[:, None]
         M[:, states] *= t
-        M[:, rest] /= _power_of_two(np.linalg.norm(M[:, rest], axis=0))
-        M[rest] /= _power_of_two(np.linalg.norm(M[rest], axis=1))[:, None]
+        M[:, rest] /= _power_of_two(np.max(np.abs(M[:, rest]), axis=0, initial=0.0))
+        M[rest] /= _power_of_two(np.max(np.abs(M[rest]), axis=1, initial=0.0))[:, None]
     return M[states, states], M[states, rest], M[rest, states], M[rest, rest], rate
 
 

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
-from numbers import Real
 from typing import Any, cast
 
 import numpy as np
 
 from mor.arrays import adjoint, to_numpy
+from mor.checks import check_order, check_real, guarded, shown
 from mor.equations.band import Band
 from mor.equations.graded import batch_svd, graded_svd
 from mor.errors import DimensionError, ReductionError
@@ -23,6 +23,7 @@ from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal, project_batch
+from mor.systems.units import OWN, Units, from_units, in_units
 from mor.threads import side_by_side, threads, threads_by_order, threads_for
 
 #: Members of a batch whose round-off is estimated at once.
@@ -42,9 +43,10 @@ class Balancing:
     ----------
     system : the full system, or its stable part.
     left, right : arrays (n, r), ``Zo U`` and ``Zc V``, for W and V before they are cut and scaled.
-    values : array (r,), singular values of ``Zo^T Zc``.
+    values : array (r,), singular values of ``Zo^T Zc``, over ``2^exponent``.
     variant : what the factors are those of.
     rest : what is kept as it is beside the stable part; None if nothing is.
+    exponent : power of two that brings `values` into range (:mod:`mor.systems.units`).
 
     Examples
     --------
@@ -60,6 +62,7 @@ class Balancing:
     values: np.ndarray
     variant: Variant = field(default_factory=Variant)
     rest: System | None = None
+    exponent: int = 0
 
     @property
     def kept(self) -> int:
@@ -79,7 +82,9 @@ class Balancing:
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (order,), largest first; infinite where a state is always kept."""
-        return np.concatenate([np.full(self.kept, np.inf), _fit(self.values, self.full_order - self.kept)])
+        values = _fit(self.values, self.full_order - self.kept)
+        values = from_units(values, self.exponent, 1, "the largest value")
+        return np.concatenate([np.full(self.kept, np.inf), values])
 
     @property
     def merits(self) -> np.ndarray:
@@ -103,7 +108,7 @@ class Balancing:
     @property
     def norm(self) -> float:
         """The Hankel norm of what is reduced: the largest finite Hankel singular value."""
-        return float(np.max(self.values, initial=0.0))
+        return float(np.max(self.hsv[self.kept :], initial=0.0))
 
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
@@ -225,7 +230,7 @@ class Balancing:
             return f"not stable: {self.variant.name} does not promise it"
         if order is not None and total < order:
             return f"only {self.minimal} of {n} states stand above round-off; asked for {order}"
-        if tol is not None and 2 * np.sum(hsv[total:]) > tol:
+        if tol is not None and self.bounds is not None and self.bounds[total] > tol:
             return f"tol={tol:g} is below round-off; all {self.minimal} states above it are kept"
         if tol is not None and roundoff() > tol:
             return f"tol={tol:g} is below round-off, which may add {roundoff():.0e} to the error bound"
@@ -363,6 +368,7 @@ class BatchBalancing:
         return result
 
 
+@guarded
 @threads_by_order
 def balance(
     sys: Any,
@@ -437,10 +443,21 @@ def _as_modals(batch: System) -> Modal:
 
 
 def _balance_one(system: System, variant: Variant, rest: System | None = None) -> Balancing:
-    Zc, Zo = (to_numpy(z) for z in variant.factors(system))
+    inner, units = in_units(system)
+    Zc, Zo = (to_numpy(z) for z in variant.factors(inner))
     check_overflow(variant.horizon, Zc, Zo)
     U, values, Vt = graded_svd(adjoint(Zo) @ Zc)
-    return Balancing(system, Zo @ U, Zc @ adjoint(Vt), values, variant, rest)
+    left, right = _in_balance(Zo @ U, Zc @ adjoint(Vt), units)
+    return Balancing(system, left, right, values, variant, rest, int(units.gain))
+
+
+def _in_balance(left: np.ndarray, right: np.ndarray, units: Units) -> tuple[np.ndarray, np.ndarray]:
+    """Both in those units of the states in which the Gramians of the result are equal."""
+    if units is OWN:
+        return left, right
+    skew = np.asarray(units.outputs - units.inputs) / 2
+    skew = np.clip(skew, -900, 900)[..., None, None]
+    return left * 2.0**skew, right * 2.0**-skew
 
 
 def _balance_batch(flat: Modal, batch_shape: tuple[int, ...], variant: Variant) -> BatchBalancing:
@@ -452,14 +469,19 @@ def _balance_batch(flat: Modal, batch_shape: tuple[int, ...], variant: Variant) 
 def _balance_all(flat: Modal, variant: Variant) -> list[Balancing]:
     # Found for all at once: members of the batch are told.
     _ = flat.real_modes
-    Zc, Zo = (to_numpy(z) for z in variant.factors(flat))
+    inner, units = in_units(flat)
+    Zc, Zo = (to_numpy(z) for z in variant.factors(inner))
     check_overflow(variant.horizon, Zc, Zo)
-    parts = []
+    gains, parts = np.broadcast_to(units.gain, len(Zc)), []
     for start in range(0, len(Zc), _AT_ONCE):
         few = slice(start, start + _AT_ONCE)
         U, values, Vt = batch_svd(adjoint(Zo[few]) @ Zc[few])
-        factors = zip(Zo[few] @ U, Zc[few] @ adjoint(Vt), values, strict=True)
-        parts += [Balancing(flat[i], *found, variant) for i, found in enumerate(factors, start)]
+        own = units if units is OWN else Units(*(np.broadcast_to(x, len(Zc))[few] for x in units))
+        left, right = _in_balance(Zo[few] @ U, Zc[few] @ adjoint(Vt), own)
+        parts += [
+            Balancing(flat[i], *found, variant, exponent=int(gains[i]))
+            for i, found in enumerate(zip(left, right, values, strict=True), start)
+        ]
     return parts
 
 
@@ -495,18 +517,16 @@ def check_request(
     if (order is not None) + (tol is not None) + (rel_tol is not None) > 1:
         what = "order= or tol=, not both" if rel_tol is None else "one of order=, tol= and rel_tol="
         raise ReductionError(f"give {what}.")
-    if order is not None and not (isinstance(order, Real) and order == int(order)):
-        raise ReductionError(f"order={order!r} is not a whole number.")
-    if order is not None and not 0 <= order <= full_order:
-        raise ReductionError(f"order={order} is not between 0 and {full_order}, the order of the system.")
+    if order is not None:
+        check_order(order, 0, full_order)
     for name, value in (("tol", tol), ("rel_tol", rel_tol)):
         if is_several(value):
             raise ReductionError(
-                f"{name}={value!r} are several: balance once, mor.balance(sys), and take "
+                f"{name}={shown(value)} are several: balance once, mor.balance(sys), and take "
                 f".truncate({name}=...) for each."
             )
-        if value is not None and not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
-            raise ReductionError(f"{name}={value!r} is not a finite number >= 0.")
+        if value is not None:
+            check_real(name, value, least=0, error=ReductionError)
 
 
 def _fit(values: np.ndarray, n: int) -> np.ndarray:

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mor.arrays import to_numpy
+from mor.errors import DimensionError
+from mor.systems.base import System
 from mor.systems.modal import Modal, idle_pole
 
 
+def check_not_empty(system: System) -> None:
+    """Raise if `system` is a batch of none."""
+    if 0 in system.batch_shape:
+        raise DimensionError(f"a batch of shape {system.batch_shape} has no systems to reduce.")
+
+
 def flatten_batch(system: Modal) -> Modal:
-    """A batch with one leading axis, on NumPy."""
-    k, m, p = system.n_modes, system.n_inputs, system.n_outputs
-    poles, B, C, D = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
-    poles, B, C, D = poles.reshape(-1, k), B.reshape(-1, k, m), C.reshape(-1, p, k), D.reshape(-1, p, m)
+    """A batch with one leading axis, on NumPy.
+
+    Raises
+    ------
+    DimensionError
+        If it is empty.
+    """
+    check_not_empty(system)
+    axes, count = len(system.batch_shape), math.prod(system.batch_shape)
+    arrays = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
+    poles, B, C, D = (x.reshape(count, *x.shape[axes:]) for x in arrays)
     return Modal(poles, B, C, D, dt=system.dt, labels=system.labels)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from mor.arrays import adjoint, to_complex, to_numpy
+from mor.checks import check_real, guarded
+from mor.equations.reflectors import Reflectors
+from mor.equations.scaling import balancing
 from mor.errors import QuadraticOutputError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction
@@ -20,9 +22,14 @@ from mor.systems.convert import as_system
 from mor.systems.labels import without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
+from mor.systems.units import in_units, out_of_units
 from mor.threads import threads_by_order
 
+#: Relative change of the transfer function above which nothing is left out, where no `tol` is given.
+_CHANGED = 1e-6
 
+
+@guarded
 @threads_by_order
 def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     r"""The same transfer function with the states left out that no input reaches or no output shows.
@@ -50,7 +57,8 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     Reduction
         Without an error bound and without ``hsv``. ``diagnostics``: how many states were
         ``unreachable``, how many of the others ``unobservable``, and the largest coupling
-        ``neglected`` in the same relative terms.
+        ``neglected`` in the same relative terms. Where `tol` is None and what is left would be another
+        transfer function, nothing is left out, and a ``note`` says so.
 
     Raises
     ------
@@ -66,8 +74,9 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     on the error; take that where it applies, and this where poles are unstable or where only
     structure is to be removed.
 
-    The result depends on the scaling of the states: one that is in units far from the others'
-    should be rescaled first. Cost about ``10 n^3`` flops; for k modes ``k^2 (m + p)``.
+    Decisions are taken in units of the states in which A, B and C together are balanced
+    (:func:`mor.equations.scaling.balancing`), so those of the data do not matter. Cost about ``10 n^3``
+    flops; for k modes ``k^2 (m + p)``.
 
     Source: Rosenbrock (1970); Varga (1981). MATLAB's ``minreal``, SLICOT's ``TB01PD``.
 
@@ -78,8 +87,8 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     >>> rom.order, rom.diagnostics["unreachable"], rom.system.poles
     (1, 1, array([2.+0.j]))
     """
-    if tol is not None and not (isinstance(tol, Real) and 0 < tol < 1):
-        raise ReductionError(f"tol={tol!r} is not a number between 0 and 1.")
+    if tol is not None and check_real("tol", tol, above=0, error=ReductionError) >= 1:
+        raise ReductionError(f"tol={tol} is not a number between 0 and 1.", argument="tol")
     system = as_system(sys).detached()
     if not system.is_linear:
         raise QuadraticOutputError(
@@ -93,15 +102,38 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     if not isinstance(system, Modal):
         system = system.to_lti()
     share = float(tol) if tol is not None else max(system.order, 10) ** 2 * np.finfo(float).eps
+    inner, units = in_units(system)
     small, unreachable, unobservable, neglected = (
-        _minimal_modes(system, share) if isinstance(system, Modal) else _minimal_states(system, share)
+        _minimal_modes(inner, share) if isinstance(inner, Modal) else _minimal_states(inner.to_lti(), share)
     )
-    return _result(small, system.order, unreachable, unobservable, neglected)
+    small = system if small is inner else out_of_units(small, units, system.D)
+    found = _result(system, small, unreachable, unobservable, neglected)
+    return _unchanged(system, found) if tol is None and isinstance(system, LTI) else found
 
 
-def _result(system: System, full: int, unreachable: int, unobservable: int, neglected: float) -> Reduction:
+def _unchanged(system: LTI, found: Reduction) -> Reduction:
+    """`found`, if its transfer function is that of the system; else the system itself.
+
+    Decisions that were right in the coordinates they were taken in may be wrong where these are bad.
+    """
+    if found.order == system.order:
+        return found
+    size = float(np.linalg.norm(system.graded.A)) or 1.0
+    points = size * np.array([1e-3, 3e-2, 1.0]) * np.exp([0.9j, 1.3j, 0.4j])
+    one, two = system.evaluate(points), found.system.evaluate(points)
+    if np.max(np.abs(one - two)) <= _CHANGED * np.max(np.abs(one)):
+        return found
+    whole = _result(system, system, 0, 0, 0.0)
+    note = "rank decisions would change the transfer function, so nothing is left out: rescale the states"
+    return replace(whole, diagnostics=whole.diagnostics | {"note": note})
+
+
+def _result(
+    system: System, small: System, unreachable: int, unobservable: int, neglected: float
+) -> Reduction:
+    full = system.order
     return Reduction(
-        system=system,
+        system=small,
         order=full - unreachable - unobservable,
         full_order=full,
         hsv=np.zeros(0),
@@ -123,6 +155,10 @@ def _joined(parts: list[Reduction], batch: Modal) -> Reduction:
 
 def _minimal_states(system: LTI, tol: float) -> tuple[LTI, int, int, float]:
     full = system.explicit
+    t = balancing(full.A, full.B, full.C)
+    full = LTI(
+        full.A * t / t[:, None], full.B / t[:, None], full.C * t, full.D, dt=full.dt, labels=full.labels
+    )
     # Norms of the data: what a first step leaves of C may be nothing but round-off.
     inputs, outputs = (_nonzero(np.linalg.norm(x, axis=i)) for i, x in enumerate((full.B, full.C)))
     size = float(_nonzero(np.linalg.norm(full.A)))
@@ -154,36 +190,22 @@ def _reachable(
     A, B, C = A.copy(), B.copy(), C.copy()
     done, block, limit = 0, B, tol
     while done < n and block.shape[1]:
-        V, T, rank = _compression(block, limit)
+        Q, rank = _compression(block, limit)
         if not rank:
             break
-        _reflect_rows(V, T, A[done:])
-        _reflect_rows(V, T, B[done:])
-        A[:, done:] -= ((A[:, done:] @ V) @ T) @ adjoint(V)
-        C[:, done:] -= ((C[:, done:] @ V) @ T) @ adjoint(V)
+        A[done:], B[done:] = Q.left(A[done:]), Q.left(B[done:])
+        A[:, done:], C[:, done:] = Q.right(A[:, done:]), Q.right(C[:, done:])
         block, done = A[done + rank :, done : done + rank], done + rank
         limit = tol * size
     coupling = max(np.linalg.norm(A[done:, :done]) / size, np.linalg.norm(B[done:]))
     return A[:done, :done], B[:done], C[:, :done], float(coupling)
 
 
-def _compression(block: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """Q = ``I - V T V^H`` with ``Q^H block`` zero below its first `rank` rows, up to `limit`."""
+def _compression(block: np.ndarray, limit: float) -> tuple[Reflectors, int]:
+    """Q with ``Q^H block`` zero below its first `rank` rows, up to `limit`."""
     qr: Any = scipy.linalg.qr
-    (packed, tau), R, _ = qr(block, mode="raw", pivoting=True)
-    rank = int(np.sum(np.abs(np.diag(R)) > limit))
-    k = len(tau)
-    V = np.tril(packed[:, :k], -1) + np.eye(len(packed), k)
-    T = np.zeros((k, k), dtype=V.dtype)
-    for j in range(k):
-        T[j, j] = tau[j]
-        T[:j, j] = -tau[j] * (T[:j, :j] @ (adjoint(V[:, :j]) @ V[:, j]))
-    return V, T, rank
-
-
-def _reflect_rows(V: np.ndarray, T: np.ndarray, X: np.ndarray) -> None:
-    """``X <- Q^H X``."""
-    X -= V @ (adjoint(T) @ (adjoint(V) @ X))
+    reflectors, R, _ = qr(block, mode="raw", pivoting=True)
+    return Reflectors.of(*reflectors), int(np.sum(np.abs(np.diag(R)) > limit))
 
 
 def _minimal_modes(system: Modal, tol: float) -> tuple[Modal, int, int, float]:

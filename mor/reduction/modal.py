@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from numbers import Real
 from typing import Any, overload
 
 import numpy as np
 
 from mor.analysis.hankel import hankel_singular_values
 from mor.analysis.roundoff import critical_points, data_roundoff
+from mor.checks import check_choice, check_order, guarded
 from mor.equations.boundary import boundary_distance, margins
-from mor.equations.diagonal import eigenmodes
-from mor.errors import DimensionError, ReductionError
+from mor.errors import ReductionError
 from mor.reduction.balancing import check_request
-from mor.reduction.batch import flatten_batch, stack
+from mor.reduction.batch import check_not_empty, flatten_batch, stack
+from mor.reduction.modes import on_modes, stable_on_modes
 from mor.reduction.result import Reduction, is_several
 from mor.reduction.splitting import keeps_unstable, split_stable, too_few_states
 from mor.systems.base import System
 from mor.systems.convert import as_system
-from mor.systems.labels import without_states
-from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
-from mor.systems.modal import Modal, in_modes
+from mor.systems.modal import Modal
+from mor.systems.units import from_units, in_units
 from mor.threads import threads_by_order
 
 #: What a mode is worth with the gain ``g = |b| |c|`` and the margin d of its pole to the stability
@@ -55,6 +53,7 @@ def modal_truncation(
 ) -> list[Reduction]: ...
 
 
+@guarded
 @threads_by_order
 def modal_truncation(
     sys: Any,
@@ -263,8 +262,7 @@ class ModeRanking:
             As :func:`mor.modal_truncation`.
         """
         full = self.full_order
-        if order is not None and not (isinstance(order, Real) and order in range(full + 1)):
-            raise ReductionError(f"order={order!r} is not a whole number between 0 and {full}.")
+        order = order if order is None else check_order(order, 0, full)
         check_request(full, order, tol, rel_tol)
         asked = order
         if order is not None and order < self.kept:
@@ -314,7 +312,7 @@ class ModeRanking:
 
     def _rows(self, x: np.ndarray) -> np.ndarray:
         """One row a system of the batch."""
-        return x.reshape(-1 if x.size else max(1, math.prod(x.shape[:-1])), x.shape[-1])
+        return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
     def _keep(self, chosen: list[np.ndarray]) -> Modal | LTI:
         """The modes chosen of each carrier; fewer than in others are filled up with nothing."""
@@ -328,6 +326,7 @@ class ModeRanking:
         return stack([_modes(flat[i], c) for i, c in enumerate(chosen)], full.batch_shape)
 
 
+@guarded
 @threads_by_order
 def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> ModeRanking:
     r"""The modes of a system and their scores, of which every order is a choice.
@@ -355,68 +354,28 @@ def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> Mod
     >>> ranking.bounds.round(2), ranking.truncate(rel_tol=0.1).order
     (array([1.02, 0.02, 0.  ]), 1)
     """
-    if not (isinstance(score, str) and score in _SCORES):
-        raise ReductionError(f"score={score!r} is not one of {', '.join(_SCORES)}.")
+    check_choice("score", score, _SCORES, error=ReductionError)
     system = as_system(sys)
+    check_not_empty(system)
     if keeps_unstable(unstable):
-        stable, (full, condition), rest = _apart(system)
+        stable, (full, condition), rest = stable_on_modes(system)
     else:
         parts = "unstable='split' keeps such modes and truncates the others."
         parts = parts if system.is_linear else ""
         system.require_stable("modal truncation", otherwise=parts)
-        stable, (full, condition), rest = system, _on_modes(system), None
+        stable, (full, condition), rest = system, on_modes(system), None
         full.require_stable("modal truncation", otherwise=parts)
-    modal: Any = full.equivalent()
+    inner, units = in_units(full)
+    modal: Any = inner.equivalent()
     poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
     margin, energy = np.asarray(margins(poles, modal.dt)), np.asarray(boundary_distance(poles, modal.dt))
     inside = margin > 0
     margin, energy = np.where(inside, margin, 1.0), np.where(inside, energy, 1.0)
-    scores, gains = (
-        np.where(inside, _SCORES[name](gain, margin, energy), np.inf) for name in (score, "hinf")
-    )
+    found = (_SCORES[name](gain, margin, energy) for name in (score, "hinf"))
+    found = (from_units(x, units.gain, 1, "the score of a mode") for x in found)
+    scores, gains = (np.where(inside, x, np.inf) for x in found)
     return ModeRanking(full, scores, gains, score, stable, condition, rest)
-
-
-def _apart(system: System) -> tuple[System, tuple[System, float], System | None]:
-    """The stable part; that on modes, and the condition of the eigenvectors; and what has no modes: the rest
-    of a dense system, if it cannot be diagonalised.
-
-    Of a Modal all modes are ranked, and those that are not stable always kept.
-    """
-    if isinstance(system, Modal):
-        return system, _on_modes(system), None
-    stable, rest = split_stable(system)
-    if not rest.order:
-        return system, _on_modes(system), None
-    if rest.is_real:
-        with suppress(ReductionError):
-            rest = Modal.from_lti(rest.to_lti())
-    return stable, _on_modes(stable), rest
-
-
-def _on_modes(system: System) -> tuple[System, float]:
-    """The system on modes, and the condition of the eigenvectors."""
-    if isinstance(system, LQO):
-        system.require_real()
-        carrier, condition = _on_numpy(system.carrier)
-        return system.with_carrier(carrier), condition
-    return _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
-
-
-def _on_numpy(system: System) -> tuple[Modal, float]:
-    if isinstance(system, Modal):
-        return system.on_numpy(), 1.0
-    if system.batch_shape:
-        raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
-    return in_modes(system.to_lti())
-
-
-def _diagonal(system: LTI) -> tuple[LTI, float]:
-    """A complex system in the coordinates of its eigenvectors."""
-    poles, B, C, condition = eigenmodes(system.A, system.B, system.C)
-    labels = without_states(system.labels)
-    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=labels), float(condition)
 
 
 def _modes(system: Modal, index: np.ndarray) -> Modal:

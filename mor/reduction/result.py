@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Protocol, TypeGuard
+from typing import Any, ClassVar, Protocol, TypeGuard
 
 import numpy as np
 
@@ -23,6 +23,8 @@ def zero() -> float:
 @dataclass(frozen=True, eq=False)
 class Reduction:
     r"""A reduced system and what is known of it.
+
+    It stands wherever a system may, also in sums and differences, which are systems.
 
     Attributes
     ----------
@@ -93,9 +95,27 @@ class Reduction:
         """The same with its round-off found: what that takes, more memory than all else, is let go."""
         return replace(self, estimate=partial(float, self.roundoff))
 
+    #: Operators with a NumPy array on the left are this class's, not elementwise.
+    __array_ufunc__: ClassVar[None] = None
+
+    def __neg__(self) -> System:
+        return -self.system
+
+    def __add__(self, other: Any) -> System:
+        return self.system + other
+
+    def __radd__(self, other: Any) -> System:
+        return other + self.system
+
+    def __sub__(self, other: Any) -> System:
+        return self.system - other
+
+    def __rsub__(self, other: Any) -> System:
+        return other - self.system
+
     def __getstate__(self) -> dict[str, Any]:
-        # An estimate that is still to be made holds functions that cannot be sent to another process.
-        return {**self.__dict__, "estimate": partial(float, self.roundoff)}
+        """What is pickled: the round-off by its value, as what makes it holds the full system."""
+        return vars(self) | {"estimate": partial(float, self.roundoff)}
 
     @property
     def kept(self) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import adjoint, to_numpy
+from mor.checks import check_choice, guarded
 from mor.equations.boundary import margins
 from mor.equations.separation import Part, separated
 from mor.errors import QuadraticOutputError, ReductionError
@@ -31,8 +32,7 @@ def keeps_unstable(unstable: Any, horizon: float | None = None) -> bool:
     ReductionError
         If there is no such option, or it does not go with a finite horizon.
     """
-    if unstable not in UNSTABLE:
-        raise ReductionError(f"unstable={unstable!r} is not one of {', '.join(UNSTABLE)}.")
+    check_choice("unstable", unstable, UNSTABLE, error=ReductionError)
     if unstable == "split" and horizon is not None:
         raise ReductionError("unstable='split' is not needed with horizon=, which takes unstable systems.")
     return unstable == "split"
@@ -46,6 +46,7 @@ def too_few_states(order: int, kept: int) -> ReductionError:
     )
 
 
+@guarded
 @threads_by_order
 def split_stable(sys: Any) -> tuple[System, System]:
     r"""``(stable, rest)`` with :math:`G = G_{stable} + G_{rest}`, D in the stable part.

@@ -9,7 +9,7 @@ import numpy as np
 
 from mor.analysis.hankel import check_one_limit
 from mor.arrays import Array
-from mor.checks import check_horizon
+from mor.checks import check_choice, check_horizon
 from mor.equations.band import Band, check_band
 from mor.errors import ReductionError
 from mor.systems.base import System
@@ -51,8 +51,7 @@ class Variant:
             If `match` is none.
         """
         check_one_limit(horizon, band)
-        if match not in MATCHES:
-            raise ReductionError(f"match={match!r} is not one of {', '.join(MATCHES)}.")
+        check_choice("match", match, MATCHES, error=ReductionError)
         return cls(check_horizon(horizon, dt), None if band is None else check_band(band, dt), match)
 
     @property

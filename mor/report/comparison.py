@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mor.analysis.dcgain import dcgain
 from mor.analysis.error import ErrorMeasure, measure
-from mor.arrays import to_numpy
-from mor.equations.boundary import dc_point
-from mor.errors import DimensionError, MorError, NotFiniteError
+from mor.errors import DimensionError, MorError
 from mor.report.summary import Summary
 from mor.systems.base import System
 from mor.systems.lti import LTI
@@ -84,10 +83,7 @@ def _gain(what: str, found: ErrorMeasure) -> Summary:
 
 def _dc_error(full: System, rom: System) -> tuple[float | None, float | None]:
     """Of the gains at frequency zero, absolute and relative to that of the full system."""
-    try:
-        at_rest = [to_numpy(sys.evaluate(dc_point(full.dt))) for sys in (full, rom)]
-    except NotFiniteError:
-        return None, None
+    at_rest = [dcgain(sys) for sys in (full, rom)]
     if not all(np.all(np.isfinite(gain)) for gain in at_rest):
         return None, None
     error, size = (_norm(gain) for gain in (at_rest[0] - at_rest[1], at_rest[0]))

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from mor.analysis.error import ErrorMeasure, measure
+from mor.analysis.norms import h2_error
 from mor.equations.band import Band
 from mor.errors import DimensionError
+from mor.reduction.balanced import balanced_truncation
 from mor.reduction.result import Reduction
 from mor.report.summary import Summary
 from mor.systems.base import System
@@ -25,10 +27,13 @@ def reduction_summary(
     so large that the gain was only searched for. ``proven`` says whether both are one number to
     1 %. They are None if a system is unstable, unless its unstable part was kept: then they are
     those of the stable parts. With a horizon or a band the H2 errors are limited to it; infinite
-    ones (D has changed in continuous time) are None, as are infinite ``hsv``.
+    ones (D has changed in continuous time) are None, as are infinite ``hsv``. ``h2_unlimited`` is then
+    the same error of balanced truncation to as many states without that limit, which no theorem says
+    is larger; None where there is no such reduction.
     """
     full, rom = reduction.stable_parts or (system, reduction.system)
     found = measure(full, rom, horizon=horizon, band=band)
+    unlimited = _unlimited(full, rom.order, horizon, band)
     return {
         "order": [system.order, reduction.order],
         "inputs": system.n_inputs,
@@ -48,11 +53,31 @@ def reduction_summary(
         "peak_frequency": _finite(found.omega),
         "h2_error": _finite(found.h2),
         "h2_relative": _finite(found.h2_relative),
+        "h2_unlimited": _finite(unlimited),
         "holds": _holds(reduction, found),
         "iterations": reduction.diagnostics.get("iterations"),
         "stopped": reduction.diagnostics.get("stopped"),
-        "note": reduction.diagnostics.get("note"),
+        "note": _note(reduction, found.h2, unlimited),
     }
+
+
+def _unlimited(full: System, order: int, horizon: float | None, band: Band | None) -> float:
+    """Error in the horizon or band of balanced truncation without it; nan where there is none."""
+    if (horizon is None and band is None) or not full.is_stable:
+        return np.nan
+    other = balanced_truncation(full, order)
+    return float(h2_error(full, other, horizon=horizon, band=band)) if other.order == order else np.nan
+
+
+def _note(reduction: Reduction, h2: float, unlimited: float) -> str | None:
+    """What the reduction says of itself, and whether its limit in time or frequency was of no use."""
+    notes = [note] if (note := reduction.diagnostics.get("note")) else []
+    if unlimited < h2:
+        notes.append(
+            "the same order without the limit in time or frequency has a smaller error there, "
+            f"{unlimited:.3g}"
+        )
+    return "; ".join(notes) or None
 
 
 def _holds(reduction: Reduction, error: ErrorMeasure) -> bool | None:

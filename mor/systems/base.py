@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self
+from numbers import Number
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -12,24 +14,48 @@ from mor.arrays import (
     Array,
     adjoint,
     conj,
+    device_kwargs,
+    exponents,
+    is_array,
     is_complex,
     is_concrete,
+    is_numpy,
     namespace,
     real,
+    real_dtype,
     to_numpy,
 )
-from mor.checks import check_shape
+from mor.checks import check_finite, check_shape, check_whole, common_arrays, guarded, numbers, shown
 from mor.equations.band import Band, band_factors
 from mor.equations.boundary import margins, unstable_message
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
 from mor.equations.sylvester import cross_solution
-from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError, UnstableSystemError
+from mor.errors import (
+    ArgumentTypeError,
+    BatchIndexError,
+    DimensionError,
+    NotFiniteError,
+    ReductionError,
+    TimeStepError,
+    UnstableSystemError,
+)
 from mor.systems.labels import Labels, listed, signal_names
+
+#: A power of two, one a system of a batch.
+Exponent = int | np.ndarray
 
 #: From weights on P and Q to the gradient with respect to a system's fields.
 Pullback = Callable[[Array, Array], dict[str, Array]]
+
+
+#: Methods and properties that users ask for, with data whose arithmetic may fail.
+_GUARDED = (
+    *("evaluate", "frequency_response", "impulse_response", "discretize", "reciprocal", "to_lti", "from_lti"),
+    *("gramians", "controllability_factor", "observability_factor", "__post_init__", "__add__", "__sub__"),
+    *("from_gate", "from_glu", "to_dense", "padded", "poles"),
+)
 
 
 class System(ABC):
@@ -50,8 +76,21 @@ class System(ABC):
     dt: float
     #: Names of the signals and the system; None where there are none.
     labels: Labels | None
+    #: Operators with a NumPy array on the left are this class's, not elementwise.
+    __array_ufunc__: ClassVar[None] = None
     #: Whether :meth:`gramians` multiplies factors, which then are the cheaper of the two.
     gramians_from_factors: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in _GUARDED:
+            method = vars(cls).get(name)
+            if isinstance(method, classmethod):
+                setattr(cls, name, classmethod(guarded(method.__func__)))
+            elif isinstance(method, property):
+                setattr(cls, name, property(guarded(cast(Any, method.fget))))
+            elif method is not None:
+                setattr(cls, name, guarded(method))
 
     @property
     @abstractmethod
@@ -171,6 +210,22 @@ class System(ABC):
     def with_outputs(self, C: Array, D: Array, *, labels: Labels | None = None) -> System:
         """The same states with other outputs: C in the coordinates of :meth:`factors`."""
 
+    def moved(self, like: Array) -> System:
+        """The same system with its arrays beside `like`; itself where it is NumPy's in any case."""
+        return self
+
+    def signal_exponents(self) -> tuple[Exponent, Exponent]:
+        """Binary exponents of the sizes of B and C, of each system of a batch."""
+        axes, own = len(self.batch_shape), cast(Any, self)
+        return exponents(own.B, axes), exponents(own.C, axes)
+
+    @abstractmethod
+    def in_units(self, inputs: Exponent, outputs: Exponent) -> System:
+        r"""The system without D, with B over ``2^inputs`` and C over ``2^outputs``.
+
+        With quadratic outputs, those forms of it whose values are the outputs over the product.
+        """
+
     @abstractmethod
     def on_numpy(self) -> System:
         """The same system as a constant on NumPy, in double precision."""
@@ -255,8 +310,13 @@ class System(ABC):
 
         `omega` is in radians per unit of time.
         """
-        omega = np.asarray(omega, dtype=float)
-        return self.evaluate(np.exp(1j * omega * self.dt) if self.dt else 1j * omega)
+        omega = numbers("omega", omega, kinds="biuf").astype(float)
+        if omega.ndim > 1:
+            raise DimensionError(f"omega has shape {omega.shape}; it must be one or (N,).", argument="omega")
+        check_finite(omega=omega)
+        response = self.evaluate(np.exp(1j * omega * self.dt) if self.dt else 1j * omega)
+        check_overflow(None, response)
+        return response
 
     @property
     def margins(self) -> Array:
@@ -305,14 +365,12 @@ class System(ABC):
 
 def _remedy(dt: float, unstable: bool, otherwise: str | None) -> str:
     """What to do about an unstable pole, or one on the boundary."""
-    if otherwise is None:
-        otherwise = "horizon= gives the finite-horizon quantity, which any system has."
+    horizon = "horizon= gives the finite-horizon quantity, which any system has."
     if not unstable:
-        parts = "mor.split_stable takes such a pole for one on the boundary and keeps it apart"
-        return f"{parts}; {otherwise}"
-    if dt:
-        return f"If this is a continuous-time system, give dt=0; {otherwise}"
-    return f"If this is a discrete-time system, give its step as dt=; {otherwise}"
+        return otherwise or f"mor.split_stable sets such poles apart; {horizon}"
+    kind, step = ("continuous", "dt=0") if dt else ("discrete", "its step as dt=")
+    other = f"If this is a {kind}-time system, give {step}"
+    return f"{other}. {otherwise}" if otherwise else f"{other}; {horizon}"
 
 
 def operand(other: Any) -> System:
@@ -322,6 +380,68 @@ def operand(other: Any) -> System:
     from mor.systems.convert import as_system
 
     return as_system(other)
+
+
+def in_one_framework(a: Any, b: Any) -> tuple[Any, Any]:
+    """Two systems with their arrays in the framework of the one that is not NumPy's, if one is."""
+    if namespace(a.D) is namespace(b.D):
+        return a, b
+    if is_numpy(b.D):
+        return a, b.moved(a.D)
+    if is_numpy(a.D):
+        return a.moved(b.D), b
+    raise ArgumentTypeError("the systems hold arrays of two frameworks: bring one of them to NumPy.")
+
+
+def check_points(s: Any) -> Array:
+    """Points of the complex plane, a number or (N,), finite."""
+    points = s if is_array(s) and not is_numpy(s) else numbers("s", s)
+    if points.ndim > 1:
+        raise DimensionError(
+            f"s has shape {tuple(points.shape)}; it must be a point or points (N,).", argument="s"
+        )
+    check_finite(s=points)
+    return points
+
+
+#: Most numbers of a response: 32 GB.
+_LARGEST_RESPONSE = 2**32
+
+
+def check_count(name: str, count: Any, system: System) -> int:
+    """`count` as a number of samples, at least 1 and no more than memory holds."""
+    count = check_whole(name, count, 1, error=TimeStepError)
+    size = max(system.n_inputs * system.n_outputs * math.prod(system.batch_shape), 1)
+    if count * size > _LARGEST_RESPONSE:
+        raise TimeStepError(
+            f"{name}={shown(count)}: a response of so many samples takes {8e-9 * count * size:.0g} GB.",
+            argument=name,
+        )
+    return count
+
+
+def of_batch(system: System, index: Any, names: Sequence[str]) -> dict[str, Array]:
+    """Fields of the systems of a batch that ``batch[index]`` names."""
+    axes = system.batch_shape
+    if not axes:
+        raise DimensionError("a single system has no batch to index.", argument="index")
+    parts = index if isinstance(index, tuple) else (index,)
+    try:
+        np.empty(axes, dtype=bool)[index]
+    except (IndexError, TypeError, ValueError) as error:
+        raise BatchIndexError(
+            f"index {shown(index)} of a batch of {axes}: {error}.", argument="index"
+        ) from None
+    # The batch's axes only, said as the array API standard has it: all others follow.
+    rest = (slice(None),) * (len(axes) - sum(part is not None for part in parts) + 1)
+    parts = sum(((*rest,) if part is Ellipsis else (part,) for part in parts), ())
+    return {name: getattr(system, name)[(*parts, ...)] for name in names}
+
+
+def check_no_pole(distance: Array) -> None:
+    """Raise if one of these distances of points to poles is zero."""
+    if is_concrete(distance) and bool(namespace(distance).any(distance == 0)):
+        raise NotFiniteError("the transfer function is infinite: a point is a pole.")
 
 
 def check_overflow(horizon: float | None, *results: Array) -> None:
@@ -338,15 +458,27 @@ def check_overflow(horizon: float | None, *results: Array) -> None:
             )
 
 
-def check_feedthrough(D: Array, batch: tuple[int, ...], p: int, m: int) -> Array:
-    """D as a real array (*batch, p, m)."""
+def check_feedthrough(D: Any, B: Array, batch: tuple[int, ...], p: int) -> Array:
+    """D as a real array (*batch, p, m) beside B; a number 0 is a D of zeros."""
+    m = B.shape[-1]
+    if is_zero(D):
+        return namespace(B).zeros((*batch, p, m), dtype=real_dtype(B), **device_kwargs(B))
+    D = common_arrays(D=D, B=B)[0]
     check_shape("D", D.shape, (p, m))
     if is_complex(D) and is_concrete(D) and bool(namespace(D).any(namespace(D).imag(D) != 0)):
         raise DimensionError("D is complex: signals are real, and so is what leads from u to y at once.")
     try:
         return namespace(D).broadcast_to(real(D), (*batch, p, m))
     except (ValueError, RuntimeError, TypeError):
-        raise DimensionError(f"D has shape {D.shape}; it must be ({p}, {m}) or {(*batch, p, m)}.") from None
+        raise DimensionError(
+            f"D has shape {tuple(D.shape)}; it must be ({p}, {m}) or {(*batch, p, m)}.", argument="D"
+        ) from None
+
+
+def is_zero(D: Any) -> bool:
+    """Whether `D` is the number 0, which stands for a matrix of zeros."""
+    value: Any = D
+    return isinstance(D, Number | np.ndarray) and np.ndim(value) == 0 and bool(value == 0)
 
 
 def check_same_signals(a: System, b: System) -> None:

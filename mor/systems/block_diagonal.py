@@ -9,8 +9,27 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import Array, as_arrays, detach, device_kwargs, is_concrete, namespace, to_numpy, widest
-from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
+from mor.arrays import (
+    Array,
+    astype_like,
+    beside,
+    detach,
+    device_kwargs,
+    from_numpy,
+    is_concrete,
+    namespace,
+    times,
+    to_numpy,
+    widest,
+)
+from mor.checks import (
+    check_continuous_step,
+    check_dt,
+    check_finite,
+    check_horizon,
+    check_shape,
+    common_arrays,
+)
 from mor.equations.blocks import BlockEvolution, block_margins, pairwise_solve, to_blocks
 from mor.equations.boundary import dc_point
 from mor.equations.columns import solve_by_columns
@@ -20,15 +39,18 @@ from mor.equations.holds import Hold, matrix_holds
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError
 from mor.systems.base import (
+    Exponent,
     Pullback,
     System,
     check_feedthrough,
     check_same_signals,
+    in_one_framework,
     no_dc_gain,
+    of_batch,
     operand,
     set_fields,
 )
-from mor.systems.labels import Labels, merged, widened, without_outputs, without_states
+from mor.systems.labels import Labels, checked_labels, merged, widened, without_outputs, without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal, in_modes
 
@@ -73,7 +95,7 @@ class BlockDiagonal(System):
     labels: Labels | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        blocks, B, C = as_arrays(self.blocks, self.B, self.C)
+        blocks, B, C = common_arrays(blocks=self.blocks, B=self.B, C=self.C)
         xp = namespace(B)
         dtype = xp.result_type(blocks, B, C)
         if xp.isdtype(dtype, "complex floating"):
@@ -83,22 +105,23 @@ class BlockDiagonal(System):
         blocks, B, C = (xp.astype(x, dtype) for x in (blocks, B, C))
         if blocks.ndim < 3 or B.ndim < 2 or C.ndim < 2:
             raise DimensionError(
-                f"blocks, B, C have shapes {blocks.shape}, {B.shape}, {C.shape}; "
+                f"blocks, B, C have shapes {tuple(blocks.shape)}, {tuple(B.shape)}, {tuple(C.shape)}; "
                 "they must be (..., q, s, s), (..., q s, m), (..., p, q s)."
             )
         batch, (q, s) = blocks.shape[:-3], blocks.shape[-3:-1]
         check_shape("blocks", blocks.shape, (*batch, q, s, s))
+        if s == 0:
+            # Blocks without states are none.
+            q, s, blocks = 0, 1, xp.zeros((*batch, 0, 1, 1), dtype=dtype, **device_kwargs(B))
         check_shape("B", B.shape, (*batch, q * s, B.shape[-1]))
         check_shape("C", C.shape, (*batch, C.shape[-2], q * s))
         if self.D is None:
             D = xp.zeros((*batch, C.shape[-2], B.shape[-1]), dtype=dtype, **device_kwargs(B))
         else:
-            D = check_feedthrough(as_arrays(self.D, B)[0], batch, C.shape[-2], B.shape[-1])
+            D = check_feedthrough(self.D, B, batch, C.shape[-2])
             D = xp.astype(D, dtype)
         check_finite(blocks=blocks, B=B, C=C, D=D)
-        if self.labels is not None:
-            self.labels.check(B.shape[-1], C.shape[-2])
-        labels = without_states(self.labels)
+        labels = without_states(checked_labels(self.labels, B.shape[-1], C.shape[-2]))
         set_fields(self, blocks=blocks, B=B, C=C, D=D, dt=check_dt(self.dt), labels=labels)
 
     @property
@@ -192,7 +215,7 @@ class BlockDiagonal(System):
         blocks, B = to_numpy(self.blocks), to_numpy(self.B)
         rate = float(np.abs(blocks).sum(axis=-1).max(initial=0.0))
         Z = lyapunov_horizon_factor(lambda t: BlockEvolution(scipy.linalg.expm(blocks * t)), rate, B, horizon)
-        return namespace(self.B).asarray(Z, **device_kwargs(self.B))
+        return from_numpy(Z, self.B)
 
     def cross_solution(self, form: SchurForm, Q: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
         """By columns, ``q s^3 r`` flops for q blocks of size s."""
@@ -220,15 +243,14 @@ class BlockDiagonal(System):
         return BlockEvolution(self.blocks)
 
     def discretize(self, step: float, *, hold: Hold = "zero") -> BlockDiagonal:
-        """Block by block, as :meth:`LTI.discretize`; NumPy."""
-        check_continuous_step(self.dt, step)
-        A, first, late = self._holds(step, hold)
-        C, D = to_numpy(self.C), to_numpy(self.D)
+        """Block by block, as :meth:`LTI.discretize`; in every framework, without a derivative."""
+        step = check_continuous_step(self.dt, step)
+        A, first, late = (astype_like(from_numpy(x, self.B), self.B) for x in self._holds(step, hold))
         B = first + BlockEvolution(A).apply(late)
-        return BlockDiagonal(A, B, C, D + C @ late, dt=step, labels=self.labels)
+        return BlockDiagonal(A, B, self.C, self.D + self.C @ late, dt=step, labels=self.labels)
 
     def ramp_matrix(self, step: float) -> Array:
-        return namespace(self.B).asarray(self._holds(step, "first")[2], **device_kwargs(self.B))
+        return from_numpy(self._holds(step, "first")[2], self.B)
 
     def _holds(self, step: float, hold: Hold) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         blocks, B = to_numpy(self.blocks), to_numpy(self.B)
@@ -254,14 +276,19 @@ class BlockDiagonal(System):
 
     def __getitem__(self, index: Any) -> BlockDiagonal:
         """One system, or a slice, of a batch."""
-        if not self.batch_shape:
-            raise DimensionError("a single system has no batch to index.")
-        fields = {name: getattr(self, name)[index] for name in ("blocks", "B", "C", "D")}
-        return replace(self, **fields)
+        return replace(self, **of_batch(self, index, ("blocks", "B", "C", "D")))
 
     def detached(self) -> Self:
         fields = {name: widest(detach(getattr(self, name))) for name in ("blocks", "B", "C", "D")}
         return replace(self, **fields, labels=widened(self.labels, self.B))
+
+    def moved(self, like: Array) -> BlockDiagonal:
+        fields = {name: beside(getattr(self, name), like) for name in ("blocks", "B", "C", "D")}
+        return replace(self, **fields)
+
+    def in_units(self, inputs: Exponent, outputs: Exponent) -> BlockDiagonal:
+        B, C = times(self.B, -inputs, 2), times(self.C, -outputs, 2)
+        return replace(self, B=B, C=C, D=namespace(self.D).zeros_like(self.D))
 
     def with_outputs(self, C: Array, D: Array, *, labels: Labels | None = None) -> BlockDiagonal:
         return replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
@@ -292,10 +319,9 @@ class BlockDiagonal(System):
         return P, Q, pull
 
     def evaluate(self, s: complex | Array) -> Array:
-        xp = namespace(self.B)
         if self.batch_shape:
             raise DimensionError("evaluate takes one system at a time, not a batch.")
-        return xp.asarray(self.to_lti().evaluate(to_numpy(s)), **device_kwargs(self.B))
+        return from_numpy(self.to_lti().evaluate(s), self.B)
 
     def to_lti(self) -> LTI:
         """The same system as a dense NumPy :class:`LTI`."""
@@ -315,11 +341,12 @@ class BlockDiagonal(System):
         if not isinstance(other, BlockDiagonal) or other.blocks.shape[-1] != self.blocks.shape[-1]:
             return self.to_lti() + other
         check_same_signals(self, other)
-        xp = namespace(self.B)
-        blocks = xp.concat([self.blocks, other.blocks], axis=-3)
-        B, C = xp.concat([self.B, other.B], axis=-2), xp.concat([self.C, other.C], axis=-1)
+        a, b = in_one_framework(self, other)
+        xp = namespace(a.B)
+        blocks = xp.concat([a.blocks, b.blocks], axis=-3)
+        B, C = xp.concat([a.B, b.B], axis=-2), xp.concat([a.C, b.C], axis=-1)
         labels = merged(self.labels, other.labels)
-        return BlockDiagonal(blocks, B, C, self.D + other.D, dt=self.dt, labels=labels)
+        return BlockDiagonal(blocks, B, C, a.D + b.D, dt=self.dt, labels=labels)
 
     def __repr__(self) -> str:
         q, s = self.blocks.shape[-3:-1]
@@ -328,5 +355,7 @@ class BlockDiagonal(System):
 
 def _diagonal_blocks(X: Array, s: int) -> Array:
     xp = namespace(X)
+    if not X.shape[-1]:
+        return xp.zeros((*X.shape[:-2], 0, s, s), dtype=X.dtype, **device_kwargs(X))
     blocks = to_blocks(X, s)
     return xp.stack([blocks[..., i, i, :, :] for i in range(blocks.shape[-4])], axis=-3)

@@ -7,15 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from mor.checks import guarded
 from mor.errors import NotASystemError
 from mor.systems.base import System
 from mor.systems.labels import Labels
 from mor.systems.lti import LTI
 
+#: What pyMOR's models have that are no linear time-invariant system with finitely many states, by what
+#: their equations have beside A, B and C.
+_OTHER_MODELS = {
+    "tau": "has delays: its state is a function of time, which no matrices (A, B, C, D, E) describe",
+    "N": "is bilinear: states times inputs drive it, so that it is not linear",
+    "As": "is stochastic: noise multiplies its states, so that it is not time-invariant",
+}
+_NO_MATRICES = "has no matrices (A, B, C, D, E), which a state space consists of"
+
 #: Names that python-control gives where the user gave none: ``sys[3]`` and its derivatives.
 _GENERIC_NAME = re.compile(r"sys\[\d+\]")
 
 
+@guarded
 def as_system(obj: Any) -> System:
     """`obj` as a :class:`~mor.systems.base.System`.
 
@@ -30,8 +41,9 @@ def as_system(obj: Any) -> System:
           python-control or scipy.signal state space. ``dt`` of None (unspecified) is read as
           0, continuous; True (discrete of unspecified step) as a step of 1. Names of signals,
           states and system that the user of python-control chose become :class:`~mor.Labels`;
-        * a pyMOR model, by its ``to_matrices()`` and ``sampling_time``; one with ``to_lti()``
-          (second order, port-Hamiltonian) by the matrices of that;
+        * a pyMOR model, by its ``to_abcde_matrices()`` (port-Hamiltonian ones too) and ``sampling_time``;
+          one with ``to_lti()`` (second order) by the matrices of that. Models with delays, bilinear,
+          stochastic and parametric ones are refused;
         * anything with a method ``to_ss``: transfer functions of scipy.signal and
           python-control.
 
@@ -65,7 +77,7 @@ def as_system(obj: Any) -> System:
                 "step to mor.LTI(A, B, C, D, dt=...)."
             )
         return LTI(*obj)
-    if hasattr(obj, "to_matrices"):
+    if hasattr(obj, "sampling_time") or hasattr(obj, "to_matrices"):
         return _from_pymor(obj)
     if all(hasattr(obj, name) for name in "ABCD"):
         E = getattr(obj, "E", None)
@@ -88,13 +100,26 @@ def _state_space(obj: Any) -> Any:
 
 
 def _from_pymor(model: Any) -> LTI:
-    if hasattr(model, "to_lti"):
-        model = model.to_lti()
-    try:
-        A, B, C, D, E = model.to_matrices()
-    except (TypeError, ValueError) as error:
+    kind = type(model).__name__
+    if getattr(model, "parameters", None):
         raise NotASystemError(
-            f"to_matrices() of {type(model).__name__} does not give A, B, C, D, E of one system: {error}."
+            f"{kind} depends on parameters: assemble its operators at values of them, op.assemble(mu), and "
+            "give the model of those."
+        )
+    if not (hasattr(model, "to_abcde_matrices") or hasattr(model, "to_matrices") or hasattr(model, "to_lti")):
+        why = next((why for name, why in _OTHER_MODELS.items() if hasattr(model, name)), _NO_MATRICES)
+        raise NotASystemError(f"{kind} {why}.")
+    try:
+        if hasattr(model, "to_lti"):
+            model = model.to_lti()
+        # to_matrices() gives the matrices of each kind's own equations.
+        read = getattr(model, "to_abcde_matrices", None) or model.to_matrices
+        matrices = read()
+        A, B, C, D, E = matrices
+    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        raise NotASystemError(
+            f"{kind} does not give the matrices A, B, C, D, E of one system by to_matrices(), "
+            f"to_abcde_matrices() or to_lti(): {error}."
         ) from error
     return LTI(A, B, C, D, E, dt=getattr(model, "sampling_time", 0.0))
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from mor.arrays import Array, namespace
-from mor.errors import DimensionError
+from mor.checks import shown
+from mor.errors import ArgumentError, ArgumentTypeError, DimensionError
 
 #: So many names of signals are printed in full.
 _SHOWN = 4
@@ -49,9 +52,11 @@ class Labels:
         for field in ("inputs", "outputs", "states"):
             object.__setattr__(self, field, _names(field, getattr(self, field)))
         if not (self.name is None or isinstance(self.name, str)):
-            raise DimensionError(f"name={self.name!r} is no string.")
-        if self.precision not in (None, "float32"):
-            raise DimensionError(f"precision={self.precision!r} is neither None nor 'float32'.")
+            raise ArgumentTypeError(f"name={shown(self.name)} is no string.", argument="name")
+        if not (self.precision is None or (isinstance(self.precision, str) and self.precision == "float32")):
+            raise ArgumentError(
+                f"precision={shown(self.precision)} is neither None nor 'float32'.", argument="precision"
+            )
 
     def check(self, m: int, p: int, n: int | None = None) -> None:
         """Raise unless there is a name for each of m inputs, p outputs and n states."""
@@ -64,6 +69,19 @@ class Labels:
     def transposed(self) -> Labels:
         """Those of the dual system."""
         return replace(self, inputs=self.outputs, outputs=self.inputs, states=None)
+
+
+def checked_labels(labels: Any, m: int, p: int, n: int | None = None) -> Labels | None:
+    """`labels`, which are None or name m inputs, p outputs and n states."""
+    if labels is None:
+        return None
+    if not isinstance(labels, Labels):
+        raise ArgumentTypeError(
+            f"labels={shown(labels)} are no mor.Labels, such as mor.Labels(inputs=['force']).",
+            argument="labels",
+        )
+    labels.check(m, p, n)
+    return labels
 
 
 def without_states(labels: Labels | None) -> Labels | None:
@@ -117,7 +135,9 @@ def listed(names: tuple[str, ...] | None) -> str:
 def _names(field: str, value: Iterable[str] | None) -> tuple[str, ...] | None:
     if value is None:
         return None
-    names = None if isinstance(value, str) else tuple(value)
+    names = None
+    if isinstance(value, Iterable) and not isinstance(value, str) and np.ndim(cast(Any, value)) != 0:
+        names = tuple(value)
     if names is None or not all(isinstance(name, str) for name in names):
-        raise DimensionError(f"{field}={value!r} is no list of names.")
+        raise ArgumentTypeError(f"{field}={shown(value)} is no list of names.", argument=field)
     return tuple(str(name) for name in names)

@@ -9,13 +9,21 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from scipy.special import expit
 
-from mor.arrays import to_numpy
+from mor.arrays import exponents, times, to_numpy
 from mor.equations.band import Band
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, QuadraticOutputError
-from mor.systems.base import Pullback, System, check_overflow, check_same_signals, operand, set_fields
+from mor.systems.base import (
+    Exponent,
+    Pullback,
+    System,
+    check_overflow,
+    check_same_signals,
+    operand,
+    set_fields,
+)
 from mor.systems.convert import as_system
 from mor.systems.labels import Labels, merged, signal_names
 from mor.systems.quadratic import (
@@ -343,6 +351,21 @@ class LQO(System):
 
     def with_outputs(self, C: Any, D: Any, *, labels: Labels | None = None) -> NoReturn:
         self._refuse("outputs that are linear in its state")
+
+    def signal_exponents(self) -> tuple[Exponent, Exponent]:
+        inputs, outputs = (int(x) for x in self.system.signal_exponents())
+        if self.readout is not None and np.any(self.readout[1]):
+            inputs = max(inputs, exponents(self.readout[1], 0))
+        forms = self.M.exponent()
+        if forms is None:
+            return inputs, outputs
+        forms = forms + inputs
+        return inputs, max(outputs, forms) if np.any(self.system.output_factor_matrix) else forms
+
+    def in_units(self, inputs: Exponent, outputs: Exponent) -> LQO:
+        readout = None if self.readout is None else (self.readout[0], times(self.readout[1], -inputs, 2))
+        M = self.M.in_units(int(outputs - inputs))
+        return LQO(self.system.in_units(inputs, outputs), M, readout, exact=self.exact)
 
     def on_numpy(self) -> Self:
         return self

@@ -9,26 +9,30 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
-from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
+from mor.arrays import adjoint, times, to_numpy
+from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape, numbers
 from mor.equations.boundary import dc_point
 from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import DenseEvolution, horizon_factor
-from mor.equations.scaling import grading, scaled
+from mor.equations.scaling import check_range, grading, scaled
 from mor.equations.schur import SchurForm
 from mor.equations.sparse import dense
 from mor.equations.transfer import FEW_POINTS, Transfer, evaluate_by_form, evaluate_by_lu
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.base import (
+    Exponent,
     Pullback,
     System,
+    check_count,
+    check_points,
     check_same_signals,
+    is_zero,
     no_dc_gain,
     operand,
     set_fields,
 )
-from mor.systems.labels import Labels, in_single, merged, without_outputs, without_states
+from mor.systems.labels import Labels, checked_labels, in_single, merged, without_outputs, without_states
 from mor.threads import threads_by_order, threads_for
 
 #: Beyond this condition of E less than four digits survive.
@@ -89,7 +93,10 @@ class LTI(System):
 
     def __post_init__(self) -> None:
         single = all(getattr(getattr(self, name), "dtype", None) in _SINGLE for name in "ABC")
-        given = {name: _matrix(name, x) for name in "ABCDE" if (x := getattr(self, name)) is not None}
+        values = {name: getattr(self, name) for name in "ABCDE"}
+        if is_zero(self.D):
+            values["D"] = None
+        given = {name: _matrix(name, x) for name, x in values.items() if x is not None or name in "ABC"}
         given = _in_one_field(given)
         A, B, C = (given[name] for name in "ABC")
         n = A.shape[0]
@@ -102,9 +109,8 @@ class LTI(System):
         if E is not None:
             check_shape("E", E.shape, (n, n))
         check_finite(A=A, B=B, C=C, D=D, E=E)
-        labels = in_single(self.labels) if single else self.labels
-        if labels is not None:
-            labels.check(shape[1], shape[0], n)
+        labels = in_single(self.labels) if single and isinstance(self.labels, Labels | None) else self.labels
+        labels = checked_labels(labels, shape[1], shape[0], n)
         set_fields(self, A=A, B=B, C=C, D=D, E=E, dt=check_dt(self.dt), labels=labels)
 
     @property
@@ -131,6 +137,7 @@ class LTI(System):
         self._require_regular()
         solved = np.linalg.solve(self.E, np.hstack([self.A, self.B]))
         A, B = solved[:, : self.order], solved[:, self.order :]
+        check_range(A)
         explicit = LTI(A, B, self.C, self.D, dt=self.dt, labels=self.labels)
         set_fields(explicit, _implicit=self)
         return explicit
@@ -156,10 +163,14 @@ class LTI(System):
         return replace(SchurForm.of(self.A, None, self.dt, graded=True), divided=self._implicit.E)
 
     @cached_property
+    def _grading(self) -> tuple[np.ndarray, np.ndarray]:
+        return grading(self.explicit.A)
+
+    @cached_property
     def graded(self) -> LTI:
         """The explicit form in the coordinates of :func:`mor.equations.scaling.grading`."""
         sys = self.explicit
-        index, t = grading(sys.A)
+        index, t = self._grading
         return LTI(scaled(sys.A, index, t), sys.B[index] / t[:, None], sys.C[:, index] * t, sys.D, dt=self.dt)
 
     @property
@@ -186,14 +197,18 @@ class LTI(System):
         horizon = check_horizon(horizon, self.dt)
         if horizon is None:
             return self.schur.controllability_factor(self.B)
-        return horizon_factor(self.explicit.A, self.explicit.B, self.dt, horizon)
+        index, t = self._grading
+        Z = horizon_factor(self.graded.A, self.graded.B, self.dt, horizon)
+        return _back(Z * t[:, None], index)
 
     def observability_factor(self, *, horizon: float | None = None) -> np.ndarray:
         """That of the explicit form, by the same means."""
         horizon = check_horizon(horizon, self.dt)
         if horizon is None:
             return self.schur.observability_factor(self.C)
-        return horizon_factor(adjoint(self.explicit.A), adjoint(self.explicit.C), self.dt, horizon)
+        index, t = self._grading
+        Z = horizon_factor(adjoint(self.graded.A), adjoint(self.graded.C), self.dt, horizon)
+        return _back(Z / t[:, None], index)
 
     def gramians(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         Zc, Zo = self.factors(horizon=horizon)
@@ -216,13 +231,21 @@ class LTI(System):
 
         By one exponential of a matrix of order n + m (n + 2m); MATLAB's ``c2d``.
         """
-        check_continuous_step(self.dt, step)
-        sys = self.explicit
-        A, first, late = matrix_holds(sys.A, sys.B, step, hold)
-        return LTI(A, first + A @ late, sys.C, sys.D + sys.C @ late, dt=step, labels=self.labels)
+        step = check_continuous_step(self.dt, step)
+        A, first, late = self._holds(step, hold)
+        B, D = first + A @ late, self.D + self.C @ late
+        return LTI(A, B, self.C, D, dt=step, labels=self.labels)
 
     def ramp_matrix(self, step: float) -> np.ndarray:
-        return matrix_holds(self.explicit.A, self.explicit.B, step, "first")[2]
+        return self._holds(step, "first")[2]
+
+    def _holds(self, step: float, hold: Hold) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The matrices of a hold, computed in graded coordinates: an exponential is right to its norm."""
+        index, t = self._grading
+        A, first, late = matrix_holds(self.graded.A, self.graded.B, step, hold)
+        moved = np.empty_like(A)
+        moved[np.ix_(index, index)] = A * t[:, None] / t
+        return moved, _back(first * t[:, None], index), _back(late * t[:, None], index)
 
     def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LTI, float]:
         left = adjoint(self.test_space(left))
@@ -233,19 +256,28 @@ class LTI(System):
         return left if self.E is None else np.linalg.solve(adjoint(self.E), left)
 
     def reciprocal(self) -> LTI:
-        """In explicit form, by one LU factorisation; E is not divided by."""
+        """In explicit form, by one LU factorisation in graded coordinates; E is not divided by."""
         n, c = self.order, dc_point(self.dt)
-        E = np.eye(n) if self.E is None else self.E
+        index, t = self._grading if self.E is None else (np.arange(n), np.ones(n))
+        A, E = (self.graded.A, np.eye(n)) if self.E is None else (self.A, self.E)
+        back = np.ix_(index, index)
         try:
-            solved = np.linalg.solve(self.A - c * E, np.hstack([E, self.B]))
+            solved = np.linalg.solve(A - c * E, np.hstack([E, self.B[index] / t[:, None]]))
         except np.linalg.LinAlgError:
             raise no_dc_gain(self.dt) from None
-        R, B = solved[:, :n], solved[:, n:]
+        R, B = np.empty_like(A), _back(solved[:, n:] * t[:, None], index)
+        R[back] = solved[:, :n] * t[:, None] / t
         labels = without_states(self.labels)
         return LTI(c * np.eye(n) + R, B, -self.C @ R, self.D - self.C @ B, dt=self.dt, labels=labels)
 
     def with_outputs(self, C: np.ndarray, D: np.ndarray, *, labels: Labels | None = None) -> LTI:
         other = replace(self, C=C, D=D, labels=labels or without_outputs(self.labels))
+        set_fields(other, _parts=self._terms)
+        return other
+
+    def in_units(self, inputs: Exponent, outputs: Exponent) -> LTI:
+        B, C = times(self.B, -inputs, 2), times(self.C, -outputs, 2)
+        other = replace(self, B=B, C=C, D=np.zeros_like(self.D))
         set_fields(other, _parts=self._terms)
         return other
 
@@ -272,14 +304,16 @@ class LTI(System):
 
     @threads_by_order
     def evaluate(self, s: complex | np.ndarray) -> np.ndarray:
-        points = np.asarray(s, dtype=complex)
+        points = to_numpy(check_points(s)).astype(complex)
         flat = points.reshape(-1)
         by_form = len(flat) > FEW_POINTS and (self.E is None or _condition(self.E) <= _CONDITION_LIMIT)
         try:
             if by_form:
                 value = evaluate_by_form(self.A, self.E, self.B, self.C, self.schur, flat)
             else:
-                value = evaluate_by_lu(self.A, self.E, self.B, self.C, flat)
+                # Pivots of an elimination depend on the units of the rows.
+                sys = self.graded if self.E is None else self
+                value = evaluate_by_lu(sys.A, sys.E, sys.B, sys.C, flat)
         except np.linalg.LinAlgError:
             value = np.full(1, np.nan)
         if not np.all(np.isfinite(value)):
@@ -296,8 +330,7 @@ class LTI(System):
         """``C A^t B`` for t = 0..steps-1: (steps, p, m); discrete time, without D."""
         if not self.dt:
             raise TimeStepError("impulse_response samples a discrete system.")
-        if steps < 1:
-            raise TimeStepError(f"an impulse response has at least 1 step, not {steps}.")
+        steps = check_count("steps", steps, self)
         sys = self.explicit
         state, responses = sys.B, []
         for _ in range(steps):
@@ -330,6 +363,13 @@ class LTI(System):
         return f"<{self.title} {field}order {self.order}, {self.signals}>"
 
 
+def _back(Z: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Rows in the order that `index` has been taken of."""
+    sorted_back = np.empty_like(Z)
+    sorted_back[index] = Z
+    return sorted_back
+
+
 def _condition(E: np.ndarray) -> float:
     """Estimate of the condition of E, in the 1-norm, from its LU factors."""
     getrf, gecon = scipy.linalg.get_lapack_funcs(("getrf", "gecon"), (E,))
@@ -347,15 +387,9 @@ def _square(Z: np.ndarray) -> np.ndarray:
 
 
 def _matrix(name: str, value: Any) -> np.ndarray:
-    value = dense(name, value)
-    try:
-        x = np.asarray(value)
-    except ValueError as error:
-        raise DimensionError(f"{name} is no matrix: {error}") from None
+    x = numbers(name, dense(name, value))
     if x.ndim != 2:
-        raise DimensionError(f"{name} has shape {x.shape}; it must be a matrix.")
-    if x.dtype.kind not in "biufc":
-        raise DimensionError(f"{name} is not a matrix of numbers: its type is {x.dtype}.")
+        raise DimensionError(f"{name} has shape {x.shape}; it must be a matrix.", argument=name)
     return x.astype(complex if np.iscomplexobj(x) else float)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from mor.arrays import (
     Array,
     adjoint,
-    as_arrays,
+    beside,
     complex_dtype,
     conj,
     detach,
@@ -23,11 +23,20 @@ from mor.arrays import (
     namespace,
     real,
     real_dtype,
+    times,
     to_complex,
     to_numpy,
     widest,
 )
-from mor.checks import check_continuous_step, check_dt, check_finite, check_horizon, check_shape
+from mor.checks import (
+    check_continuous_step,
+    check_dt,
+    check_finite,
+    check_horizon,
+    check_shape,
+    check_whole,
+    common_arrays,
+)
 from mor.equations import cauchy
 from mor.equations.band import Band, band_kernels, factor_in_band
 from mor.equations.boundary import dc_point
@@ -38,16 +47,26 @@ from mor.equations.modal import ModalEvolution, modal_factor
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, ReductionError, TimeStepError
 from mor.systems.base import (
+    Exponent,
     Pullback,
     System,
+    check_count,
     check_feedthrough,
+    check_no_pole,
+    check_overflow,
+    check_points,
     check_same_signals,
+    in_one_framework,
     no_dc_gain,
+    of_batch,
     operand,
     set_fields,
 )
-from mor.systems.labels import Labels, merged, widened, without_outputs, without_states
+from mor.systems.labels import Labels, checked_labels, merged, widened, without_outputs, without_states
 from mor.systems.lti import LTI
+
+#: Most modes that a system is filled up to.
+_MOST_MODES = 2**31
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +120,12 @@ class Modal(System):
     labels: Labels | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        poles, B, C = as_arrays(self.poles, self.B, self.C)
+        poles, B, C = common_arrays(poles=self.poles, B=self.B, C=self.C)
         xp = namespace(B)
         poles, B, C = _common_kind(xp, poles, B, C)
         if poles.ndim < 1 or B.ndim < 2 or C.ndim < 2:
             raise DimensionError(
-                f"poles, B, C have shapes {poles.shape}, {B.shape}, {C.shape}; "
+                f"poles, B, C have shapes {tuple(poles.shape)}, {tuple(B.shape)}, {tuple(C.shape)}; "
                 "they must be (..., k), (..., k, m), (..., p, k)."
             )
         batch, k, m, p = poles.shape[:-1], poles.shape[-1], B.shape[-1], C.shape[-2]
@@ -115,12 +134,10 @@ class Modal(System):
         if self.D is None:
             D = xp.zeros((*batch, p, m), dtype=real_dtype(B), **device_kwargs(B))
         else:
-            D = check_feedthrough(as_arrays(self.D, B)[0], batch, p, m)
+            D = check_feedthrough(self.D, B, batch, p)
             D = xp.astype(D, real_dtype(B), copy=False)
         check_finite(poles=poles, B=B, C=C, D=D)
-        if self.labels is not None:
-            self.labels.check(m, p)
-        labels = without_states(self.labels)
+        labels = without_states(checked_labels(self.labels, m, p))
         set_fields(self, poles=poles, B=B, C=C, D=D, dt=check_dt(self.dt), labels=labels)
 
     @property
@@ -217,7 +234,7 @@ class Modal(System):
         if not isinstance(other, Modal):
             return super().inner(other, horizon=horizon)
         check_same_signals(self, other)
-        a, b = _as_complex(self), _as_complex(other)
+        a, b = (_as_complex(system) for system in in_one_framework(self, other))
         horizon, xp = check_horizon(horizon, self.dt), namespace(a.B)
         total: Array = 0.0
         for poles, B, C in ((b.poles, b.B, b.C), (conj(b.poles), conj(b.B), conj(b.C))):
@@ -316,7 +333,7 @@ class Modal(System):
         return replace(self, poles=c + inverse, B=B, C=-self.C * inverse[..., None, :], D=D)
 
     @classmethod
-    def from_lti(cls, system: LTI) -> Modal:
+    def from_lti(cls, system: Any) -> Modal:
         """A dense system in diagonal form: one mode a conjugate pair, one a real pole.
 
         Raises
@@ -325,13 +342,14 @@ class Modal(System):
             If A is (nearly) defective: its eigenvectors' condition exceeds 1e8; or E singular;
             or the system is complex, whose output is no real part.
         """
-        return in_modes(system)[0]
+        return in_modes(operand(system).to_lti())[0]
 
     def padded(self, n_modes: int) -> Modal:
         """The same map in at least `n_modes` modes; NumPy.
 
         Those added have B = C = 0 and a pole well inside the stability region.
         """
+        n_modes = check_whole("n_modes", n_modes, 0, _MOST_MODES)
         extra, batch = max(0, n_modes - self.n_modes), [(0, 0)] * len(self.batch_shape)
         poles, B, C, D = (to_numpy(x) for x in (self.poles, self.B, self.C, self.D))
         return Modal(
@@ -357,6 +375,14 @@ class Modal(System):
         poles, B, C, D = (to_numpy(x) for x in (constant.poles, constant.B, constant.C, constant.D))
         return replace(constant, poles=poles, B=B, C=C, D=D)
 
+    def moved(self, like: Array) -> Modal:
+        poles, B, C, D = (beside(x, like) for x in (self.poles, self.B, self.C, self.D))
+        return self._trusted(poles, B, C, D, self.labels)
+
+    def in_units(self, inputs: Exponent, outputs: Exponent) -> Modal:
+        B, C = times(self.B, -inputs, 2), times(self.C, -outputs, 2)
+        return self._trusted(self.poles, B, C, namespace(self.D).zeros_like(self.D), self.labels)
+
     def _trusted(self, poles: Array, B: Array, C: Array, D: Array, labels: Labels | None) -> Self:
         """A system of arrays that are known to be right, unchecked."""
         system = object.__new__(type(self))
@@ -375,11 +401,8 @@ class Modal(System):
 
     def __getitem__(self, index: Any) -> Modal:
         """One system, or a slice, of a batch."""
-        if not self.batch_shape:
-            raise DimensionError("a single system has no batch to index.")
-        index = (*index, ...) if isinstance(index, tuple) else (index, ...)
-        poles, B, C, D = (x[index] for x in (self.poles, self.B, self.C, self.D))
-        found = self._trusted(poles, B, C, D, self.labels)
+        fields = of_batch(self, index, ("poles", "B", "C", "D"))
+        found = self._trusted(**fields, labels=self.labels)
         if "real_modes" in vars(self):
             set_fields(found, real_modes=self.real_modes[index])
         return found
@@ -394,19 +417,22 @@ class Modal(System):
 
     def evaluate(self, s: complex | Array) -> Array:
         xp = namespace(self.B)
-        points = xp.astype(xp.asarray(s, **device_kwargs(self.B)), complex_dtype(self.B))
+        points = xp.astype(beside(check_points(s), self.B), complex_dtype(self.B))
         scalar = points.ndim == 0
         points = xp.reshape(points, (-1,))
         poles, B, C = to_complex(self.poles), to_complex(self.B), to_complex(self.C)
 
         def half(poles: Array, B: Array, C: Array) -> Array:
-            resolvent = 1 / (points[:, None] - poles[..., None, :])
+            distance = points[:, None] - poles[..., None, :]
+            check_no_pole(distance)
+            resolvent = 1 / distance
             return (C[..., None, :, :] * resolvent[..., :, None, :]) @ B[..., None, :, :]
 
         value = half(poles, B, C)
         if is_complex(self.poles):
             value = (value + half(conj(poles), conj(B), conj(C))) / 2
         value = value + self.D[..., None, :, :]
+        check_overflow(None, value)
         return value[..., 0, :, :] if scalar else value
 
     def impulse_response(self, steps: int) -> Array:
@@ -416,8 +442,7 @@ class Modal(System):
         """
         if not self.dt:
             raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
-        if steps < 1:
-            raise TimeStepError(f"an impulse response has at least 1 step, not {steps}.")
+        steps = check_count("steps", steps, self)
         xp = namespace(self.B)
         power, responses = xp.ones_like(self.poles), []
         for _ in range(steps):
@@ -430,7 +455,7 @@ class Modal(System):
 
         ``exp(pole step)`` and elementwise functions of it (:mod:`mor.equations.holds`).
         """
-        check_continuous_step(self.dt, step)
+        step = check_continuous_step(self.dt, step)
         power, first, late = scalar_holds(self.poles, step, hold)
         B = self.B * (first + power * late)[..., :, None]
         D = self.D if hold == "zero" else self.D + real(self.C @ (self.B * late[..., :, None]))
@@ -464,10 +489,10 @@ class Modal(System):
         if not isinstance(other, Modal):
             return self.to_lti() + other
         check_same_signals(self, other)
-        xp = namespace(self.B)
-        mine, theirs = (self, other)
-        if is_complex(self.B) != is_complex(other.B):
-            mine, theirs = (_as_complex(x) for x in (self, other))
+        mine, theirs = in_one_framework(self, other)
+        if is_complex(mine.B) != is_complex(theirs.B):
+            mine, theirs = (_as_complex(x) for x in (mine, theirs))
+        xp = namespace(mine.B)
         poles = xp.concat([mine.poles, theirs.poles], axis=-1)
         B = xp.concat([mine.B, theirs.B], axis=-2)
         C = xp.concat([mine.C, theirs.C], axis=-1)

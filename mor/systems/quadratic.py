@@ -16,8 +16,8 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import to_numpy
-from mor.checks import check_finite, check_shape
+from mor.arrays import exponents, times
+from mor.checks import check_finite, check_shape, numbers
 from mor.errors import DimensionError
 
 
@@ -46,6 +46,14 @@ class Quadratic(ABC):
     @abstractmethod
     def rows(self, T: np.ndarray) -> np.ndarray:
         """E (rows, c) with ``E^T E = sum_i N_i T^T T N_i``, for T (t, c)."""
+
+    @abstractmethod
+    def in_units(self, exponent: int) -> Self:
+        """The forms over ``2^exponent``."""
+
+    @abstractmethod
+    def exponent(self) -> int | None:
+        """Binary exponent of the size of their coefficients; None where all are zero."""
 
     @abstractmethod
     def of(self, Y: np.ndarray) -> Quadratic:
@@ -77,7 +85,7 @@ class Dense(Quadratic):
         N = number_array("M", self.N)
         if N.ndim != 3 or N.shape[1] != N.shape[2]:
             raise DimensionError(f"M has shape {N.shape}; it must be (p, n, n), one matrix an output.")
-        object.__setattr__(self, "N", (N + N.mT) / 2)
+        object.__setattr__(self, "N", N / 2 + N.mT / 2)
 
     @property
     def n_outputs(self) -> int:
@@ -102,6 +110,12 @@ class Dense(Quadratic):
 
     def rows(self, T: np.ndarray) -> np.ndarray:
         return _stacked(T @ self.N)
+
+    def in_units(self, exponent: int) -> Self:
+        return type(self)(times(self.N, -exponent, 3))
+
+    def exponent(self) -> int | None:
+        return exponents(self.N, 0) if np.any(self.N) else None
 
     def of(self, Y: np.ndarray) -> Dense:
         return Dense(Y.T @ self.N @ Y)
@@ -164,6 +178,15 @@ class Products(Quadratic):
             left = np.linalg.qr(left, mode="r")
         return _stacked(left @ swapped / 2)
 
+    def in_units(self, exponent: int) -> Self:
+        half = exponent // 2
+        return type(self)(times(self.left, -half, 3), times(self.right, half - exponent, 3))
+
+    def exponent(self) -> int | None:
+        if not (np.any(self.left) and np.any(self.right)):
+            return None
+        return exponents(self.left, 0) + exponents(self.right, 0)
+
     def of(self, Y: np.ndarray) -> Products:
         return Products(self.left @ Y, self.right @ Y)
 
@@ -223,12 +246,7 @@ def _stacked(x: np.ndarray) -> np.ndarray:
 
 def number_array(name: str, value: Any) -> np.ndarray:
     """`value` as an array of finite doubles, complex where an imaginary part is not zero."""
-    try:
-        x = np.asarray(to_numpy(value))
-    except ValueError as error:
-        raise DimensionError(f"{name} is no array: {error}") from None
-    if x.dtype.kind not in "biufc":
-        raise DimensionError(f"{name} must be an array of numbers, not of {x.dtype}.")
+    x = numbers(name, value)
     x = x.astype(complex) if x.dtype.kind == "c" and np.any(np.imag(x)) else np.real(x).astype(float)
     check_finite(**{name: x})
     return x

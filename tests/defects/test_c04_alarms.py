@@ -46,7 +46,7 @@ def test_a_true_alarm_has_an_exit_code(tmp_path, monkeypatch):
 
     def promising(**request):
         reduction = real(**request)
-        return replace(reduction, error_bound=1e-3 * reduction.error_bound, roundoff=0.0)
+        return replace(reduction, error_bound=1e-3 * reduction.error_bound)
 
     monkeypatch.setattr(mor.reduction.methods, "reduce_by", promising)
     done = reduce(tmp_path, *options)

@@ -146,3 +146,30 @@ def test_the_readers_agree_with_scipy(tmp_path):
             scipy.io.mmwrite(tmp_path / "s.B.mtx", contents["B"])
             scipy.io.mmwrite(tmp_path / "s.C.mtx", contents["C"])
             np.testing.assert_array_equal(mor.load(tmp_path / "s.mtx").A, z)
+
+
+@pytest.mark.parametrize("ending", ["mat", "npz", "mtx.gz"])
+def test_no_flipped_bit_becomes_another_number(tmp_path, ending):
+    """Compressed files have checksums: what is read is what was written, or an error."""
+    rng = np.random.default_rng(0)
+    full = mor.LTI(rng.standard_normal((3, 3)), rng.standard_normal((3, 1)), rng.standard_normal((1, 3)))
+    path, whole = tmp_path / f"m.{ending}", tmp_path / "m.mtx"
+    if ending == "mtx.gz":
+        mor.save(whole, full)
+        path = tmp_path / "m.A.mtx"
+        packed = tmp_path / "m.A.mtx.gz"
+        packed.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+        path.unlink()
+        path = packed
+    else:
+        mor.save(path, full)
+    data = path.read_bytes()
+    for place in range(12, len(data), 7):
+        changed = bytearray(data)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            found = mor.load(path)
+        except mor.MorError:
+            continue
+        assert found.A.tobytes() == full.A.tobytes(), place

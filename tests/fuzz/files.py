@@ -31,7 +31,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
 
-#: Seconds a file may take, and bytes beyond those of the process that opens it.
+#: Seconds of computing a file may take, and bytes beyond those of the process that opens it.
 SECONDS, ROOM = 20, 2 << 30
 #: The limit that is set for files here, and the peak of memory that it allows: what is inflated, arrays on
 #: it, a copy in the system, and one for what is computed of it.
@@ -147,9 +147,8 @@ def forget_peak() -> None:
 
 def work() -> None:
     """Answer every number on standard input with a line of JSON."""
-    from fuzz.seeds import all_seeds
-
     import mor
+    from fuzz.seeds import all_seeds
 
     with contextlib.suppress(ImportError):
         import torch  # noqa: F401
@@ -159,7 +158,7 @@ def work() -> None:
     assert mor
     for line in sys.stdin:
         seed = int(line)
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         folder = Path(tempfile.mkdtemp())
         try:
             kind, name, files = made(seed, seeds)
@@ -168,29 +167,29 @@ def work() -> None:
             answer = {"seed": seed, "kind": kind, "offences": opened(kind, folder / name)}
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         sys.__stdout__.write(json.dumps(answer) + "\n")
         sys.__stdout__.flush()
 
 
 def run(numbers: range) -> Iterator[dict]:
     """The answer for every number; a process that dies has one, too, and is replaced."""
-    worker = None
+    process = None
     for seed in numbers:
-        worker = worker or started()
-        worker.stdin.write(f"{seed}\n")
-        worker.stdin.flush()
-        line = worker.stdout.readline()
+        process = process or started()
+        process.stdin.write(f"{seed}\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
         if line:
             yield json.loads(line)
             continue
-        code = worker.wait()
-        reason = "took too long" if code == -signal.SIGALRM else f"died with {code}"
+        code = process.wait()
+        reason = "took too long" if code == -signal.SIGPROF else f"died with {code}"
         yield {"seed": seed, "kind": "?", "offences": [reason]}
-        worker = None
-    if worker is not None:
-        worker.stdin.close()
-        worker.wait()
+        process = None
+    if process is not None:
+        process.stdin.close()
+        process.wait()
 
 
 def started() -> subprocess.Popen:
@@ -199,7 +198,7 @@ def started() -> subprocess.Popen:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    command = [sys.executable, __file__, "--worker"]
+    command = [sys.executable, __file__, "--serve"]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=environment
@@ -210,9 +209,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
+    if options.serve:
         work()
         return 0
     count: dict[str, int] = {}

@@ -6,7 +6,8 @@ accepted.
 
 prints how many of each kind were refused, by function, and ends with 1 if one was not (or if a stable one
 was). Coordinates of a large condition are counted but not judged: forming A there costs more than round-off
-of A."""
+of A.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ Transfer functions of full and reduced system, as the numbers they are, are eval
 (80 bits), and on a sample of the draws once more with 60 digits; the H-infinity norm of their difference is
 the largest of a search over frequencies. Prints, by family, the largest excess over the estimate and how
 much larger than the truth the estimate is where nothing but round-off is in the error; ends with 1 on a
-violation."""
+violation.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +113,7 @@ def light(rng: np.random.Generator) -> mor.LTI:
     A = np.zeros((n, n))
     for i, block in enumerate(blocks):
         A[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = block
-    T = orthogonal(rng, n) if rng.integers(2) else coordinates(rng, n)
+    T = (orthogonal(rng, n), coordinates(rng, n), np.eye(n))[rng.integers(3)]
     return in_coordinates(rng, A, T, dt)
 
 

@@ -77,20 +77,22 @@ def _read_at(file: BinaryIO, place: int, size: int, packed: bool, context: _Cont
         if kind != _MATRIX:
             raise damaged("a compressed element that is no variable")
         context.budget.spend(size, "a compressed variable")
-        data = _inflated(data, 8 + size)[8:]
-        if len(data) < size:
-            raise damaged("a compressed variable is cut off")
+        data = _inflated(data, 8 + size, whole=True)[8:]
     return _Matrix.of(memoryview(data), context).value()
 
 
-def _inflated(data: bytes, limit: int) -> bytes:
-    """The first `limit` bytes of what was compressed."""
+def _inflated(data: bytes, limit: int, *, whole: bool = False) -> bytes:
+    """The first `limit` bytes of what was compressed; or the whole, which then is so long.
+
+    Only at its end the checksum is compared, so that what is taken for numbers is read to the end.
+    """
+    unpacker = zlib.decompressobj()
     try:
-        found = zlib.decompressobj().decompress(data, limit)
+        found = unpacker.decompress(data, limit + whole)
     except zlib.error as error:
         raise damaged(error) from error
-    if len(found) < 8:
-        raise damaged("a compressed variable is empty or cut off")
+    if len(found) < 8 or (whole and not (unpacker.eof and len(found) == limit)):
+        raise damaged("a compressed variable is cut off, or not as long as it says")
     return found
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mor.adapters.atomic import Chunks, write_atomically
 from mor.adapters.files.contents import MATRICES, Contents, contents_of, system_of
 from mor.adapters.files.mat import mat_bytes, read_mat
@@ -18,6 +20,7 @@ from mor.adapters.files.matrix_market import (
 )
 from mor.adapters.files.npz import npz_bytes, read_npz
 from mor.adapters.limits import Allowance, Budget, budget
+from mor.checks import check_flag
 from mor.errors import MorError, SystemFileError
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -87,7 +90,9 @@ def load(path: str | Path, *, dt: float | None = None, max_bytes: int | None = N
     """
     path = _checked(path)
     try:
-        return _read(path, dt, max_bytes)
+        # Numbers out of range are named by the checks of the system, not by warnings before.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _read(path, dt, max_bytes)
     except MemoryError as error:
         raise SystemFileError(f"{path}: there is not enough memory for it.") from error
     except MorError as error:
@@ -141,7 +146,7 @@ def check_output(path: str | Path, *, overwrite: bool) -> None:
     ------
     SystemFileError
     """
-    path = _checked(path)
+    path, overwrite = _checked(path), check_flag("overwrite", overwrite)
     if path.suffix not in (*_WRITERS, ENDING):
         raise SystemFileError(f"{path}: write to a {_FORMATS} file.")
     if not path.parent.is_dir():

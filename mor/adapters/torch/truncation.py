@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from mor.adapters.checkpoints.files.torch_file import as_numpy, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
 from mor.adapters.live import LiveLayers, stand_ins
 from mor.adapters.torch.regularizer import named_tensors
+from mor.checks import check_real, check_whole, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import CheckpointError, MorError, ReductionError
+from mor.errors import ArgumentTypeError, CheckpointError, MorError, ReductionError
 from mor.reduction.balancing import Balancing, BatchBalancing, balance
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
@@ -214,22 +215,27 @@ class InTrainingTruncation:
 
 def _check_choice(keep: float | None, energy: float | None, order: int | None) -> None:
     if sum(x is not None for x in (keep, energy, order)) != 1:
-        raise ReductionError(f"keep={keep!r}, energy={energy!r}, order={order!r}: give one of them.")
+        raise ReductionError("keep, energy and order: give one of them.")
     if keep is not None:
         check_keep(keep)
-    if energy is not None and not (isinstance(energy, Real) and 0 < energy <= 1):
-        raise ReductionError(f"energy={energy!r} must be a share in (0, 1].")
-    if order is not None and not (isinstance(order, Integral) and order >= 1):
-        raise ReductionError(f"order={order!r} is not a whole number >= 1.")
+    if energy is not None and check_real("energy", energy, above=0, error=ReductionError) > 1:
+        raise ReductionError(f"energy={shown(energy)} must be a share in (0, 1].", argument="energy")
+    if order is not None:
+        check_whole("order", order, 1, error=ReductionError)
 
 
 def _as_list(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
     if optimizer is None:
         return []
-    return [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer)
+    found = [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else optimizer
+    if not (isinstance(found, Iterable) and all(isinstance(x, torch.optim.Optimizer) for x in found)):
+        raise ArgumentTypeError("optimizer is no torch optimizer, nor a list of them.", argument="optimizer")
+    return list(found)
 
 
 def _check_wrappers(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise ArgumentTypeError(f"model={shown(model)} is no torch module.", argument="model")
     for module in model.modules():
         if type(module).__name__ in _PARALLEL:
             raise ReductionError(

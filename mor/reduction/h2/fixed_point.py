@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import adjoint
-from mor.errors import MorError, ReductionError, SingularEquationError
+from mor.checks import check_finite, check_order, guarded, numbers
+from mor.errors import DimensionError, MorError, ReductionError, SingularEquationError
 from mor.reduction.h2.kept import beside_unstable
 from mor.reduction.h2.objective import H2Objective
-from mor.reduction.h2.start import h2_distance, objective, result, starting_system
+from mor.reduction.h2.start import check_effort, h2_distance, objective, result, starting_system
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import keeps_unstable
 from mor.systems.convert import as_system
@@ -34,6 +35,7 @@ TOLERANCE, ITERATIONS = 1e-8, 100
 _TIE = 1e-12
 
 
+@guarded
 @threads_by_order
 def tsia(
     sys: Any,
@@ -106,9 +108,11 @@ def tsia(
     'converged'
     """
     system = as_system(sys)
+    tol, max_iterations = check_effort(tol, max_iterations)
     if keeps_unstable(unstable, horizon):
         how = partial(tsia, start=start, tol=tol, max_iterations=max_iterations)
         return beside_unstable(system, order, how, "TSIA")
+    order = check_order(order, 1, system.order)
     problem = objective(system, order, horizon)
     first = starting_system(problem, order, start)
     rom, diagnostics = iterate(problem, first, tol, max_iterations)
@@ -116,6 +120,7 @@ def tsia(
     return result(problem, system, order, rom, method, diagnostics)
 
 
+@guarded
 @threads_by_order
 def irka(
     sys: Any,
@@ -174,9 +179,11 @@ def irka(
     'converged'
     """
     system = as_system(sys)
+    tol, max_iterations = check_effort(tol, max_iterations)
     if keeps_unstable(unstable):
         how = partial(irka, shifts=shifts, tol=tol, max_iterations=max_iterations)
         return beside_unstable(system, order, how, "IRKA")
+    order = check_order(order, 1, system.order)
     problem = objective(system, order, None)
     first = _start_of_irka(problem, order, shifts)
     rom, diagnostics = iterate(problem, first, tol, max_iterations, one_sided=not system.is_linear)
@@ -186,7 +193,10 @@ def irka(
 
 def _start_of_irka(problem: H2Objective, order: int, shifts: Any) -> LTI:
     if shifts is not None:
-        points = np.atleast_1d(np.asarray(shifts, dtype=complex))
+        points = np.atleast_1d(numbers("shifts", shifts).astype(complex))
+        check_finite(shifts=points)
+        if points.ndim != 1:
+            raise DimensionError(f"shifts have shape {points.shape}; they must be (k,).", argument="shifts")
         return starting_system(problem, order, mirrored(points, problem.system.dt))
     try:
         return starting_system(problem, order, "modal")

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from mor.checks import check_order, guarded, shown
 from mor.errors import MorError, ReductionError
 from mor.reduction.h2.coordinates import ContinuousCoordinates, DiscreteCoordinates, InputNormal
 from mor.reduction.h2.fixed_point import ITERATIONS, TOLERANCE, iterate
 from mor.reduction.h2.kept import beside_unstable
 from mor.reduction.h2.objective import H2Objective
-from mor.reduction.h2.start import h2_distance, objective, result, starting_system
+from mor.reduction.h2.start import check_effort, h2_distance, objective, result, starting_system
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import keeps_unstable
 from mor.systems.convert import as_system
@@ -30,6 +31,7 @@ METHOD = "H2-optimal reduction"
 _FIXED_POINTS = {"tsia": "bt", "irka": "modal"}
 
 
+@guarded
 @threads_by_order
 def h2_optimal(
     sys: Any,
@@ -97,9 +99,11 @@ def h2_optimal(
     np.True_
     """
     system = as_system(sys)
+    tol, max_iterations = check_effort(tol, max_iterations)
     if keeps_unstable(unstable, horizon):
         how = partial(h2_optimal, start=start, tol=tol, max_iterations=max_iterations)
         return beside_unstable(system, order, how, METHOD)
+    order = check_order(order, 1, system.order)
     problem = objective(system, order, horizon)
     best, diagnostics = descend(problem, _first(problem, order, start), tol, max_iterations)
     return result(problem, system, order, best, METHOD, diagnostics)
@@ -116,7 +120,7 @@ def _first(problem: H2Objective, order: int, start: Any) -> LTI:
         return starting_system(problem, order, start)
     if finite:
         raise ReductionError(
-            f"start={start!r} solves no optimality condition on a finite horizon; take 'bt'."
+            f"start={shown(start)} solves no optimality condition on a finite horizon; take 'bt'."
         )
     return _fixed_point(problem, order, _FIXED_POINTS[start])[0]
 

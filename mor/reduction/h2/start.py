@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from mor.analysis.norms import h2_error
 from mor.arrays import to_numpy
-from mor.checks import check_horizon
+from mor.checks import (
+    check_choice,
+    check_finite,
+    check_horizon,
+    check_order,
+    check_real,
+    check_whole,
+    numbers,
+)
 from mor.equations.diagonal import diagonalise, eigenmodes
-from mor.errors import DimensionError, ReductionError, UnstableSystemError
+from mor.errors import DimensionError, NotFiniteError, ReductionError, UnstableSystemError
 from mor.reduction.h2.coordinates import InputNormal
 from mor.reduction.h2.objective import H2Objective
 from mor.reduction.modal import rank_modes
@@ -24,6 +31,7 @@ from mor.systems.convert import as_system
 from mor.systems.labels import without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
+from mor.systems.units import OWN, in_units
 
 
 def objective(system: System, order: int, horizon: float | None) -> H2Objective:
@@ -37,6 +45,8 @@ def objective(system: System, order: int, horizon: float | None) -> H2Objective:
             otherwise=f"{split}mor.h2_optimal(sys, order, horizon=...) takes any system.",
         )
     problem = H2Objective(system.explicit if isinstance(system, LTI) else system.on_numpy(), horizon)
+    if problem.square == 0 and in_units(system)[1] is not OWN:
+        raise NotFiniteError("the squared H2 norm underflows: choose other units of the signals.")
     if problem.square == 0:
         raise ReductionError(
             "the system does nothing but feed its input through: there is nothing to reduce."
@@ -50,11 +60,12 @@ def check_single(system: System, order: int) -> None:
         raise DimensionError(
             f"a batch of shape {system.batch_shape}: a reduction in the H2 norm takes one system at a time."
         )
-    n = system.order
-    if not (isinstance(order, Integral) and 1 <= order <= n):
-        raise ReductionError(
-            f"order={order!r} is not a whole number between 1 and {n}, the order of the system."
-        )
+    check_order(order, 1, system.order)
+
+
+def check_effort(tol: Any, max_iterations: Any) -> tuple[float, int]:
+    """Where an iteration ends: a tolerance >= 0, and a number of iterations >= 0."""
+    return check_real("tol", tol, least=0), check_whole("max_iterations", max_iterations, 0)
 
 
 def starting_system(problem: H2Objective, order: int, start: Any) -> LTI:
@@ -65,11 +76,14 @@ def starting_system(problem: H2Objective, order: int, start: Any) -> LTI:
     """
     full = problem.system
     if isinstance(start, str):
-        if start not in _STARTS:
-            raise ReductionError(f"start={start!r} is not one of {', '.join(_STARTS)}, poles, or a system.")
+        check_choice("start", start, _STARTS, error=ReductionError, also=", poles, or a system")
         return _STARTS[start](problem, order)
-    if isinstance(start, np.ndarray | list) and np.ndim(start) == 1:
-        return _with_poles(problem, order, np.asarray(start, dtype=complex))
+    if isinstance(start, np.ndarray | list):
+        poles = numbers("start", start).astype(complex)
+        check_finite(start=poles)
+        if poles.ndim != 1:
+            raise DimensionError(f"start has shape {poles.shape}; poles are (k,).", argument="start")
+        return _with_poles(problem, order, poles)
     given = as_system(start)
     if (given.n_inputs, given.n_outputs, given.dt) != (full.n_inputs, full.n_outputs, full.dt):
         raise ReductionError(f"start is {given!r}; it must have {full.signals}.")

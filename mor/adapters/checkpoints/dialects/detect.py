@@ -12,6 +12,7 @@ from mor.adapters.checkpoints.dialects.rotation import Rotation
 from mor.adapters.checkpoints.dialects.s4d import S4D
 from mor.adapters.checkpoints.dialects.s5_pytorch import S5PyTorch
 from mor.adapters.checkpoints.files.keys import folded_key, natural_order
+from mor.checks import shown
 from mor.errors import CheckpointError, NotLinearTimeInvariantError
 
 _DIALECTS: dict[str, Dialect] = {
@@ -36,8 +37,10 @@ def dialect_names() -> list[str]:
 
 def get_dialect(name: str) -> Dialect:
     """The dialect of that name."""
-    if name not in _DIALECTS:
-        raise CheckpointError(f"there is no dialect {name!r}; there are {', '.join(_DIALECTS)}.")
+    if not (isinstance(name, str) and name in _DIALECTS):
+        raise CheckpointError(
+            f"there is no dialect {shown(name)}; there are {', '.join(_DIALECTS)}.", argument="dialect"
+        )
     return _DIALECTS[name]
 
 

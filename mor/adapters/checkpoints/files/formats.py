@@ -16,6 +16,7 @@ from mor.adapters.checkpoints.files.shards import find_shards, read_shards
 from mor.adapters.checkpoints.files.tensor_file import TensorFile
 from mor.adapters.checkpoints.files.torch_file import read_torch, torch_bytes
 from mor.adapters.limits import Allowance, Budget, budget
+from mor.checks import check_path
 from mor.errors import CheckpointError
 
 _TORCH = frozenset({".pt", ".pth", ".ckpt", ".bin"})
@@ -50,9 +51,7 @@ def read_tensors(path: str | Path, max_bytes: int | None = None, key: str | None
     MissingDependencyError
         If it needs PyTorch, or a newer one.
     """
-    path = Path(path)
-    if "\0" in str(path):
-        raise CheckpointError(f"{str(path)!r} is no name of a file.")
+    path = check_path("path", path, CheckpointError)
     try:
         if path.name.lower().endswith(_INDEX):
             shards = find_shards(path, _SHARDS)
