@@ -9,9 +9,11 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import json  # noqa: E402
 import statistics  # noqa: E402
+import subprocess  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 
@@ -26,6 +28,24 @@ def race(contestants: dict[str, Callable[[], Any]], repeats: int) -> dict[str, l
             run()
             times[name].append(time.perf_counter() - start)
     return times
+
+
+def compress_command(source: Path, out: Path, keep: float) -> tuple[float, float]:
+    """Seconds and peak memory in MB of one ``mor compress``, a process from start to exit."""
+    code = (
+        "import resource, subprocess, sys, time, json\n"
+        "start = time.perf_counter()\n"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024\n"
+        "print(json.dumps([time.perf_counter() - start, peak]))\n"
+    )
+    paths, options = [str(source), str(out)], ["--keep", str(keep), "--force"]
+    command = [sys.executable, "-m", "mor.cli", "compress", *paths, *options]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], check=True, capture_output=True, text=True, env=os.environ
+    )
+    seconds, peak = json.loads(done.stdout)
+    return seconds, peak
 
 
 def report(

@@ -5,10 +5,6 @@ A second file is as hard as a checkpoint can be: B and C have rank 8, and rows d
 that no Gramian is definite to working precision and none may be formed.
 """
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -45,30 +41,12 @@ def product(rng: np.random.Generator, rank: int) -> np.ndarray:
     return rng.standard_normal((STATES, rank)) @ rng.standard_normal((rank, CHANNELS)) / rank**0.5
 
 
-def run(source: Path, folder: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of one command."""
-    out = folder / "small.safetensors"
-    code = (
-        "import resource, subprocess, sys, time, json\n"
-        "start = time.perf_counter()\n"
-        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
-        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024\n"
-        "print(json.dumps([time.perf_counter() - start, peak]))\n"
-    )
-    command = [sys.executable, "-m", "mor.cli", "compress", str(source), str(out), "--keep", "0.2", "--force"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command], check=True, capture_output=True, text=True, env=os.environ
-    )
-    seconds, peak = json.loads(done.stdout)
-    return seconds, peak
-
-
 with tempfile.TemporaryDirectory() as name:
     folder, times, facts = Path(name), {}, {}
     for label, rank, decay in (("as initialised", CHANNELS, 1.0), ("of rank 8, decaying", 8, 1e-6)):
-        source = folder / "model.safetensors"
+        source, out = folder / "model.safetensors", folder / "small.safetensors"
         save_file(weights(np.random.default_rng(0), rank, decay), source)
-        runs = [run(source, folder) for _ in range(REPEATS)]
+        runs = [common.compress_command(source, out, keep=0.2) for _ in range(REPEATS)]
         times[f"mor compress, {label}"] = [seconds for seconds, _ in runs]
         facts[f"peak memory in MB, {label}"] = max(peak for _, peak in runs)
 

@@ -29,6 +29,7 @@ SCRIPTS = (
     "hinf",
     "lqo",
     "compress_lru",
+    "compress_s4d",
     "training_step smnist",
     "training_step scifar",
     "inference smnist",

@@ -57,6 +57,17 @@ Method = Annotated[
 Horizon = Annotated[
     int | None, typer.Option(help="Optimise over this many steps instead of all time (no error bound).")
 ]
+Key = Annotated[
+    str | None, typer.Option(help="Which dict of tensors, where a torch file has several (model, EMA).")
+]
+Leave = Annotated[
+    list[str] | None,
+    typer.Option(help="Tensor beside a layer that does not belong to its states; may be repeated."),
+]
+Unstable = Annotated[
+    str,
+    typer.Option(help="split keeps unstable modes as they are and reduces the rest; else an error."),
+]
 
 
 def _print_version(asked: bool) -> None:
@@ -77,14 +88,14 @@ def common(
 
 
 @app.command()
-def inspect(checkpoint: Input, dialect: Dialect = None, as_json: AsJson = False) -> None:
+def inspect(checkpoint: Input, dialect: Dialect = None, key: Key = None, as_json: AsJson = False) -> None:
     """Show what a checkpoint holds: layers, orders, spectral radii, decay."""
     from mor.adapters.checkpoints import read_checkpoint
     from mor.report.summary import inspect_summary
     from mor.report.tables import print_inspection
 
     with _progress() as progress:
-        summary = inspect_summary(read_checkpoint(checkpoint, dialect), progress)
+        summary = inspect_summary(read_checkpoint(checkpoint, dialect, key=key), progress)
     _show(summary, print_inspection, as_json)
 
 
@@ -95,13 +106,17 @@ def plan(
     ranks: Ranks = "energy",
     method: Method = "bt",
     horizon: Horizon = None,
+    unstable: Unstable = "error",
     dialect: Dialect = None,
+    key: Key = None,
+    leave: Leave = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what `compress` would do: ranks, bounds, bytes. Writes nothing."""
     from mor.report.tables import print_compression
 
-    _, summary = _compress(checkpoint, keep, ranks, method, horizon, dialect)
+    options = {"keep": keep, "ranks": ranks, "method": method, "horizon": horizon, "unstable": unstable}
+    _, summary = _compress(checkpoint, {"dialect": dialect, "key": key, "leave": leave or ()}, options)
     _show(summary, print_compression, as_json)
 
 
@@ -113,25 +128,36 @@ def compress(
     ranks: Ranks = "energy",
     method: Method = "bt",
     horizon: Horizon = None,
+    unstable: Unstable = "error",
     dialect: Dialect = None,
+    key: Key = None,
+    leave: Leave = None,
     pad: Annotated[bool, typer.Option(help="Keep the tensors' shapes, for code that cannot resize.")] = False,
+    equal: Annotated[
+        bool, typer.Option("--equal", help="Fill layers up to the largest new one: one size for all.")
+    ] = False,
     force: Annotated[bool, typer.Option(help="Replace OUTPUT if it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Reduce every layer and write a smaller checkpoint."""
     from mor.adapters.checkpoints import read_checkpoint
     from mor.adapters.checkpoints.files.formats import check_output
+    from mor.report.summary import size_on_disk
     from mor.report.tables import print_compression
 
     check_output(output, checkpoint, force=force)
-    result, summary = _compress(checkpoint, keep, ranks, method, horizon, dialect)
-    result.model.write(output, force=force, pad=pad)
-    written = read_checkpoint(output, result.model.dialect)
-    summary["bytes"][1], summary["parameters"][1] = written.nbytes, written.n_parameters
-    summary |= {"output": str(output), "padded": pad, "bytes_on_disk": output.stat().st_size}
+    options = {"keep": keep, "ranks": ranks, "method": method, "horizon": horizon, "unstable": unstable}
+    result, summary = _compress(checkpoint, {"dialect": dialect, "key": key, "leave": leave or ()}, options)
+    result.model.write(output, force=force, pad=pad, equal=equal)
+    if pad or equal:
+        written = read_checkpoint(output, result.model.dialect, key=_key_of(output, key))
+        summary["bytes"][1], summary["parameters"][1] = written.nbytes, written.n_parameters
+    summary |= {"output": str(output), "padded": pad, "equal": equal}
+    summary |= {"bytes_on_disk": output.stat().st_size}
+    summary["disk"] = [size_on_disk(result.model), output.stat().st_size]
     _show(summary, print_compression, as_json)
     if not as_json:
-        Console().print(f"Wrote [bold]{escape(str(output))}[/] in {summary['seconds']:.1f} s.")
+        _console().print(f"Wrote [bold]{escape(str(output))}[/] in {summary['seconds']:.1f} s.")
 
 
 @app.command()
@@ -139,24 +165,27 @@ def verify(
     original: Input,
     compressed: Annotated[Path, typer.Argument(help="The compressed checkpoint.")],
     dialect: Dialect = None,
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the error of every layer and hold it against the bound in the manifest.
 
-    Exits with 9 if a bound does not hold, and if there is none: a file without a manifest.
+    Exits with 9 if a bound does not hold, if there is none (a file without a manifest), and if anything
+    outside the layers is not as it was.
     """
     from mor.adapters.checkpoints import read_checkpoint
     from mor.report.summary import verify_summary
     from mor.report.tables import print_verification
 
-    before, after = read_checkpoint(original, dialect), read_checkpoint(compressed, dialect)
+    before = read_checkpoint(original, dialect, key=key)
+    after = read_checkpoint(compressed, dialect, key=_key_of(compressed, key))
     with _progress() as progress:
         summary = verify_summary(before, after, progress)
     reason = _nothing_verified(summary)
     summary |= {"ok": summary["ok"] and reason is None, "nothing_verified": reason}
     _show(summary, print_verification, as_json)
     if reason and not as_json:
-        Console().print(f"[red]{escape(reason)}[/]")
+        _console().print(f"[red]{escape(reason)}[/]")
     if not summary["ok"]:
         raise typer.Exit(NOT_VERIFIED)
 
@@ -220,7 +249,7 @@ def reduce(
     if not as_json:
         written = " and ".join(f"[bold]{escape(str(path))}[/]" for path in (rom, plot) if path)
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in summary["seconds_of"].items())
-        Console().print(f"Wrote {written} in {summary['seconds']:.1f} s: {parts}.")
+        _console().print(f"Wrote {written} in {summary['seconds']:.1f} s: {parts}.")
     if summary["holds"] is False:
         raise typer.Exit(BOUND_EXCEEDED)
 
@@ -276,7 +305,7 @@ def demo(
         summary = run_demo(output, progress)
     _show(summary, print_demo, as_json)
     if not as_json:
-        Console().print(f"Plot: [bold]{escape(summary['plot'])}[/]")
+        _console().print(f"Plot: [bold]{escape(summary['plot'])}[/]")
 
 
 def _reduce(
@@ -338,8 +367,13 @@ def _named_as_options() -> Iterator[None]:
         raise
 
 
+def _key_of(path: Path, key: str | None) -> str | None:
+    """`key`, where the file can have several dicts of tensors."""
+    return None if path.suffix.lower() == ".safetensors" else key
+
+
 def _compress(
-    checkpoint: Path, keep: float, ranks: str, method: str, horizon: int | None, dialect: str | None
+    checkpoint: Path, reading: dict[str, Any], options: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """The planner of `plan` is the run of `compress`."""
     from mor.adapters.checkpoints import read_checkpoint
@@ -347,13 +381,12 @@ def _compress(
     from mor.deep.ranks import check_keep
     from mor.report.summary import compression_summary
 
-    check_keep(keep)
+    check_keep(options["keep"])
     start = time.perf_counter()
-    before = read_checkpoint(checkpoint, dialect)
-    with _progress() as progress:
-        result = compress_model(
-            before, keep=keep, ranks=ranks, method=method, horizon=horizon, progress=progress
-        )
+    before = read_checkpoint(checkpoint, **reading)
+    before.check_beside()
+    with _named_as_options(), _progress() as progress:
+        result = compress_model(before, **options, progress=progress)
     return result, compression_summary(before, result, time.perf_counter() - start)
 
 
@@ -371,7 +404,13 @@ def _show(summary: dict[str, Any], table: Any, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(summary, indent=2, allow_nan=False) + "\n")
     else:
-        table(Console(), summary)
+        table(_console(), summary)
+
+
+def _console() -> Console:
+    """Standard output: a pipe or a log is not broken into lines, so that names can be searched for."""
+    console = Console()
+    return console if console.is_terminal else Console(soft_wrap=True)
 
 
 @contextmanager

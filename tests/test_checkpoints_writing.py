@@ -177,7 +177,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path, checkpoint
         from mor.adapters import atomic
         real = atomic._write_synced
 
-        def slow(path, chunks):
+        def slow(handle, chunks, **options):
             data = b"".join(chunks)
 
             def trickle():
@@ -186,7 +186,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path, checkpoint
                 time.sleep(60)
                 yield data[len(data) // 2 :]
 
-            real(path, trickle())
+            real(handle, trickle(), **options)
 
         atomic._write_synced = slow
         read_checkpoint({str(checkpoint.path)!r}).write({str(out)!r}, force=True)

@@ -309,7 +309,7 @@ def test_everything_that_can_be_wrong_has_its_exit_code_and_no_traceback(mor_com
         (("compress", good, tmp_path / "no" / "out.safetensors", "--keep", "0.5"), 5, "no folder"),
         (("compress", good, tmp_path / "out.txt", "--keep", "0.5"), 5, "safetensors"),
         (("compress", tmp_path / "none.safetensors", out, "--keep", "0.5"), 5, "No such file"),
-        (("compress", unstable, out, "--keep", "0.5"), 4, "horizon"),
+        (("compress", unstable, out, "--keep", "0.5"), 4, "cannot hold an unstable pole"),
         (("inspect", not_finite), 3, "B_re"),
         (("inspect", mamba), 6, "not linear time-invariant"),
         (("inspect", unknown), 5, "nu_log"),

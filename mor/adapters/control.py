@@ -51,9 +51,7 @@ def to_control(sys: Any) -> Any:
     try:
         import control
     except ImportError as error:
-        raise MissingDependencyError(
-            'to_control needs python-control: pip install control, or "mor[control]".'
-        ) from error
+        raise MissingDependencyError("to_control needs python-control: pip install control.") from error
     dense = as_system(sys).to_lti().explicit
     if not dense.is_real:
         raise DimensionError(

@@ -15,7 +15,10 @@ try:
     import jax
     import jax.numpy as jnp
 except ImportError as error:
-    raise MissingDependencyError("mor.adapters.jax needs JAX: pip install 'mor[jax]'.") from error
+    raise MissingDependencyError("mor.adapters.jax needs JAX: pip install jax.") from error
+
+#: Attributes in which variables of flax's nnx keep their array.
+_VALUES = frozenset({"value", "raw_value"})
 
 
 def hankel_regularizer(parameters: Any, *, order: int = 0, dialect: str | None = None) -> Array:
@@ -25,11 +28,13 @@ def hankel_regularizer(parameters: Any, *, order: int = 0, dialect: str | None =
 
     A pure function, to be multiplied by a weight and added to a loss, under ``jit``, ``grad``
     and ``vmap``. Layers are found by the names and shapes of their arrays, as in a
-    checkpoint: keys of dictionaries, attributes and positions, joined by dots.
+    checkpoint: keys of dictionaries, attributes and positions, joined by dots. Variables of
+    flax's nnx are their values, so a module of nnx, its ``nnx.state`` and its pure dict are all right.
 
     Parameters
     ----------
-    parameters : pytree of arrays, such as a model's variables.
+    parameters : pytree of arrays, such as a model's variables, or the model where it is a pytree (nnx,
+        Equinox).
     order : number r of values a layer that cost nothing.
     dialect : of the layers, where more than one fits.
 
@@ -74,8 +79,9 @@ def _is_numeric(x: Any) -> bool:
 
 
 def _name(path: tuple[Any, ...]) -> str:
-    """The place of a leaf, as a checkpoint would name it."""
-    return ".".join(str(_part(entry)) for entry in path)
+    """The place of a leaf, as a checkpoint would name it: a variable of nnx is its value."""
+    parts = [str(_part(entry)) for entry in path]
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] in _VALUES else parts)
 
 
 def _part(entry: Any) -> Any:

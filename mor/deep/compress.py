@@ -11,12 +11,15 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
+from mor.analysis.hankel import hankel_singular_values
+from mor.arrays import to_numpy
 from mor.checks import check_choice, guarded, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import ArgumentTypeError, MorError, NotASystemError, ReductionError
+from mor.errors import ArgumentTypeError, MorError, NotASystemError, ReductionError, UnstableSystemError
 from mor.reduction.balancing import Balancing, BatchBalancing, balance
 from mor.reduction.modal import ModeRanking, rank_modes
 from mor.reduction.result import Reduction
+from mor.reduction.splitting import keeps_unstable
 from mor.systems.modal import Modal
 
 
@@ -39,21 +42,18 @@ class Compression(Generic[Model]):
     Attributes
     ----------
     model : the network or checkpoint with its layers replaced.
-    reductions : the :class:`~mor.Reduction` of each layer.
+    reductions : the :class:`~mor.Reduction` of each layer; of layers that share their tensors one.
     keep : the share of states asked for.
     ranks : the rule that shared them out.
+    states : real states of all layers, before and after. Systems of a batch count by what each has,
+        layers that share their tensors once, modes of no effect not at all.
     """
 
     model: Model
     reductions: dict[str, Reduction]
     keep: float
     ranks: str
-
-    @property
-    def states(self) -> tuple[int, int]:
-        """Real states of all layers, before and after."""
-        before = sum(r.full_order * _copies(r) for r in self.reductions.values())
-        return before, sum(r.order * _copies(r) for r in self.reductions.values())
+    states: tuple[int, int]
 
 
 #: Called with what is being done, how many steps are done and how many there are.
@@ -68,6 +68,7 @@ def compress(
     method: str = "bt",
     ranks: str = "energy",
     horizon: int | None = None,
+    unstable: str = "error",
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Compression[Model]:
@@ -86,6 +87,8 @@ def compress(
     ranks : one of :func:`~mor.deep.ranks.rank_methods`. Modal truncation with
         ``"adaptive"`` is the pruning of LAST, with ``"uniform"`` and ``"global"`` its baselines.
     horizon : number of steps for time-limited balanced truncation; None is infinite.
+    unstable : ``"error"``, or ``"split"`` to keep the unstable modes of a layer as they are and to reduce
+        the rest; for a model that can hold unstable layers.
     executor : any ``concurrent.futures.Executor`` to work on layers in parallel.
     progress : called as ``progress(task, done, total)``.
 
@@ -99,11 +102,14 @@ def compress(
     Notes
     -----
     The order of a layer is below its share of the budget where the layer has fewer states
-    above round-off.
+    above round-off. Layers that share all their tensors are one layer: they are reduced once and
+    stay one. Where the balancings of all layers would take more than 256 MB, those beyond are made
+    a second time when the orders are known.
     """
     check_choice("method", method, _METHODS, error=ReductionError)
     if horizon is not None and method != "bt":
         raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
+    keeps_unstable(unstable, horizon)
     check_keep(keep)
     if not (progress is None or callable(progress)):
         raise ArgumentTypeError(f"progress={shown(progress)} cannot be called.", argument="progress")
@@ -112,16 +118,87 @@ def compress(
     layers = _layers(model)
     if not layers:
         raise ReductionError("the model has no state-space layers to reduce.")
-    run = _Runner(executor, progress)
-    rank = partial(balance, horizon=horizon) if method == "bt" else _METHODS[method]
-    rankings = run("Balancing" if method == "bt" else "Ranking", layers, rank, layers.values())
-    merits = {name: ranking.merits for name, ranking in zip(layers, rankings, strict=True)}
-    steps = {name: ranking.steps for name, ranking in zip(layers, rankings, strict=True)}
-    orders = allocate_ranks(merits, keep, method=ranks, steps=steps)
-    work = list(zip(rankings, orders.values(), strict=True))
-    results = run("Truncating", layers, _truncate, work)
-    reductions = dict(zip(layers, results, strict=True))
-    return Compression(model.replace(reductions), reductions, keep, ranks)
+    groups = _tied_groups(model, layers)
+    systems = {group[0]: layers[group[0]] for group in groups}
+    run = _Runner(executor, progress, getattr(model, "holds_unstable", False))
+    if method == "bt":
+        rank: Callable[[Any], _Ranked] = partial(_rank_by_balancing, horizon=horizon, unstable=unstable)
+        ranked = run("Balancing", systems, rank, zip(systems.values(), _held(systems), strict=True))
+    else:
+        rank = partial(_rank_by_modes, method=method, unstable=unstable)
+        ranked = run("Ranking", systems, rank, systems.values())
+    before = {name: _states(system) for name, system in systems.items()}
+    orders = allocate_ranks(
+        {name: found.merits for name, found in zip(systems, ranked, strict=True)},
+        keep,
+        method=ranks,
+        steps=None if method == "bt" else {n: x.steps for n, x in zip(systems, ranked, strict=True)},
+        states=before,
+    )
+    work = zip(_handed_over(ranked), orders.values(), strict=True)
+    results = dict(zip(systems, run("Truncating", systems, _truncate, work), strict=True))
+    reductions = {name: results[group[0]] for group in groups for name in group}
+    reductions = {name: reductions[name] for name in layers}
+    states = (
+        sum(int(np.sum(count)) for count in before.values()),
+        sum(int(np.sum(_states(reduction.system))) for reduction in results.values()),
+    )
+    return Compression(model.replace(reductions), reductions, keep, ranks, states)
+
+
+def _states(system: Any) -> np.ndarray:
+    """Real states that do something, of each system of a layer."""
+    return system.working_states if isinstance(system, Modal) else np.asarray(system.order)
+
+
+def _tied_groups(model: Layered, layers: Mapping[str, Modal]) -> list[list[str]]:
+    """Names of layers in groups that are one and the same, as the model says."""
+    tied: Iterable[Iterable[str]] = getattr(model, "tied", ())
+    groups = [list(group) for group in tied]
+    grouped = {name for group in groups for name in group}
+    return groups + [[name] for name in layers if name not in grouped]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """What the states of a layer are worth, and the way to any order of it."""
+
+    merits: np.ndarray
+    steps: np.ndarray | None
+    ranking: Callable[[], Balancing | BatchBalancing | ModeRanking]
+
+
+def _rank_by_balancing(work: tuple[Modal, bool], *, horizon: int | None, unstable: str) -> _Ranked:
+    """The balancing of a layer, or, if it is not to be held, its values alone."""
+    system, held = work
+    make = partial(balance, system, horizon=horizon, unstable=unstable)
+    if held or keeps_unstable(unstable, horizon):
+        balancing = make()
+        return _Ranked(balancing.hsv, None, partial(_itself, balancing) if held else make)
+    hsv = hankel_singular_values(system, horizon=horizon)
+    return _Ranked(to_numpy(hsv)[..., : system.order], None, make)
+
+
+def _rank_by_modes(system: Modal, *, method: str, unstable: str) -> _Ranked:
+    ranking = _METHODS[method](system, unstable=unstable)
+    return _Ranked(ranking.merits, ranking.steps, partial(_itself, ranking))
+
+
+def _itself(ranking: Any) -> Any:
+    return ranking
+
+
+def _held(systems: Mapping[str, Any]) -> list[bool]:
+    """Which layers' balancings are kept until the orders are known."""
+    sizes = [16 * np.prod(x.batch_shape, dtype=float) * float(x.order) ** 2 for x in systems.values()]
+    return [bool(total <= _HELD) for total in np.cumsum(sizes)]
+
+
+def _handed_over(ranked: list[_Ranked]) -> Iterator[_Ranked]:
+    """One after another, each let go of."""
+    ranked.reverse()
+    while ranked:
+        yield ranked.pop()
 
 
 def _layers(model: Layered) -> dict[str, Modal]:
@@ -148,8 +225,11 @@ def _layers(model: Layered) -> dict[str, Modal]:
     raise NotASystemError(f"{type(model).__name__} has no named state-space layers to replace: {way}.")
 
 
-#: What looks at a layer and knows what its states are worth.
-_METHODS: dict[str, Callable[[Modal], Balancing | BatchBalancing | ModeRanking]] = {
+#: Memory of balancings, in bytes, that is held from one pass over all layers to the next.
+_HELD = 256e6
+
+#: Ranking functions by method; how balanced truncation ranks depends on its options.
+_METHODS: dict[str, Callable[..., Any]] = {
     "bt": balance,
     "modal": partial(rank_modes, score="hinf"),
     "modal-h2": partial(rank_modes, score="h2"),
@@ -161,13 +241,24 @@ def compression_methods() -> tuple[str, ...]:
     return tuple(_METHODS)
 
 
-def _truncate(work: tuple[Balancing | BatchBalancing | ModeRanking, int]) -> Reduction:
-    ranking, order = work
-    return ranking.truncate(order)
+def _truncate(work: tuple[_Ranked, int]) -> Reduction:
+    ranked, order = work
+    ranking = ranked.ranking()
+    # Modes of unequal sizes in a batch may add up to more than any of its systems has.
+    return ranking.truncate(min(order, ranking.hsv.shape[-1])).settled()
 
 
-def _copies(reduction: Reduction) -> int:
-    return int(np.prod(reduction.hsv.shape[:-1], dtype=int))
+def _unstable(name: str, error: UnstableSystemError, holds_unstable: bool) -> UnstableSystemError:
+    """`error` with the ways that a layer of a model has."""
+    pole = str(error).partition(": ")[0]
+    if holds_unstable:
+        way = "unstable='split' keeps its unstable modes as they are and reduces the rest"
+    else:
+        way = (
+            "layers of this kind cannot hold an unstable pole, and this one is at the limit of their "
+            "precision: bring it inside the unit circle and save the model again"
+        )
+    return UnstableSystemError(f"layer {name}: {pole}: {way}.")
 
 
 @dataclass(frozen=True)
@@ -176,6 +267,7 @@ class _Runner:
 
     executor: Executor | None
     progress: Progress | None
+    holds_unstable: bool
 
     def __call__(
         self, task: str, names: Iterable[str], function: Callable[[Any], Any], items: Iterable[Any]
@@ -188,6 +280,8 @@ class _Runner:
                 self.progress(task, done, len(names))
             try:
                 results.append(next(outcomes))
+            except UnstableSystemError as error:
+                raise _unstable(name, error, self.holds_unstable) from error
             except MorError as error:
                 raise type(error)(f"layer {name}: {error}") from error
         if self.progress:

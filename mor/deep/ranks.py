@@ -45,6 +45,7 @@ def allocate_ranks(
     *,
     method: str = "energy",
     steps: Mapping[str, np.ndarray] | None = None,
+    states: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, int]:
     r"""Orders :math:`r_l` of all layers under the budget :math:`\sum_l r_l \le keep \sum_l n_l`.
 
@@ -54,16 +55,20 @@ def allocate_ranks(
     values of all layers together. ``"adaptive"``: those with the largest
     :math:`\sigma_i^2 / \sum_{j \le i} \sigma_j^2` within their layers. In every case each layer
     keeps at least one state, the budget is never exceeded, and no state is left unused that
-    would fit. A layer gets no more states than it has values above round-off.
+    would fit. A layer gets no more states than it has values above round-off, and a system of a
+    batch costs no more than it has itself.
 
     Parameters
     ----------
     hsv : Hankel singular values, or scores of modes, by layer, largest first: (n,), or
-        (h, n) for a layer that is a batch of h systems, all of which get the same order.
+        (..., n) for a layer that is a batch of systems, all of which get the same order. Infinite
+        ones belong to states that are kept in any case, such as unstable ones.
     keep : share of the states to keep, in (0, 1].
     method : ``"energy"``, ``"uniform"``, ``"adaptive"`` or ``"global"``.
     steps : states that each value stands for, by layer (n,): 2 for the score of a conjugate
         pair. One each if left out.
+    states : real states by layer, (...) of a batch: the :math:`n_l` of which `keep` is a share.
+        The number of values if left out; fewer where some stand for modes of no effect.
 
     Returns
     -------
@@ -72,7 +77,10 @@ def allocate_ranks(
     Raises
     ------
     ReductionError
-        If `keep` is not in (0, 1], too small for one state a layer, or the method unknown.
+        If `keep` is not in (0, 1], too small for one state a layer and for those kept in any
+        case, or the method unknown.
+    NotFiniteError
+        If a value is NaN.
 
     Notes
     -----
@@ -92,24 +100,32 @@ def allocate_ranks(
         raise ArgumentTypeError(f"hsv={shown(hsv)} is no mapping from layers to values.", argument="hsv")
     values = {name: _values(name, x) for name, x in hsv.items()}
     for name, x in values.items():
-        if not np.all(np.isfinite(x)):
+        if np.any(np.isnan(x)):
             raise NotFiniteError(f"layer {name}: what its states are worth is not finite.")
     layers = [
-        _Layer(name, x, np.ones(x.shape[1], dtype=int) if steps is None else _steps(name, x, steps), method)
+        _Layer(
+            name,
+            x,
+            None if steps is None else _steps(name, x, steps),
+            None if states is None else _states(name, x, states),
+            method,
+        )
         for name, x in values.items()
-        if x.shape[1]
+        if x.size
     ]
     total = sum(layer.states for layer in layers)
     left = int(np.floor(keep * total + 1e-9 * total))
-    least = sum(layer.cost(0) for layer in layers)
+    taken = {layer.name: layer.required for layer in layers}
+    least = sum(int(layer.spent[layer.required]) for layer in layers)
     if left < least:
+        always = any(layer.required > 1 for layer in layers)
         raise ReductionError(
             f"keep={keep:g} of {total} states is {left}, less than the {least} that every layer needs for "
-            f"something of its own; the least is keep={_round_up(least / total)}."
+            f"something of its own{' and for its unstable states' if always else ''}; "
+            f"the least is keep={_round_up(least / total)}."
         )
-    taken = {layer.name: 1 for layer in layers}
     left -= least
-    queue = [(float(layer.served[0]), i) for i, layer in enumerate(layers)]
+    queue = [(float(layer.served[layer.required - 1]), i) for i, layer in enumerate(layers)]
     heapq.heapify(queue)
     while queue:
         _, i = heapq.heappop(queue)
@@ -137,18 +153,43 @@ def _steps(name: str, values: np.ndarray, given: Any) -> np.ndarray:
     return steps.astype(int)
 
 
-class _Layer:
-    """What the states of a layer are worth and cost: values (copies, n), largest first."""
+def _states(name: str, values: np.ndarray, given: Any) -> np.ndarray:
+    """States (copies,) of each system of a layer."""
+    if not isinstance(given, Mapping) or name not in given:
+        raise ArgumentTypeError(f"states are no mapping that has layer {name}.", argument="states")
+    states = np.ravel(numbers(f"states of layer {name}", given[name], kinds="biuf"))
+    if states.shape != values.shape[:1] or np.any(states < 0) or np.any(states != np.floor(states)):
+        raise DimensionError(f"states of layer {name} are not {len(values)} whole numbers.")
+    return states.astype(int)
 
-    def __init__(self, name: str, values: np.ndarray, steps: np.ndarray, method: str) -> None:
-        self.name, self.steps, self.copies = name, steps, values.shape[0]
-        self.states = self.copies * int(np.sum(steps))
-        self.served = _MEASURES[method](np.sum(values, axis=0), steps)
-        self.useful = _useful(values)
+
+class _Layer:
+    """What the states of a layer are worth and cost: values (copies, n), largest first.
+
+    `spent` are the states of all copies by the number of values taken, `required` the least number.
+    """
+
+    def __init__(
+        self, name: str, values: np.ndarray, steps: np.ndarray | None, states: np.ndarray | None, method: str
+    ) -> None:
+        self.name = name
+        self.steps = np.ones(values.shape[1], dtype=int) if steps is None else steps
+        finite = np.where(np.isinf(values), 0.0, values)
+        self.required = max(1, int(np.max(np.sum(np.isinf(values), axis=1))))
+        self.served = _MEASURES[method](np.sum(finite, axis=0), self.steps)
+        self.useful = max(1, int(np.max(_useful(values))))
+        orders = np.append(0, np.cumsum(self.steps))
+        most = np.full(len(values), orders[-1]) if states is None else states
+        self.states = int(np.sum(most))
+        if steps is None:
+            # A system that has no more values above round-off keeps, and costs, nothing more.
+            # Half of the limit, so that what is told from round-off on truncation is counted here.
+            most = np.minimum(most, np.maximum(_useful(values, 0.5), 1))
+        self.spent = np.sum(np.minimum(orders, most[:, None]), axis=0)
 
     def cost(self, i: int) -> int:
         """States that value i adds, over all copies."""
-        return self.copies * int(self.steps[i])
+        return int(self.spent[i + 1] - self.spent[i])
 
 
 def _round_up(share: float) -> float:
@@ -156,11 +197,12 @@ def _round_up(share: float) -> float:
     return float(np.ceil(share * 1e6) / 1e6)
 
 
-def _useful(hsv: np.ndarray) -> int:
-    """Most values of any system of a layer (copies, n) that stand above round-off; at least 1."""
-    largest = np.max(hsv, axis=1, keepdims=True, initial=0.0)
-    counts = np.sum(hsv > hsv.shape[1] * np.finfo(float).eps * largest, axis=1)
-    return max(1, int(np.max(counts, initial=0)))
+def _useful(hsv: np.ndarray, share: float = 1.0) -> np.ndarray:
+    """By system of a layer (copies, n), the number of values above a share of round-off."""
+    endless = np.isinf(hsv)
+    finite = np.where(endless, 0.0, hsv)
+    largest = np.max(finite, axis=1, keepdims=True, initial=0.0)
+    return np.sum(endless | (finite > share * hsv.shape[1] * np.finfo(float).eps * largest), axis=1)
 
 
 def check_keep(keep: float) -> None:

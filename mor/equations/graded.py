@@ -60,6 +60,29 @@ def _by_size(M: np.ndarray) -> np.ndarray:
     return np.argsort(-np.linalg.norm(M, axis=1), kind="stable")
 
 
+def batch_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``(U, s, V^H)``, reduced, of real matrices (..., p, q).
+
+    Symmetric ones, as systems of one input and one output make them, have them from their
+    eigenvalues at half the cost and with the same error.
+    """
+    if M.shape[-2] != M.shape[-1] or not _is_symmetric(M):
+        return np.linalg.svd(M, full_matrices=False)
+    values, vectors = np.linalg.eigh((M + adjoint(M)) / 2)
+    order = np.argsort(-np.abs(values), axis=-1, kind="stable")
+    values = np.take_along_axis(values, order, axis=-1)
+    U = np.take_along_axis(vectors, order[..., None, :], axis=-1)
+    signs = np.where(values < 0, -1.0, 1.0)
+    return U, np.abs(values), adjoint(U) * signs[..., :, None]
+
+
+def _is_symmetric(M: np.ndarray) -> bool:
+    """Whether each matrix is its transpose up to the round-off of the product that it is."""
+    size = np.max(np.abs(M), axis=(-2, -1), initial=0.0)
+    skew = np.max(np.abs(M - adjoint(M)), axis=(-2, -1), initial=0.0)
+    return bool(np.all(skew <= M.shape[-1] * np.finfo(M.dtype).eps * size))
+
+
 _qr: Any = scipy.linalg.qr
 
 

@@ -70,6 +70,21 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return index, scale[index]
 
 
+def well_scaled(A: np.ndarray) -> np.ndarray:
+    """Which matrices (..., n, n) :func:`grading` surely leaves as they are.
+
+    It changes a row only where its norm is twice its column's or half of it, without the diagonal,
+    and the order only where norms spread.
+    """
+    off = np.where(np.eye(A.shape[-1], dtype=bool), 0.0, A)
+    row, column = np.linalg.norm(off, axis=-1), np.linalg.norm(off, axis=-2)
+    equal = np.all((row <= 1.9 * column) & (column <= 1.9 * row), axis=-1)
+    size = np.linalg.norm(A, axis=-2) + np.linalg.norm(A, axis=-1)
+    least, most = np.min(size, axis=-1), np.max(size, axis=-1)
+    # Where squares leave the range norms tell nothing.
+    return equal & (most <= _GRADED * least) & (least > 1 / _LARGEST) & (most < _LARGEST)
+
+
 def check_range(A: np.ndarray) -> None:
     """Raise if squares of A overflow.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from typing import Any, cast
@@ -12,7 +13,7 @@ import numpy as np
 from mor.arrays import adjoint, to_numpy
 from mor.checks import check_order, check_real, guarded, shown
 from mor.equations.band import Band
-from mor.equations.graded import graded_svd
+from mor.equations.graded import batch_svd, graded_svd
 from mor.errors import DimensionError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction, is_several
@@ -21,12 +22,15 @@ from mor.reduction.splitting import keeps_unstable, split_stable, too_few_states
 from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
-from mor.systems.modal import Modal
+from mor.systems.modal import Modal, project_batch
 from mor.systems.units import OWN, Units, from_units, in_units
-from mor.threads import threads_by_order
+from mor.threads import side_by_side, threads, threads_by_order, threads_for
 
 #: Members of a batch whose round-off is estimated at once.
 _STACKED = 256
+
+#: Members of a batch that are worked on together: so many of order 64 stay in a processor's cache.
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +69,21 @@ class Balancing:
         """Number of states that are kept whatever the order."""
         return self.rest.order if self.rest else 0
 
-    @property
+    @cached_property
     def full_order(self) -> int:
         """Number of real states before any truncation."""
         return self.kept + self.system.order
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of what is kept for all orders."""
+        return self.left.nbytes + self.right.nbytes
+
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (order,), largest first; infinite where a state is always kept."""
-        values = from_units(_fit(self.values, self.system.order), self.exponent, 1, "the largest value")
+        values = _fit(self.values, self.full_order - self.kept)
+        values = from_units(values, self.exponent, 1, "the largest value")
         return np.concatenate([np.full(self.kept, np.inf), values])
 
     @property
@@ -181,7 +191,7 @@ class Balancing:
         """What is known of the reduction to `total` states, which `order` and `tol` have come to."""
         left, right = self.bases(total - self.kept)
         diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
-        if note := self._note(total, order, tol, reduced.is_stable, roundoff):
+        if note := self.note(total, order, tol, reduced.is_stable, roundoff):
             diagnostics["note"] = note
         return Reduction(
             system=reduced + self.rest if self.rest else reduced,
@@ -190,7 +200,7 @@ class Balancing:
             hsv=self.hsv,
             error_bound=None if self.bounds is None else float(self.bounds[total]),
             bound_kind="none" if self.bounds is None else "hinf",
-            method=self.variant.name + (" of the stable part" if self.rest else ""),
+            method=self.method,
             estimate=roundoff,
             diagnostics=diagnostics,
             stable_parts=(self.system, reduced) if self.rest else None,
@@ -199,7 +209,12 @@ class Balancing:
             right=right,
         )
 
-    def _note(
+    @property
+    def method(self) -> str:
+        """The name of what is done."""
+        return self.variant.name + (" of the stable part" if self.rest else "")
+
+    def note(
         self, total: int, order: int | None, tol: float | None, stable: bool, roundoff: Callable[[], float]
     ) -> str | None:
         """What is to be said of a result of `total` states, if anything."""
@@ -239,16 +254,28 @@ class BatchBalancing:
     #: The members as one batch with one axis; None where they have become unlike.
     flat: Modal | None = None
 
+    @cached_property
+    def full_orders(self) -> np.ndarray:
+        """Number of real states of each member, in the shape of the batch."""
+        return np.reshape([part.full_order for part in self.parts], self.batch_shape).astype(int)
+
     @property
     def full_order(self) -> int:
         """Number of real states of the largest member."""
-        return max((part.full_order for part in self.parts), default=0)
+        return int(np.max(self.full_orders, initial=0))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of what is kept for all orders."""
+        return sum(part.nbytes for part in self.parts)
 
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (..., order), largest first."""
-        full = self.full_order
-        return np.reshape([_fit(part.hsv, full) for part in self.parts], (*self.batch_shape, full))
+        rows = np.zeros((len(self.parts), self.full_order))
+        for row, part in zip(rows, self.parts, strict=True):
+            row[: part.full_order] = part.hsv
+        return np.reshape(rows, (*self.batch_shape, self.full_order))
 
     @property
     def merits(self) -> np.ndarray:
@@ -262,9 +289,13 @@ class BatchBalancing:
     @cached_property
     def bounds(self) -> np.ndarray | None:
         """The largest error bound of every order (full_order + 1,); None where theory has none."""
-        n = self.full_order + 1
-        rows = [_fit(part.bounds, n) for part in self.parts if part.bounds is not None]
-        return np.max(rows, axis=0) if rows else None
+        rows = self._every_bound
+        return None if rows is None else np.max(rows, axis=0)
+
+    @cached_property
+    def _every_bound(self) -> np.ndarray | None:
+        """That of each member, (members, full_order + 1)."""
+        return self.parts[0].variant.bounds(self.hsv.reshape(len(self.parts), self.full_order))
 
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
@@ -285,23 +316,29 @@ class BatchBalancing:
             asked = [min(order, part.full_order) for part in self.parts]
             common = order
         orders = [part.choose(min(common, part.full_order), None) for part in self.parts]
-        reduced = [part.project(r - part.kept) for part, r in zip(self.parts, orders, strict=True)]
+        with threads_for(self.full_order):
+            reduced = _project_together(self.parts, orders)
         roundoff = cache(partial(self._roundoff, reduced, orders))
         each = [cache(partial(lambda i: float(roundoff()[i]), i)) for i in range(len(reduced))]
-        rows = zip(self.parts, reduced, each, orders, asked, limits, strict=True)
-        cuts = [part.report(rom, noise, r, own, limit) for part, rom, noise, r, own, limit in rows]
-        bounds = [cut.error_bound for cut in cuts if cut.error_bound is not None]
+        margins = stack(cast(list[Modal], reduced), (len(reduced),)).margins
+        stable = np.all(to_numpy(margins) > 0, axis=-1)
+        rows = zip(self.parts, orders, asked, limits, stable, each, strict=True)
+        said = [part.note(r, own, limit, ok, noise) for part, r, own, limit, ok, noise in rows]
         diagnostics: dict[str, Any] = {}
-        if notes := [cut.diagnostics["note"] for cut in cuts if "note" in cut.diagnostics]:
-            diagnostics["note"] = f"{len(notes)} of {len(cuts)} systems: {notes[0]}"
+        if notes := [note for note in said if note is not None]:
+            diagnostics["note"] = f"{len(notes)} of {len(said)} systems: {notes[0]}"
+        pairs = zip(self.parts, reduced, strict=True)
+        whole = [rom + part.rest if part.rest else rom for part, rom in pairs]
+        bounds = self._every_bound
+        at_order = None if bounds is None else float(np.max(bounds[np.arange(len(orders)), orders]))
         return Reduction(
-            system=stack(cast(list[Modal], [cut.system for cut in cuts]), self.batch_shape),
+            system=stack(cast(list[Modal], whole), self.batch_shape),
             order=max(orders),
             full_order=self.full_order,
             hsv=self.hsv,
-            error_bound=max(bounds) if bounds else None,
-            bound_kind=cuts[0].bound_kind,
-            method=cuts[0].method,
+            error_bound=at_order,
+            bound_kind="none" if bounds is None else "hinf",
+            method=self.parts[0].method,
             estimate=lambda: float(np.max(roundoff(), initial=0.0)),
             diagnostics=diagnostics,
             bounds=self.bounds,
@@ -424,18 +461,43 @@ def _in_balance(left: np.ndarray, right: np.ndarray, units: Units) -> tuple[np.n
 
 
 def _balance_batch(flat: Modal, batch_shape: tuple[int, ...], variant: Variant) -> BatchBalancing:
-    """All factors and SVDs in one go."""
+    """All factors and SVDs in one go, a share of them in each thread."""
+    shares = side_by_side(*(partial(_balance_all, share, variant) for share in flat.split(threads())))
+    return BatchBalancing(tuple(part for share in shares for part in share), batch_shape, flat)
+
+
+def _balance_all(flat: Modal, variant: Variant) -> list[Balancing]:
+    # Found for all at once: members of the batch are told.
+    _ = flat.real_modes
     inner, units = in_units(flat)
     Zc, Zo = (to_numpy(z) for z in variant.factors(inner))
     check_overflow(variant.horizon, Zc, Zo)
-    U, values, Vt = np.linalg.svd(adjoint(Zo) @ Zc, full_matrices=False)
-    left, right = _in_balance(Zo @ U, Zc @ adjoint(Vt), units)
-    gains = np.broadcast_to(units.gain, len(values))
-    parts = [
-        Balancing(flat[i], left[i], right[i], values[i], variant, exponent=int(gains[i]))
-        for i in range(len(values))
-    ]
-    return BatchBalancing(tuple(parts), batch_shape, flat)
+    gains, parts = np.broadcast_to(units.gain, len(Zc)), []
+    for start in range(0, len(Zc), _AT_ONCE):
+        few = slice(start, start + _AT_ONCE)
+        U, values, Vt = batch_svd(adjoint(Zo[few]) @ Zc[few])
+        own = units if units is OWN else Units(*(np.broadcast_to(x, len(Zc))[few] for x in units))
+        left, right = _in_balance(Zo[few] @ U, Zc[few] @ adjoint(Vt), own)
+        parts += [
+            Balancing(flat[i], *found, variant, exponent=int(gains[i]))
+            for i, found in enumerate(zip(left, right, values, strict=True), start)
+        ]
+    return parts
+
+
+def _project_together(parts: Sequence[Balancing], orders: Sequence[int]) -> list[System]:
+    """Each part projected to its order: those of equal sizes as one stack of matrices."""
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for i, (part, total) in enumerate(zip(parts, orders, strict=True)):
+        groups[len(part.left), total - part.kept].append(i)
+    found: dict[int, System] = {}
+    for (_, r), members in groups.items():
+        systems = [cast(Modal, parts[i]._projectable) for i in members]
+        bases = [parts[i].bases(r) for i in members]
+        W, V = (np.stack(side) for side in zip(*bases, strict=True))
+        for i, reduced in zip(members, project_batch(systems, W, V), strict=True):
+            found[i] = parts[i].variant.projectable(reduced)
+    return [found[i] for i in range(len(parts))]
 
 
 def _balance_split(system: System, variant: Variant) -> Balancing | BatchBalancing:
@@ -469,4 +531,4 @@ def check_request(
 
 def _fit(values: np.ndarray, n: int) -> np.ndarray:
     """Singular values as n Hankel singular values: cut, or filled up with zeros."""
-    return np.pad(values[:n], (0, max(0, n - len(values))))
+    return np.concatenate([values[:n], np.zeros(max(0, n - len(values)))])

@@ -9,7 +9,7 @@ import numpy as np
 from mor.arrays import to_numpy
 from mor.errors import DimensionError
 from mor.systems.base import System
-from mor.systems.modal import Modal
+from mor.systems.modal import Modal, idle_pole
 
 
 def check_not_empty(system: System) -> None:
@@ -35,12 +35,14 @@ def flatten_batch(system: Modal) -> Modal:
 
 def stack(systems: list[Modal], batch_shape: tuple[int, ...]) -> Modal:
     """One batch of systems of unequal numbers of modes, filled up with modes of no effect."""
-    k = max(system.n_modes for system in systems)
-    filled = [system.padded(k) for system in systems]
-
-    def stacked(name: str) -> np.ndarray:
-        x = np.stack([getattr(system, name) for system in filled])
-        return x.reshape(*batch_shape, *x.shape[1:])
-
-    arrays = (stacked(name) for name in ("poles", "B", "C", "D"))
-    return Modal(*arrays, dt=systems[0].dt, labels=systems[0].labels)
+    count, first = len(systems), systems[0]
+    k, m, p = max(system.n_modes for system in systems), first.n_inputs, first.n_outputs
+    kind = np.result_type(*{system.B.dtype for system in systems})
+    poles = np.full((count, k), idle_pole(first.dt), kind)
+    B, C = np.zeros((count, k, m), kind), np.zeros((count, p, k), kind)
+    for i, system in enumerate(systems):
+        n = system.n_modes
+        poles[i, :n], B[i, :n], C[i, :, :n] = system.poles, system.B, system.C
+    D = np.stack([system.D for system in systems])
+    arrays = (x.reshape(*batch_shape, *x.shape[1:]) for x in (poles, B, C, D))
+    return Modal(*arrays, dt=first.dt, labels=first.labels)

@@ -54,4 +54,4 @@ def _diagonal(system: LTI) -> tuple[LTI, float]:
     """A complex system in the coordinates of its eigenvectors."""
     poles, B, C, condition = eigenmodes(system.A, system.B, system.C)
     labels = without_states(system.labels)
-    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=labels), condition
+    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=labels), float(condition)

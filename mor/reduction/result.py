@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Protocol, TypeGuard
 
@@ -93,6 +93,10 @@ class Reduction:
         with np.errstate(all="ignore"):
             added = self.estimate()
         return added if added == added else np.inf
+
+    def settled(self) -> Reduction:
+        """The same with its round-off found: what that takes, more memory than all else, is let go."""
+        return replace(self, estimate=partial(float, self.roundoff))
 
     #: Operators with a NumPy array on the left are this class's, not elementwise.
     __array_ufunc__: ClassVar[None] = None

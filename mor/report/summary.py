@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.checkpoints import Checkpoint
-from mor.adapters.checkpoints.manifest import promised_bounds, total_bound
+from mor.adapters.checkpoints.files.formats import files_of
+from mor.adapters.checkpoints.files.torch_file import same_bits
+from mor.adapters.checkpoints.manifest import largest_order, promised_bounds, total_bound
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
-from mor.deep.compare import compare_layer
 from mor.deep.compress import Compression, Progress
+from mor.deep.unstable import compare_any_layer
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 
@@ -36,10 +38,25 @@ def inspect_summary(checkpoint: Checkpoint, progress: Progress = _quiet) -> Summ
         "readout": checkpoint.readout,
         "parameters": checkpoint.n_parameters,
         "bytes": checkpoint.nbytes,
-        "states": sum(layer["states"] * layer["systems"] for layer in layers),
+        "bytes_on_disk": size_on_disk(checkpoint),
+        "states": sum(int(np.sum(x.working_states)) for x in _one_of_each(checkpoint).values()),
         "compressed_before": checkpoint.manifest is not None,
+        "tied": checkpoint.tied,
+        "beside": {name: {k: list(x) for k, x in near.items()} for name, near in checkpoint.beside.items()},
+        "notes": checkpoint.notes,
         "layers": layers,
     }
+
+
+def size_on_disk(checkpoint: Checkpoint) -> int:
+    """Bytes of the file that was read, or of the index and all its shards."""
+    return sum(path.stat().st_size for path in files_of(checkpoint.path))
+
+
+def _one_of_each(checkpoint: Checkpoint) -> dict[str, Modal]:
+    """Layers, those that share their tensors once."""
+    twins = {name for group in checkpoint.tied for name in group[1:]}
+    return {name: system for name, system in checkpoint.layers.items() if name not in twins}
 
 
 def _inspect_layer(name: str, system: Modal) -> Summary:
@@ -47,8 +64,10 @@ def _inspect_layer(name: str, system: Modal) -> Summary:
     summary = {
         "name": name,
         "systems": int(np.prod(system.batch_shape, dtype=int)),
-        "states": system.order,
+        "states": largest_order(system),
         "modes": system.n_modes,
+        "idle_modes": int(np.sum(~system.working_modes)),
+        "unstable_modes": int(np.sum(np.abs(to_numpy(system.poles)) >= 1)),
         "inputs": system.n_inputs,
         "outputs": system.n_outputs,
         "spectral_radius": radius,
@@ -73,8 +92,8 @@ def compression_summary(before: Checkpoint, result: Compression[Checkpoint], sec
         {
             "name": name,
             "systems": int(np.prod(before.layers[name].batch_shape, dtype=int)),
-            "states_before": reduction.full_order,
-            "states_after": reduction.order,
+            "states_before": largest_order(before.layers[name]),
+            "states_after": largest_order(after.layers[name]),
             "modes_before": before.layers[name].n_modes,
             "modes_after": after.layers[name].n_modes,
             "energy_kept": reduction.energy,
@@ -91,6 +110,8 @@ def compression_summary(before: Checkpoint, result: Compression[Checkpoint], sec
     return {
         "input": str(before.path),
         "dialect": before.dialect,
+        "notes": before.notes,
+        "tied": before.tied,
         "keep": result.keep,
         "ranks": result.ranks,
         "states": list(result.states),
@@ -112,7 +133,8 @@ def _bound(reduction: Reduction, rounding: float) -> float | None:
 
 def _relative_bound(bound: float | None, hsv: np.ndarray) -> float | None:
     """Upper limit of the relative H-infinity error: no gain is below the largest value."""
-    largest = float(np.min(np.max(np.atleast_2d(hsv), axis=-1, initial=0.0)))
+    finite = np.where(np.isfinite(hsv), hsv, 0.0)
+    largest = float(np.min(np.max(np.atleast_2d(finite), axis=-1, initial=0.0)))
     return None if bound is None or largest == 0 else bound / largest
 
 
@@ -122,13 +144,14 @@ def verify_summary(before: Checkpoint, after: Checkpoint, progress: Progress = _
 
     def measure(name: str, system: Modal) -> Summary:
         bound = (promised or {}).get(name)
-        found = compare_layer(name, system, after.layers[name], bound)
+        found = compare_any_layer(name, system, after.layers[name], bound)
         return asdict(found) | {"holds": found.holds}
 
     shared = {name: system for name, system in before.layers.items() if name in after.layers}
     layers = _each("Verifying layers", shared, measure, progress)
     missing = sorted(set(before.layers) - set(after.layers))
     other = after.manifest is not None and promised is None
+    changed = _changed_outside(before, after)
     return {
         "before": str(before.path),
         "after": str(after.path),
@@ -136,24 +159,23 @@ def verify_summary(before: Checkpoint, after: Checkpoint, progress: Progress = _
         "made_from_another_file": other,
         "altered": after.altered,
         "missing_layers": missing,
-        "changed_tensors": _changed_outside(before, after),
+        "changed_tensors": changed["changed"],
+        "missing_tensors": changed["missing"],
+        "added_tensors": changed["added"],
         "layers": layers,
-        "ok": not (missing or other or after.altered)
+        "ok": not (missing or other or after.altered or any(changed.values()))
         and all(layer["holds"] is not False for layer in layers),
     }
 
 
-def _changed_outside(before: Checkpoint, after: Checkpoint) -> list[str]:
-    """Tensors outside the layers that are not bit for bit the same."""
-    new = after.outside
-    return [
-        key
-        for key, x in before.outside.items()
-        if key not in new
-        or x.shape != new[key].shape
-        or x.dtype != new[key].dtype
-        or x.tobytes() != new[key].tobytes()
-    ]
+def _changed_outside(before: Checkpoint, after: Checkpoint) -> dict[str, list[str]]:
+    """Tensors outside the layers that are not bit for bit the same, and those on one side only."""
+    old, new = before.outside, after.outside
+    return {
+        "changed": [key for key, x in old.items() if key in new and not same_bits(x, new[key])],
+        "missing": [key for key in old if key not in new],
+        "added": [key for key in new if key not in old],
+    }
 
 
 def _each(

@@ -13,19 +13,31 @@ from mor.report.summary import ENERGY_LEVELS, Summary
 #: Columns of a comparison: what is measured, and one a system.
 _FIRST_COLUMN, _COLUMN = 20, 18
 
+#: Columns of characters that no table needs.
+_WIDEST = 10_000
+
 
 def print_inspection(console: Console, summary: Summary) -> None:
     """`mor inspect`."""
     console.print(
         f"[bold]{escape(summary['file'])}[/]: dialect [bold]{summary['dialect']}[/], "
-        f"{summary['parameters']:,} parameters, {size(summary['bytes'])}, {summary['states']:,} states"
+        f"{summary['parameters']:,} parameters, {size(summary['bytes'])} of tensors, "
+        f"{size(summary['bytes_on_disk'])} on disk, {summary['states']:,} states"
         + (", compressed before" if summary["compressed_before"] else "")
     )
+    _print_notes(console, summary)
+    for name, tensors in summary["beside"].items():
+        listed = ", ".join(f"{key} {tuple(shape)}" for key, shape in tensors.items())
+        console.print(
+            f"[yellow]{escape(name)}: {escape(listed)} may belong to its states; unless it is zero, compress "
+            "asks for --leave[/]"
+        )
     energies = [f"{100 * level:g} %" for level in ENERGY_LEVELS]
     table = _table("layer", "systems", "states", "in x out", "radius", "HSV", *energies)
     for layer in summary["layers"]:
         counts = layer["states_for_energy"]
-        decay = [str(counts[f"{level:g}"]) for level in ENERGY_LEVELS] if counts else ["unstable", "", ""]
+        unstable = [f"{layer['unstable_modes']} unstable", "", ""]
+        decay = [str(counts[f"{level:g}"]) for level in ENERGY_LEVELS] if counts else unstable
         table.add_row(
             escape(layer["name"]),
             str(layer["systems"]),
@@ -35,12 +47,13 @@ def print_inspection(console: Console, summary: Summary) -> None:
             number(layer["hsv_largest"]),
             *decay,
         )
-    console.print(table)
+    _print_table(console, table)
     console.print("HSV: the largest Hankel singular value; columns in %: states that hold this share of all.")
 
 
 def print_compression(console: Console, summary: Summary) -> None:
     """`mor plan` and `mor compress`."""
+    _print_notes(console, summary)
     table = _table("layer", "states", "kept", "energy", "bound", "relative")
     for layer in summary["layers"]:
         copies = f" x {layer['systems']}" if layer["systems"] > 1 else ""
@@ -52,11 +65,14 @@ def print_compression(console: Console, summary: Summary) -> None:
             number(layer["error_bound"]),
             number(layer["relative_bound"]),
         )
-    console.print(table)
+    _print_table(console, table)
     for layer in summary["layers"]:
         if layer["note"]:
             console.print(f"{escape(layer['name'])}: {escape(layer['note'])}")
-    for what, show in (("states", "{:,}".format), ("parameters", "{:,}".format), ("bytes", size)):
+    rows = (("states", "{:,}".format), ("parameters", "{:,}".format), ("bytes", size), ("disk", size))
+    for what, show in rows:
+        if what not in summary:
+            continue
         before, after = summary[what]
         console.print(f"{what:>10}  {show(before)} -> {show(after)}  ({100 * after / max(before, 1):.1f} %)")
     if all(layer["error_bound"] is not None for layer in summary["layers"]):
@@ -65,6 +81,12 @@ def print_compression(console: Console, summary: Summary) -> None:
             "bound times the input's. It counts truncation and rounding; `relative` is the bound over the "
             "largest Hankel singular value, below which the layer's own gain cannot lie."
         )
+        if vacuous := [x["name"] for x in summary["layers"] if (x["relative_bound"] or 0) > 1]:
+            console.print(
+                f"A relative bound above 1 says nothing: so it is with {len(vacuous)} of "
+                f"{len(summary['layers'])} layers, whose error may be as large as their output. Measure it "
+                "with `mor verify`, and the network on your own data."
+            )
     else:
         console.print("No guarantee: a time-limited reduction has no error bound.")
 
@@ -83,7 +105,7 @@ def print_verification(console: Console, summary: Summary) -> None:
             number(layer["bound"]),
             words[layer["holds"]],
         )
-    console.print(table)
+    _print_table(console, table)
     console.print("Errors of the state-space part, without D: impulse response in l2, largest gain found.")
     if summary["altered"]:
         console.print(f"[red]Changed since it was written: {escape(', '.join(summary['altered']))}[/]")
@@ -94,11 +116,19 @@ def print_verification(console: Console, summary: Summary) -> None:
     for layer in summary["layers"]:
         if layer["feedthrough_changed"]:
             console.print(f"[red]{escape(layer['name'])}: the feedthrough D has changed.[/]")
-    if summary["changed_tensors"]:
-        names = escape(", ".join(summary["changed_tensors"]))
-        console.print(f"[yellow]Tensors changed outside the layers: {names}[/]")
+    for what in ("changed", "missing", "added"):
+        if names := summary[f"{what}_tensors"]:
+            console.print(f"[red]Tensors {what} outside the layers: {escape(', '.join(names))}[/]")
     if not summary["manifest"]:
         console.print("[yellow]The file has no manifest: errors are measured, none is promised.[/]")
+
+
+def _print_notes(console: Console, summary: Summary) -> None:
+    """What of the file is none of its layers, and what is several."""
+    for note in summary["notes"]:
+        console.print(f"[yellow]{escape(note)}[/]")
+    for group in summary["tied"]:
+        console.print(f"One layer: {escape(', '.join(group))}")
 
 
 def print_demo(console: Console, summary: Summary) -> None:
@@ -128,7 +158,7 @@ def print_demo(console: Console, summary: Summary) -> None:
                 number(row["bound"]),
                 f"{row['seconds']:.2f} s",
             )
-        console.print(table)
+        _print_table(console, table)
 
 
 def print_reduction(console: Console, summary: Summary) -> None:
@@ -152,7 +182,7 @@ def print_reduction(console: Console, summary: Summary) -> None:
         table.add_row(name, value)
     if summary["stopped"]:
         table.add_row("iterations", f"{summary['iterations']}: {escape(summary['stopped'])}")
-    console.print(table)
+    _print_table(console, table)
     if summary["note"]:
         console.print(escape(summary["note"]))
     if summary["hinf_error"] is not None and summary["hinf_limit"] is None:
@@ -241,9 +271,17 @@ def size(count: float) -> str:
     return ""
 
 
+def _print_table(console: Console, table: Table) -> None:
+    """The table, as wide as it needs to be."""
+    own = console.width
+    console.width = max(own, console.measure(table, options=console.options.update(width=_WIDEST)).maximum)
+    console.print(table)
+    console.width = own
+
+
 def _table(*columns: str, **options: Any) -> Table:
     table = Table(title_justify="left", header_style="bold", **options)
     for i, column in enumerate(columns):
-        # Names fold, numbers never.
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold", no_wrap=i > 0)
+        # Neither names nor numbers are broken: somebody looks for them in what is printed.
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="ignore", no_wrap=True)
     return table

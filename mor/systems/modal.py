@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -40,7 +41,7 @@ from mor.equations import cauchy
 from mor.equations.band import Band, band_kernels, factor_in_band
 from mor.equations.boundary import dc_point
 from mor.equations.columns import solve_by_columns
-from mor.equations.diagonal import diagonalise
+from mor.equations.diagonal import diagonalise, diagonalise_batch
 from mor.equations.holds import Hold, scalar_holds
 from mor.equations.modal import ModalEvolution, modal_factor
 from mor.equations.schur import SchurForm
@@ -167,6 +168,17 @@ class Modal(System):
         one_sided = np.all(B.imag == 0, axis=-1) | np.all(C.imag == 0, axis=-2)
         return (poles.imag == 0) & one_sided
 
+    @property
+    def working_modes(self) -> np.ndarray:
+        """Which modes (..., k) do something: neither B nor C is zero there."""
+        return np.any(to_numpy(self.B) != 0, axis=-1) & np.any(to_numpy(self.C) != 0, axis=-2)
+
+    @property
+    def working_states(self) -> np.ndarray:
+        """Real states (...) of each system, of modes that do something."""
+        size = 1 if not is_complex(self.poles) else np.where(self.real_modes, 1, 2)
+        return np.sum(self.working_modes * size, axis=-1)
+
     def dual(self) -> Self:
         """The system whose controllability Gramian is this one's observability Gramian."""
         D, labels = namespace(self.B).matrix_transpose(self.D), self.labels and self.labels.transposed
@@ -254,6 +266,36 @@ class Modal(System):
     def observability_factor(self, *, horizon: float | None = None) -> Array:
         return self.dual().controllability_factor(horizon=horizon)
 
+    def factors(self, *, horizon: float | None = None) -> tuple[Array, Array]:
+        r"""Both factors; with one input and one output from one factorisation.
+
+        With :math:`c_i = e_i b_i` and :math:`|e_i| = 1`, to which the units of the modes can be brought,
+        the dual has the conjugates of the same data, so :math:`Z_o` is :math:`\overline{e Z_c}` row by row.
+        """
+        scale = self._reciprocal_units()
+        if scale is None:
+            return super().factors(horizon=horizon)
+        size, phase = scale
+        horizon, column = check_horizon(horizon, self.dt), size[..., None]
+        Z = modal_factor(self.poles, self.B * column, dt=self.dt, horizon=horizon)
+        if not is_complex(self.B):
+            return Z / column, Z * (column * phase[..., None])
+        Z = cauchy.complex_rows(Z)
+        dual = conj(Z * (column * phase[..., None]))
+        return cauchy.real_rows(Z / column), cauchy.real_rows(dual)
+
+    def _reciprocal_units(self) -> tuple[Array, Array] | None:
+        """``(t, e)`` with ``c/t = e t b`` and ``|e| = 1`` of one input and output; None if there are none."""
+        if (self.n_inputs, self.n_outputs) != (1, 1) or not is_concrete(self.poles, self.B, self.C):
+            return None
+        xp = namespace(self.B)
+        b, c = self.B[..., :, 0], self.C[..., 0, :]
+        if not bool(xp.all((b != 0) & (c != 0))):
+            return None
+        # Roots first: neither a product nor a quotient of both may overflow.
+        size = xp.sqrt(xp.abs(c)) / xp.sqrt(xp.abs(b))
+        return size, (c / xp.abs(c)) / (b / xp.abs(b))
+
     @property
     def output_factor_matrix(self) -> Array:
         if not is_complex(self.C):
@@ -310,7 +352,7 @@ class Modal(System):
         extra, batch = max(0, n_modes - self.n_modes), [(0, 0)] * len(self.batch_shape)
         poles, B, C, D = (to_numpy(x) for x in (self.poles, self.B, self.C, self.D))
         return Modal(
-            np.pad(poles, [*batch, (0, extra)], constant_values=0.5 if self.dt else -1.0),
+            np.pad(poles, [*batch, (0, extra)], constant_values=idle_pole(self.dt)),
             np.pad(B, [*batch, (0, extra), (0, 0)]),
             np.pad(C, [*batch, (0, 0), (0, extra)]),
             D,
@@ -358,7 +400,11 @@ class Modal(System):
 
     def __getitem__(self, index: Any) -> Modal:
         """One system, or a slice, of a batch."""
-        return replace(self, **of_batch(self, index, ("poles", "B", "C", "D")))
+        fields = of_batch(self, index, ("poles", "B", "C", "D"))
+        found = self._trusted(**fields, labels=self.labels)
+        if "real_modes" in vars(self):
+            set_fields(found, real_modes=self.real_modes[index])
+        return found
 
     def split(self, parts: int) -> list[Modal]:
         length = self.batch_shape[0] if self.batch_shape else 0
@@ -467,6 +513,26 @@ def in_modes(system: LTI) -> tuple[Modal, float]:
         )
     poles, B, C, condition = diagonalise(explicit.A, explicit.B, explicit.C)
     return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=without_states(system.labels)), condition
+
+
+def idle_pole(dt: float) -> float:
+    """The pole of modes that do nothing, well inside the stability region."""
+    return 0.5 if dt else -1.0
+
+
+def project_batch(systems: Sequence[Modal], W: np.ndarray, V: np.ndarray) -> list[Modal]:
+    """Systems of equal sizes on NumPy, each projected by its ``W, V`` (n, r) as by :meth:`Modal.project`."""
+    first = systems[0]
+    stacked: Any = (np.stack([getattr(x, name) for x in systems]) for name in ("poles", "B", "C"))
+    poles, B, C = stacked
+    outputs = np.concatenate([C.real, -C.imag], axis=-1) if is_complex(C) else C
+    left = adjoint(W)
+    arrays = (left @ ModalEvolution(poles).apply(V), left @ cauchy.real_rows(B), outputs @ V)
+    poles, B, C, count, _ = diagonalise_batch(*arrays)
+    return [
+        first._trusted(poles[i, :k], B[i, :k], C[i, :, :k], systems[i].D, first.labels)
+        for i, k in enumerate(count)
+    ]
 
 
 def _by_columns(poles: np.ndarray, form: SchurForm, Q: np.ndarray) -> np.ndarray:

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Dialect
-from mor.adapters.checkpoints.dialects.detect import detect, get_dialect
+from mor.adapters.checkpoints.beside import beside_states, is_zero, refusal
+from mor.adapters.checkpoints.dialects.base import Dialect, read_out
+from mor.adapters.checkpoints.dialects.detect import get_dialect, not_recognised
 from mor.adapters.checkpoints.export import Export, check_replacement, export, modal_of, padded
 from mor.adapters.checkpoints.files.dtypes import dtype_name
-from mor.adapters.checkpoints.files.formats import MANIFEST_KEY, check_output, read_tensors, write_tensors
+from mor.adapters.checkpoints.files.formats import MANIFEST_KEY, check_output, write_tensors
 from mor.adapters.checkpoints.files.keys import plain_keys
 from mor.adapters.checkpoints.files.tensor_file import TensorFile
 from mor.adapters.checkpoints.files.torch_file import same_bits
 from mor.adapters.checkpoints.manifest import (
     SCHEMA,
     has_stale_manifest,
+    json_number,
     layer_record,
     library_version,
-    read_manifest,
     source_record,
 )
-from mor.adapters.checkpoints.notes import file_notes
+from mor.adapters.checkpoints.notes import file_notes, shard_note
 from mor.errors import CheckpointError
 from mor.systems.modal import Modal
-
-#: Name of a layer whose tensors stand at the top of the file.
-_ROOT = "root"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +53,11 @@ class Checkpoint:
     tensors : key in the file -> array in the type of the file.
     source : the file that was read.
     manifest : what this library recorded when it wrote that file; None if it did not.
+    leave : tensors beside layers that are known to have nothing to do with their states.
 
     See Also
     --------
-    read_checkpoint
+    mor.read_checkpoint
     """
 
     dialect: str
@@ -68,6 +67,7 @@ class Checkpoint:
     manifest: dict[str, Any] | None = field(repr=False)
     _prefixes: dict[str, str] = field(repr=False)
     _original: dict[str, Modal] = field(repr=False)
+    leave: frozenset[str] = frozenset()
     _changes: dict[str, Change] = field(default_factory=dict, repr=False)
 
     @property
@@ -95,6 +95,69 @@ class Checkpoint:
         """Bytes of all tensors; tied ones count once."""
         return sum(x.nbytes for x in self._untied())
 
+    @property
+    def tied(self) -> list[list[str]]:
+        """Names of layers in groups, of more than one, that share all their tensors."""
+        return [group for group in self._tied_layers() if len(group) > 1]
+
+    @property
+    def holds_unstable(self) -> bool:
+        """Whether layers of this dialect can be unstable."""
+        return self._speaker.holds_unstable
+
+    @property
+    def beside(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        """By layer, tensors beside it that may belong to its states, and their shapes; not those to leave."""
+        tensors, found = plain_tensors(self.source.tensors), {}
+        for name, prefix in self._prefixes.items():
+            near = beside_states(self._speaker, tensors, prefix)
+            near = {key: shape for key, shape in near.items() if key not in self.leave}
+            if near:
+                found[name] = near
+        return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What looks like a layer, or like a part of one, and is none of `layers`."""
+        found = not_recognised(
+            plain_tensors(self.source.tensors), self._speaker, list(self._prefixes.values())
+        )
+        return [*shard_note(self.path), *found]
+
+    def layer_system(self, name: str, *, readout: str | None = None) -> Modal:
+        """What a layer computes, :math:`z G(z) + D` where it reads its updated state.
+
+        The systems in `layers` are G, with the same errors, norms and Hankel singular values; give this
+        one to :func:`mor.simulate` to have the layer's own output.
+
+        Parameters
+        ----------
+        name : of the layer.
+        readout : ``"updated"`` for ``y_k = Re(C x_k) + D u_k``, ``"current"`` for layers of the same
+            tensors whose code reads the state before its update; that of the dialect if left out.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such layer or readout.
+        """
+        self._check_names([name])
+        return read_out(self.layers[name], self.readout if readout is None else readout)
+
+    def check_beside(self, names: Iterable[str] | None = None) -> None:
+        """Raise if one of the layers `names`, or any, cannot be reduced for what stands beside it.
+
+        Raises
+        ------
+        CheckpointError
+            Naming the tensors, with the way out.
+        """
+        tensors = plain_tensors(self.source.tensors)
+        for name, near in self.beside.items():
+            told = {key: shape for key, shape in near.items() if not is_zero(tensors[key])}
+            if told and (names is None or name in names):
+                raise CheckpointError(refusal(name, self._original[name].n_modes, told))
+
     def _untied(self) -> list[np.ndarray]:
         copies = {
             key
@@ -119,7 +182,7 @@ class Checkpoint:
         """Layers whose tensors are not those that the manifest was written with."""
         if self.manifest is None:
             return list(self.layers) if has_stale_manifest(self.source) else []
-        tensors, records = _plain(self.source.tensors), self.manifest["layers"]
+        tensors, records = plain_tensors(self.source.tensors), self.manifest["layers"]
         recorded = {name: records[name].get("sha256") for name in self.layers if name in records}
         return [name for name, sha in recorded.items() if sha and sha != self._digest(name, tensors)]
 
@@ -136,7 +199,7 @@ class Checkpoint:
     def outside(self) -> dict[str, np.ndarray]:
         """Tensors that belong to no layer, by their keys without training wrappers."""
         own = {prefix + f.name for prefix in self._prefixes.values() for f in self._speaker.fields}
-        return {key: x for key, x in _plain(self.tensors).items() if key not in own}
+        return {key: x for key, x in plain_tensors(self.tensors).items() if key not in own}
 
     def replace(self, systems: Mapping[str, Any]) -> Checkpoint:
         """The checkpoint with these layers replaced; the others and this object stay as they are.
@@ -149,23 +212,29 @@ class Checkpoint:
         Raises
         ------
         CheckpointError
-            If there is no such layer, the system does not fit in its place, is not stable, or
-            the dialect or the type of the file cannot hold it.
+            If there is no such layer, the system does not fit in its place, the dialect or the type of
+            the file cannot hold it, or a tensor beside the layer may belong to its states.
+        UnstableSystemError
+            If the system is not stable, but for poles that the layer had if its dialect can hold them.
         """
         changes = dict(self._changes)
         layers = dict(self.layers)
+        self._check_names(systems)
+        self.check_beside(list(systems))
         for name, replacement in self._with_tied_layers(systems).items():
             modal = modal_of(name, replacement)
-            check_replacement(name, self._original[name], modal)
+            check_replacement(name, self._original[name], modal, self.holds_unstable)
             changes[name] = Change(modal, replacement, self._export(name, modal))
             layers[name] = modal
         new = {key: x for change in changes.values() for key, x in change.export.tensors.items()}
         return replace(self, layers=layers, tensors=self._merge(new), _changes=changes)
 
-    def _with_tied_layers(self, systems: Mapping[str, Any]) -> dict[str, Any]:
-        unknown = [name for name in systems if name not in self.layers]
+    def _check_names(self, names: Iterable[str]) -> None:
+        unknown = [name for name in names if name not in self.layers]
         if unknown:
             raise CheckpointError(f"there is no layer {unknown[0]!r}; there are {', '.join(self.layers)}.")
+
+    def _with_tied_layers(self, systems: Mapping[str, Any]) -> dict[str, Any]:
         all_systems: dict[str, Any] = {}
         for group in self._tied_layers():
             named = [name for name in group if name in systems]
@@ -189,14 +258,16 @@ class Checkpoint:
         return get_dialect(self.dialect)
 
     def _export(self, name: str, modal: Modal) -> Export:
-        return export(self._speaker, _plain(self.source.tensors), self._prefixes[name], name, modal)
+        return export(self._speaker, plain_tensors(self.source.tensors), self._prefixes[name], name, modal)
 
     def _merge(self, new: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The file's tensors with `new` ones, which are named without training wrappers."""
         keys = plain_keys(self.source.tensors)
         return {**self.source.tensors, **{keys[plain]: x for plain, x in new.items()}}
 
-    def write(self, path: str | Path, *, force: bool = False, pad: bool = False) -> dict[str, Any]:
+    def write(
+        self, path: str | Path, *, force: bool = False, pad: bool = False, equal: bool = False
+    ) -> dict[str, Any]:
         """Write the checkpoint, all of it or nothing, and return its manifest.
 
         Parameters
@@ -206,25 +277,47 @@ class Checkpoint:
         force : overwrite what is there.
         pad : fill every replaced layer with idle modes up to its old size, so that the shapes are
             those of the model as it was: it loads anywhere, and is not faster.
+        equal : fill layers with idle modes up to the largest one, so that all have the same number
+            of modes, as layers that are scanned or have one size in a config must.
 
         Raises
         ------
         CheckpointError
-            If `path` exists and not `force`, cannot be written, or its format cannot hold a tensor.
+            If `path` exists and not `force`, cannot be written, or its format cannot hold a tensor; if
+            layers that were not replaced keep all from being equal.
         """
         out = Path(path)
         check_output(out, self.path, force=force)
-        exports = {name: self._final_export(name, pad) for name in self._changes}
+        sizes = self._final_sizes(pad, equal)
+        exports = {name: self._final_export(name, size) for name, size in sizes.items()}
         tensors = self._merge({key: x for e in exports.values() for key, x in e.tensors.items()})
-        manifest = self._build_manifest(out, exports, tensors, pad)
+        manifest = self._build_manifest(out, exports, tensors, pad or equal)
         write_tensors(out, self.source, tensors, manifest)
         return manifest
 
-    def _final_export(self, name: str, pad: bool) -> Export:
+    def _final_sizes(self, pad: bool, equal: bool) -> dict[str, int]:
+        """Modes of every replaced layer in the file."""
+        if pad and equal:
+            raise CheckpointError("give pad or equal, not both: the old sizes, or the largest new one.")
+        if pad:
+            return {name: self._original[name].n_modes for name in self._changes}
+        sizes = {name: change.system.n_modes for name, change in self._changes.items()}
+        if not equal:
+            return sizes
+        largest = max(sizes.values(), default=0)
+        odd = [name for name in self.layers if name not in sizes and self.layers[name].n_modes != largest]
+        if odd:
+            raise CheckpointError(
+                f"layers cannot all have {largest} modes: {', '.join(odd)} was not replaced. Replace every "
+                "layer, or write without equal."
+            )
+        return dict.fromkeys(sizes, largest)
+
+    def _final_export(self, name: str, n_modes: int) -> Export:
         change = self._changes[name]
-        if not pad:
+        if n_modes == change.system.n_modes:
             return change.export
-        return self._export(name, padded(change.system, self._original[name].n_modes, name))
+        return self._export(name, padded(change.system, n_modes, name))
 
     def _build_manifest(
         self, out: Path, exports: Mapping[str, Export], tensors: Mapping[str, np.ndarray], pad: bool
@@ -237,12 +330,12 @@ class Checkpoint:
                 **layer_record(self._original[name], change.system, change.replacement),
                 "padded": pad,
                 "dtype": sorted({dtype_name(x.dtype) for x in made.tensors.values()}),
-                "rounding_bound": made.rounding,
+                "rounding_bound": json_number(made.rounding),
                 "export_error": made.error,
                 "export_tolerance": made.tolerance,
                 "tensors": {keys[key]: list(x.shape) for key, x in made.tensors.items()},
                 "notes": self._speaker.caveats(change.system),
-                "sha256": self._digest(name, _plain(self.source.tensors) | made.tensors),
+                "sha256": self._digest(name, plain_tensors(self.source.tensors) | made.tensors),
             }
         manifest = {
             "schema": SCHEMA,
@@ -260,84 +353,6 @@ class Checkpoint:
         return manifest
 
 
-def _plain(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def plain_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The tensors by their keys without training wrappers."""
     return {plain: tensors[key] for plain, key in plain_keys(tensors).items()}
-
-
-def read_checkpoint(
-    path: str | Path, dialect: str | None = None, *, max_bytes: int | None = None
-) -> Checkpoint:
-    """The state-space layers of a checkpoint as systems.
-
-    Parameters
-    ----------
-    path : ``.safetensors`` (needs no PyTorch), ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` (opened without
-        running anything in them) or the ``*.index.json`` of a sharded one.
-    dialect : what its layers are (see :func:`dialect_names`); recognised by names and shapes of the
-        tensors where that is unambiguous. Equal names do not prove equal meaning.
-    max_bytes : memory that the file may take. None is the environment variable ``MOR_MAX_BYTES``, or
-        else 32 MiB, or four times the size of the file where that is more: a small file can say that
-        one number is a million of them.
-
-    Returns
-    -------
-    Checkpoint
-        Its ``layers`` are the systems by name.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is damaged, takes more than `max_bytes`, or no layer in it is recognised.
-    UnsafeCheckpointError
-        If the file is a pickle that would run foreign code.
-    NotLinearTimeInvariantError
-        If its layers are selective (Mamba, RG-LRU).
-    NotFiniteError
-        If a layer has NaN or infinity in it.
-
-    Notes
-    -----
-    An unstable layer is read as it is; reducing it is an error then.
-
-    Examples
-    --------
-    A layer of the LRU kind with four modes and two channels, reduced to three states:
-
-    >>> import pathlib, tempfile
-    >>> import numpy as np, mor
-    >>> from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
-    >>> N, rng = 4, np.random.default_rng(0)
-    >>> shapes = {"B_re": (N, 2), "B_im": (N, 2), "C_re": (2, N), "C_im": (2, N), "D": (2,)}
-    >>> layer = {f"blocks.0.lru.{key}": rng.standard_normal(shape) for key, shape in shapes.items()}
-    >>> for key, low, high in [("nu_log", -3, -1), ("theta_log", -2, 1), ("gamma_log", -1, 0)]:
-    ...     layer[f"blocks.0.lru.{key}"] = rng.uniform(low, high, N)
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> _ = (folder / "model.safetensors").write_bytes(b"".join(safetensors_chunks(layer, {})))
-
-    >>> checkpoint = read_checkpoint(folder / "model.safetensors")
-    >>> checkpoint.layers
-    {'blocks.0.lru': <Modal order 8 (4 modes), 2 inputs, 2 outputs, dt=1>}
-    >>> reduced = {name: mor.balanced_truncation(system, 3) for name, system in checkpoint.layers.items()}
-    >>> manifest = checkpoint.replace(reduced).write(folder / "small.safetensors")
-    >>> manifest["layers"]["blocks.0.lru"]["states_after"]
-    3
-    """
-    file = read_tensors(path, max_bytes)
-    tensors = _plain(file.tensors)
-    speaker, prefixes = detect(tensors, dialect)
-    names = {prefix.rstrip(".") or _ROOT: prefix for prefix in prefixes}
-    if len(names) < len(prefixes):
-        raise CheckpointError(
-            f"{path}: a layer at the top of the file and one called {_ROOT!r} are in the way of each other."
-        )
-    layers = {name: speaker.read(tensors, prefix) for name, prefix in names.items()}
-    return Checkpoint(
-        dialect=speaker.name,
-        layers=layers,
-        tensors=dict(file.tensors),
-        source=file,
-        manifest=read_manifest(file),
-        _prefixes=names,
-        _original=layers,
-    )

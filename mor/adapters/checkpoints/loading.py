@@ -10,7 +10,7 @@ from typing import Any
 from mor.adapters.checkpoints.files.formats import read_tensors
 from mor.adapters.checkpoints.files.keys import plain_keys
 from mor.adapters.checkpoints.files.torch_file import from_numpy, import_torch
-from mor.adapters.checkpoints.manifest import read_manifest
+from mor.adapters.checkpoints.manifest import read_manifest, resized_tensors
 from mor.errors import CheckpointError
 
 #: Plain attributes in which modules keep the size of their state.
@@ -44,13 +44,14 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
     """Load a compressed checkpoint, giving parameters and buffers the shapes it has.
 
     For modules whose forward pass takes its sizes from its tensors (s5-pytorch, lru-pytorch,
-    minimal S4D). Make the optimizer afterwards: parameters that change shape are new objects.
+    minimal S4D). Make the optimizer afterwards: parameters that change shape are new objects, with the
+    attributes of the old ones (such as ``_optim``, by which S4's code groups them) but not their hooks.
 
     Parameters
     ----------
     module : ``torch.nn.Module`` of the uncompressed sizes, changed in place.
     source : path of a checkpoint, or a state dict. Where a path has a manifest, only tensors that
-        it names may change shape.
+        it names may change shape, or an earlier one, of a file that it was made from.
     strict : raise if a key of either side finds no partner. The count of batches of a batch
         normalisation may be missing, as in PyTorch, and stays as it was.
 
@@ -97,7 +98,7 @@ def _values(torch: Any, source: str | Path | Mapping[str, Any]) -> tuple[dict[st
     manifest = read_manifest(file)
     resizable = None
     if manifest is not None:
-        resizable = {key for layer in manifest.get("layers", {}).values() for key in layer.get("tensors", {})}
+        resizable = resized_tensors(manifest)
     return {key: from_numpy(torch, x) for key, x in file.tensors.items()}, resizable
 
 
@@ -153,7 +154,10 @@ def _place(torch: Any, module: Any, key: str, value: Any, replaced: dict[int, An
     if id(old) not in replaced:
         new = value.detach().clone().to(device=old.device, dtype=old.dtype)
         is_parameter = isinstance(old, torch.nn.Parameter)
-        replaced[id(old)] = torch.nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
+        made = torch.nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
+        # What people set on parameters: a learning rate or a weight decay of their own, say.
+        vars(made).update(vars(old))
+        replaced[id(old)] = made
     setattr(owner, name, replaced[id(old)])
     if old.ndim == 1:
         _adjust_attributes(torch, owner, key, old.shape[0], value.shape[0], report)

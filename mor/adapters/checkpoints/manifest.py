@@ -74,9 +74,18 @@ def promised_bounds(manifest: dict[str, Any] | None, sha256: str) -> dict[str, f
     return None
 
 
+def resized_tensors(manifest: dict[str, Any] | None) -> set[str]:
+    """Keys of tensors that this compression or an earlier one has replaced."""
+    keys: set[str] = set()
+    while manifest is not None:
+        keys.update(key for layer in manifest["layers"].values() for key in layer.get("tensors", {}))
+        manifest = manifest.get("previous")
+    return keys
+
+
 def total_bound(error_bound: float | None, *additions: float | None) -> float | None:
     """The bound with what finite precision adds to it; None if there is no bound."""
-    return None if error_bound is None else error_bound + sum(x or 0.0 for x in additions)
+    return None if error_bound is None else json_number(error_bound + sum(x or 0.0 for x in additions))
 
 
 def source_record(file: TensorFile) -> dict[str, Any]:
@@ -92,8 +101,8 @@ def source_record(file: TensorFile) -> dict[str, Any]:
 def layer_record(before: Modal, after: Modal, replacement: Any) -> dict[str, Any]:
     """What the manifest says of one layer, whatever was done to it."""
     record: dict[str, Any] = {
-        "states_before": before.order,
-        "states_after": after.order,
+        "states_before": largest_order(before),
+        "states_after": largest_order(after),
         "modes_before": before.n_modes,
         "modes_after": after.n_modes,
         "batch": list(before.batch_shape),
@@ -106,31 +115,36 @@ def layer_record(before: Modal, after: Modal, replacement: Any) -> dict[str, Any
         **record,
         "method": replacement.method,
         "hsv": hsv_record(replacement),
-        "error_bound": _number(replacement.error_bound),
-        "roundoff": _number(replacement.roundoff),
+        "error_bound": json_number(replacement.error_bound),
+        "roundoff": json_number(replacement.roundoff),
         "bound_kind": replacement.bound_kind,
     }
+
+
+def largest_order(system: Modal) -> int:
+    """Real states that do something, of a batch the most of any system."""
+    return int(np.max(system.working_states, initial=0))
 
 
 def hsv_record(reduction: Reduction) -> dict[str, Any]:
     """Hankel singular values kept, and sums of both parts; of a batch the sums only."""
     kept, truncated = np.asarray(reduction.kept), np.asarray(reduction.truncated)
     record: dict[str, Any] = {
-        "kept_sum": _number(np.sum(kept)),
-        "truncated_sum": _number(np.sum(truncated)),
-        "energy": _number(reduction.energy),
+        "kept_sum": json_number(np.sum(kept[np.isfinite(kept)])),
+        "truncated_sum": json_number(np.sum(truncated)),
+        "energy": json_number(reduction.energy),
     }
     if kept.ndim == 1:
-        return {"kept": [float(x) for x in kept], **record}
+        return {"kept": [json_number(x) for x in kept], **record}
     sums = np.sum(truncated, axis=-1)
     return {
         **record,
-        "largest": _number(np.max(kept, initial=0.0)),
-        "truncated_sum_max": _number(np.max(sums, initial=0.0)),
+        "largest": json_number(np.max(kept[np.isfinite(kept)], initial=0.0)),
+        "truncated_sum_max": json_number(np.max(sums, initial=0.0)),
     }
 
 
-def _number(x: Any) -> float | None:
+def json_number(x: Any) -> float | None:
     """A number that JSON has; None for what it lacks."""
     return float(x) if x is not None and math.isfinite(x) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def file_notes(file: TensorFile, out: Path, tensors: Mapping[str, np.ndarray]) -
     if not is_torch_output(out) and any(x.dtype == np.complex64 for x in tensors.values()):
         notes.append("has complex64 tensors: other programs need safetensors >= 0.7 to read it")
     return notes
+
+
+def shard_note(path: Path) -> list[str]:
+    """That a file is one of several, by its name."""
+    match = re.search(r"-\d{5}-of-(\d{5})\.", path.name)
+    if match is None or int(match[1]) < 2:
+        return []
+    return [f"this is one of {int(match[1])} shards: open all of them by their *.index.json"]
 
 
 def _wrapper_notes(file: TensorFile, out: Path, changed: set[str]) -> list[str]:

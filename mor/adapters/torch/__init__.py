@@ -5,7 +5,7 @@ from mor.errors import MissingDependencyError
 try:
     import torch as _torch  # noqa: F401
 except ImportError as error:
-    raise MissingDependencyError("mor.adapters.torch needs PyTorch: pip install 'mor[torch]'.") from error
+    raise MissingDependencyError("mor.adapters.torch needs PyTorch: pip install torch.") from error
 
 from mor.adapters.torch.layers import StateSpaceBlock, StateSpaceLayer, StateSpaceNetwork
 from mor.adapters.torch.regularizer import HankelRegularizer

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mor.adapters.checkpoints.beside import beside_states, refusal
 from mor.adapters.checkpoints.export import check_replacement, export, modal_of
 from mor.adapters.checkpoints.files.torch_file import as_numpy, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
-from mor.adapters.live import LiveLayers
+from mor.adapters.live import LiveLayers, stand_ins
 from mor.adapters.torch.regularizer import named_tensors
 from mor.checks import check_real, check_whole, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import ArgumentTypeError, MorError, ReductionError
+from mor.errors import ArgumentTypeError, CheckpointError, MorError, ReductionError
 from mor.reduction.balancing import Balancing, BatchBalancing, balance
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
@@ -38,6 +39,7 @@ def truncate(
     energy: float | None = None,
     order: int | None = None,
     dialect: str | None = None,
+    leave: Collection[str] = (),
 ) -> dict[str, Reduction]:
     r"""Replace the state-space layers of a model by their balanced truncations, in place.
 
@@ -54,6 +56,8 @@ def truncate(
         :math:`\sum_{i \le r} \sigma_i \ge energy \sum_i \sigma_i`; or
     order : number of states each layer keeps.
     dialect : of the layers, where more than one fits.
+    leave : parameters beside a layer that have nothing to do with its states, though they have an axis
+        of that length; others that are not zero, such as a learned initial state, are an error.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def truncate(
     ReductionError
         Unless exactly one of keep, energy and order is given and in its range; if a parameter
         to be replaced is in none of the optimizers; for models wrapped for data parallelism.
-    NotASystemError, NotLinearTimeInvariantError, UnstableSystemError, NotFiniteError
+    CheckpointError, NotASystemError, NotLinearTimeInvariantError, UnstableSystemError, NotFiniteError
         Naming the layer. The model and the optimizer are then as they were.
 
     Notes
@@ -75,8 +79,8 @@ def truncate(
     The optimizer forgets the moments of a layer that was replaced: its states have other
     coordinates now, in which second moments have no counterpart. Adam starts them anew, with
     its bias correction. Everything else it knows stays. Averaged copies of the model
-    (``AveragedModel``), hooks on its parameters and attributes set on them are not carried
-    over; a compiled model is compiled again.
+    (``AveragedModel``) and hooks on its parameters are not carried over, attributes set on them are; a
+    compiled model is compiled again.
 
     A mode with a real pole has a second state that stands still: with the rotation and LRU
     dialects its angle, and its half of B and C, have no gradient any more.
@@ -111,6 +115,7 @@ def truncate(
             for twin in (prefix, *layers.twins[prefix]):
                 new |= {twin + key.removeprefix(prefix): x for key, x in made.items()}
             reductions[name] = reduction
+    _check_beside(model, layers, reductions, leave)
     _check_replaceable(model, optimizers, new)
     _replace(model, optimizers, new)
     return reductions
@@ -132,7 +137,7 @@ class InTrainingTruncation:
     model, optimizer : as for :func:`truncate`, both needed.
     at : steps after which layers are truncated; or
     every : number of steps between truncations.
-    keep, energy, order, dialect : as for :func:`truncate`, but `keep` is a share of the states
+    keep, energy, order, dialect, leave : as for :func:`truncate`, but `keep` is a share of the states
         that there were at the start. With `energy`, layers whose Hankel singular values do
         not decay enough stay as they are.
 
@@ -163,6 +168,7 @@ class InTrainingTruncation:
         energy: float | None = None,
         order: int | None = None,
         dialect: str | None = None,
+        leave: Collection[str] = (),
     ) -> None:
         chosen = list(at) if every is None else [every]
         if (
@@ -176,6 +182,7 @@ class InTrainingTruncation:
         self.states = _count_states(model, dialect)
         self.model, self.optimizer, self.at, self.every = model, optimizer, frozenset(at), every
         self.choice: dict[str, Any] = {"keep": keep, "energy": energy, "order": order, "dialect": dialect}
+        self.choice["leave"] = leave
         self.steps = 0
         self.history: list[tuple[int, dict[str, int]]] = []
 
@@ -284,6 +291,20 @@ def _smallest_order(hsv: np.ndarray, energy: float) -> int:
     sums = np.cumsum(hsv, axis=-1)
     short = np.sum(sums < energy * sums[..., -1:], axis=-1)
     return min(int(np.max(short, initial=0)) + 1, hsv.shape[-1])
+
+
+def _check_beside(
+    model: nn.Module, layers: LiveLayers, names: Collection[str], leave: Collection[str]
+) -> None:
+    """Raise if a parameter beside one of the layers `names` may belong to its states."""
+    tensors = named_tensors(model)
+    shapes = stand_ins(tensors)
+    for prefix in layers.prefixes:
+        near = beside_states(layers.dialect, shapes, prefix) if prefix.rstrip(".") in names else {}
+        told = {key: x for key, x in near.items() if key not in leave and bool(torch.any(tensors[key] != 0))}
+        if told:
+            modes = shapes[prefix + layers.dialect.decay[0]].shape[-1]
+            raise CheckpointError(refusal(prefix.rstrip("."), modes, told))
 
 
 def _check_replaceable(

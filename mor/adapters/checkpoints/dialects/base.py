@@ -25,6 +25,9 @@ from mor.systems.modal import Modal
 #: Types whose spacing is above this are too coarse to tell a real pole from a close pair.
 _FINE = 1e-6
 
+#: When a layer reads its state.
+READOUTS = ("updated", "current")
+
 Tensors = Mapping[str, np.ndarray]
 
 
@@ -76,6 +79,8 @@ class Dialect(ABC):
     #: Fields that set the moduli of the poles; the first has the modes along its last axis.
     decay: ClassVar[tuple[str, ...]]
     readout: ClassVar[str] = "updated"
+    #: Whether poles on and outside the unit circle have parameters.
+    holds_unstable: ClassVar[bool] = False
 
     def locate(self, tensors: Tensors) -> list[str]:
         """Prefixes under which every field of the dialect has a tensor, of whatever shape."""
@@ -157,6 +162,19 @@ class Dialect(ABC):
     def caveats(self, modal: Modal) -> list[str]:
         """What the user of the written layer should know of it."""
         return []
+
+
+def read_out(modal: Modal, readout: str) -> Modal:
+    """The map of a layer whose system is `modal`: ``z G(z) + D`` if it reads its ``"updated"`` state.
+
+    ``z C (z - A)^{-1} B = C A (z - A)^{-1} B + C B``.
+    """
+    if readout not in READOUTS:
+        raise CheckpointError(f"readout={readout!r} is not one of {', '.join(READOUTS)}.")
+    if readout == "current":
+        return modal
+    C = modal.C * modal.poles[..., None, :]
+    return Modal(modal.poles, modal.B, C, modal.D + np.real(modal.C @ modal.B), dt=modal.dt)
 
 
 def modes(count: int) -> str:

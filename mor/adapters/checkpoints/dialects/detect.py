@@ -26,6 +26,9 @@ _SELECTIVE = {
 }
 _SHOWN = 12
 
+#: Names that stand in many modules, and prove nothing alone.
+_COMMON = {"B", "C", "D"}
+
 
 def dialect_names() -> list[str]:
     """Names of the dialects that can be read and written."""
@@ -113,18 +116,45 @@ def _nearest(tensors: Tensors, dialects: list[Dialect]) -> list[str]:
     """For each dialect the place where most of its names are, and those that are not."""
     lines = []
     for dialect in dialects:
-        by_prefix: dict[str, list[str]] = defaultdict(list)
-        for field in dialect.fields:
-            for key in tensors:
-                if key == field.name or key.endswith("." + field.name):
-                    by_prefix[key.removesuffix(field.name)].append(field.name)
-        prefix, there = max(by_prefix.items(), key=lambda item: len(item[1]), default=("", []))
+        places = _places(tensors, dialect)
+        prefix, there = max(places.items(), key=lambda item: len(item[1]), default=("", []))
         missing = [str(field) for field in dialect.fields if field.name not in there]
         place = f"has {', '.join(there)} at {prefix!r}, " if there else ""
         lines.append(
             (len(missing) / len(dialect.fields), f"{dialect.name}: {place}lacks {', '.join(missing)}")
         )
     return [line for _, line in sorted(lines, key=lambda item: item[0])]
+
+
+def not_recognised(tensors: Tensors, dialect: Dialect, prefixes: list[str]) -> list[str]:
+    """What looks like a layer, or like a part of one, and is not among those of `dialect` at `prefixes`."""
+    lines, complete = [], set(prefixes)
+    for other in _DIALECTS.values():
+        if more := [prefix for prefix in other.find(tensors) if prefix not in prefixes]:
+            complete |= set(more)
+            where = ", ".join(repr(prefix) for prefix in more[:_SHOWN])
+            lines.append(
+                f"left alone: layers of another dialect, {other.name}, at {where}; dialect={other.name!r} "
+                f"(--dialect {other.name}) takes those"
+            )
+    for prefix, there in _places(tensors, dialect).items():
+        if prefix not in complete and len(there) > 1 and set(there) - _COMMON:
+            missing = [field.name for field in dialect.fields if field.name not in there]
+            lines.append(
+                f"left alone: {prefix!r} has {', '.join(there)} of a layer of dialect {dialect.name}, and "
+                f"lacks {', '.join(missing)}"
+            )
+    return lines
+
+
+def _places(tensors: Tensors, dialect: Dialect) -> dict[str, list[str]]:
+    """By prefix, the names of a layer's tensors that are there."""
+    by_prefix: dict[str, list[str]] = defaultdict(list)
+    for field in dialect.fields:
+        for key in tensors:
+            if key == field.name or key.endswith("." + field.name):
+                by_prefix[key.removesuffix(field.name)].append(field.name)
+    return by_prefix
 
 
 def _refuse_parametrized(tensors: Tensors) -> None:

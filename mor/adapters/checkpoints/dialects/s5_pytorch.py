@@ -29,6 +29,7 @@ class S5PyTorch(Dialect):
         Field("log_step", ("P",)),
     )
     decay = ("Lambda", "log_step")
+    holds_unstable = True
 
     def mismatch(self, tensors: Tensors, prefix: str) -> str | None:
         P, C = tensors[prefix + "Lambda"].shape, tensors[prefix + "C"].shape

@@ -31,7 +31,7 @@ MANIFEST_KEY = "mor"
 OUTPUT_KEY = "output_sha256"
 
 
-def read_tensors(path: str | Path, max_bytes: int | None = None) -> TensorFile:
+def read_tensors(path: str | Path, max_bytes: int | None = None, key: str | None = None) -> TensorFile:
     """The tensors of a ``.safetensors``, ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``*.index.json``.
 
     PyTorch is needed, and imported, only for the formats that are its own.
@@ -40,6 +40,7 @@ def read_tensors(path: str | Path, max_bytes: int | None = None) -> TensorFile:
     ----------
     max_bytes : memory that the file may take; None is the environment variable ``MOR_MAX_BYTES``,
         or else 32 MiB, or four times the size of the file where that is more.
+    key : which state dict, in a torch file that holds several.
 
     Raises
     ------
@@ -52,23 +53,35 @@ def read_tensors(path: str | Path, max_bytes: int | None = None) -> TensorFile:
     """
     path = check_path("path", path, CheckpointError)
     try:
-        if path.name.endswith(_INDEX):
+        if path.name.lower().endswith(_INDEX):
             shards = find_shards(path, _SHARDS)
             return read_shards(shards, _read_single, budget(shards.paths.values(), max_bytes, _ALLOWANCE))
-        return _read_single(path, budget([path], max_bytes, _ALLOWANCE))
+        return _read_single(path, budget([path], max_bytes, _ALLOWANCE), key)
     except MemoryError as error:
         raise CheckpointError(f"{path}: there is not enough memory for it.") from error
     except OSError as error:
         raise CheckpointError(f"cannot read {error.filename or path}: {error.strerror or error}.") from error
 
 
-def _read_single(path: Path, limits: Budget) -> TensorFile:
-    if path.suffix == ".safetensors":
+def files_of(path: Path) -> list[Path]:
+    """The file itself, or the index and the shards that it names."""
+    if not path.name.lower().endswith(_INDEX):
+        return [path]
+    return [path, *find_shards(path, _SHARDS).paths.values()]
+
+
+def _read_single(path: Path, limits: Budget, key: str | None = None) -> TensorFile:
+    if _ending(path) == ".safetensors":
         return read_safetensors(path, limits)
-    if path.suffix in _TORCH:
-        return read_torch(path, limits)
+    if _ending(path) in _TORCH:
+        return read_torch(path, limits, key)
     known = ", ".join([".safetensors", *sorted(_TORCH), "*" + _INDEX])
     raise CheckpointError(f"{path}: a checkpoint is one of {known}.")
+
+
+def _ending(path: Path) -> str:
+    """The suffix, however it is written."""
+    return path.suffix.lower()
 
 
 def sidecar(path: Path) -> Path:
@@ -83,7 +96,7 @@ def check_output(path: Path, source: Path, *, force: bool) -> None:
     ------
     CheckpointError
     """
-    if path.suffix != ".safetensors" and not is_torch_output(path):
+    if _ending(path) != ".safetensors" and not is_torch_output(path):
         raise CheckpointError(f"{path}: write to a .safetensors, .pt, .pth, .ckpt or .bin file.")
     if not path.parent.is_dir():
         raise CheckpointError(f"{path}: there is no folder {path.parent}.")
@@ -121,7 +134,7 @@ def write_tensors(
 
 def is_torch_output(path: Path) -> bool:
     """Whether `path` is written by PyTorch."""
-    return path.suffix in _TORCH
+    return _ending(path) in _TORCH
 
 
 def _metadata(file: TensorFile) -> dict[str, str]:

@@ -49,8 +49,10 @@ def import_torch() -> Any:
     return torch
 
 
-def read_torch(path: Path, budget: Budget) -> TensorFile:
+def read_torch(path: Path, budget: Budget, key: str | None = None) -> TensorFile:
     """Tensors of the state dict in a torch file, and the rest of the file to write it back.
+
+    `key` says which, where it holds several.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def read_torch(path: Path, budget: Budget) -> TensorFile:
     check_archive(data, path, budget)
     refuse_foreign_code(data, path)
     wrapper = _load(torch, data, path)
-    place = find_state_dict(torch, wrapper, path)
+    place = find_state_dict(torch, wrapper, path, key)
     state = _at(wrapper, place)
     tensors, left_out = {}, []
     held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
@@ -119,30 +121,31 @@ def _reason(error: BaseException) -> str:
     return (told or lines or [type(error).__name__])[0][:300]
 
 
-def find_state_dict(torch: Any, wrapper: Any, path: Path) -> tuple[str, ...]:
+def find_state_dict(torch: Any, wrapper: Any, path: Path, key: str | None = None) -> tuple[str, ...]:
     """Keys that lead to the state dict of a training checkpoint; () if it is one itself."""
     if not isinstance(wrapper, Mapping):
         raise CheckpointError(f"{path} holds a {type(wrapper).__name__}, not a state dict.")
+    dicts = [str(k) for k, x in wrapper.items() if isinstance(x, Mapping) and _is_state_dict(torch, x)]
+    if key is not None:
+        if key not in dicts:
+            raise CheckpointError(f"{path} has no state dict {key!r}; it has {', '.join(dicts) or 'none'}.")
+        return (key,)
     if _is_state_dict(torch, wrapper):
         return ()
     for key in _STATE_DICTS:
         if isinstance(wrapper.get(key), Mapping) and _is_state_dict(torch, wrapper[key]):
             return (key,)
-    others = [
-        key
-        for key, value in wrapper.items()
-        if isinstance(key, str)
-        and key.endswith("state_dict")
-        and not is_optimizer(key)
-        and isinstance(value, Mapping)
-        and _is_state_dict(torch, value)
-    ]
+    others = [name for name in dicts if name.endswith("state_dict") and not is_optimizer(name)]
     if len(others) == 1:
         return (others[0],)
+    if dicts:
+        raise CheckpointError(
+            f"{path} holds {len(dicts)} dicts of tensors: say which one with key= (--key), one of "
+            f"{', '.join(dicts)}."
+        )
     found = ", ".join(map(repr, list(wrapper)[:12])) or "nothing"
-    what = f"{len(others)} state dicts ({', '.join(others)})" if others else "no state dict"
     raise CheckpointError(
-        f"{path} holds {what}. Its top level has {found}; save the model's state_dict() alone."
+        f"{path} holds no state dict. Its top level has {found}; save the model's state_dict() alone."
     )
 
 

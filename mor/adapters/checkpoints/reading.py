@@ -1,0 +1,104 @@
+"""From a file to a checkpoint: its layers found and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mor.adapters.checkpoints.checkpoint import Checkpoint, plain_tensors
+from mor.adapters.checkpoints.dialects.detect import detect
+from mor.adapters.checkpoints.files.formats import read_tensors
+from mor.adapters.checkpoints.manifest import read_manifest
+from mor.errors import CheckpointError
+
+#: Name of a layer whose tensors stand at the top of the file.
+_ROOT = "root"
+
+
+def read_checkpoint(
+    path: str | Path,
+    dialect: str | None = None,
+    *,
+    key: str | None = None,
+    leave: Iterable[str] = (),
+    max_bytes: int | None = None,
+) -> Checkpoint:
+    """The state-space layers of a checkpoint as systems.
+
+    Parameters
+    ----------
+    path : ``.safetensors`` (needs no PyTorch), ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` (opened without
+        running anything in them) or the ``*.index.json`` of a sharded one.
+    dialect : what its layers are (see :func:`dialect_names`); recognised by names and shapes of the
+        tensors where that is unambiguous. Equal names do not prove equal meaning.
+    key : which state dict, in a torch file that holds several (of a model and of its average, say).
+    leave : tensors beside layers that have nothing to do with their states, though they have an axis of
+        that length (see :attr:`Checkpoint.beside`).
+    max_bytes : memory that the file may take. None is the environment variable ``MOR_MAX_BYTES``, or
+        else 32 MiB, or four times the size of the file where that is more: a small file can say that
+        one number is a million of them.
+
+    Returns
+    -------
+    Checkpoint
+        Its ``layers`` are the systems by name.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, takes more than `max_bytes`, or no layer in it is recognised.
+    UnsafeCheckpointError
+        If the file is a pickle that would run foreign code.
+    NotLinearTimeInvariantError
+        If its layers are selective (Mamba, RG-LRU).
+    NotFiniteError
+        If a layer has NaN or infinity in it.
+
+    Notes
+    -----
+    An unstable layer is read as it is; reducing it is an error then.
+
+    Examples
+    --------
+    A layer of the LRU kind with four modes and two channels, reduced to three states:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np, mor
+    >>> from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+    >>> N, rng = 4, np.random.default_rng(0)
+    >>> shapes = {"B_re": (N, 2), "B_im": (N, 2), "C_re": (2, N), "C_im": (2, N), "D": (2,)}
+    >>> layer = {f"blocks.0.lru.{key}": rng.standard_normal(shape) for key, shape in shapes.items()}
+    >>> for key, low, high in [("nu_log", -3, -1), ("theta_log", -2, 1), ("gamma_log", -1, 0)]:
+    ...     layer[f"blocks.0.lru.{key}"] = rng.uniform(low, high, N)
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "model.safetensors").write_bytes(b"".join(safetensors_chunks(layer, {})))
+
+    >>> checkpoint = read_checkpoint(folder / "model.safetensors")
+    >>> checkpoint.layers
+    {'blocks.0.lru': <Modal order 8 (4 modes), 2 inputs, 2 outputs, dt=1>}
+    >>> reduced = {name: mor.balanced_truncation(system, 3) for name, system in checkpoint.layers.items()}
+    >>> manifest = checkpoint.replace(reduced).write(folder / "small.safetensors")
+    >>> manifest["layers"]["blocks.0.lru"]["states_after"]
+    3
+    """
+    file = read_tensors(path, max_bytes, key)
+    tensors = plain_tensors(file.tensors)
+    if unknown := [name for name in leave if name not in tensors]:
+        raise CheckpointError(f"{path} has no tensor {unknown[0]!r} to leave.")
+    speaker, prefixes = detect(tensors, dialect)
+    names = {prefix.rstrip(".") or _ROOT: prefix for prefix in prefixes}
+    if len(names) < len(prefixes):
+        raise CheckpointError(
+            f"{path}: a layer at the top of the file and one called {_ROOT!r} are in the way of each other."
+        )
+    layers = {name: speaker.read(tensors, prefix) for name, prefix in names.items()}
+    return Checkpoint(
+        dialect=speaker.name,
+        layers=layers,
+        tensors=dict(file.tensors),
+        source=file,
+        manifest=read_manifest(file),
+        _prefixes=names,
+        _original=layers,
+        leave=frozenset(leave),
+    )
