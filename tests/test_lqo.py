@@ -450,7 +450,7 @@ ONE = np.ones((1, 1))
         (
             lambda: mor.LQO(A_SYSTEM, ONE, (1j * np.ones((1, 2)), ONE)),
             DimensionError,
-            "Y is not an array of real",
+            "Y must be an array of real numbers",
         ),
         (lambda: mor.LQO(A_SYSTEM, ONE, (np.ones((1, 2)), np.nan * ONE)), NotFiniteError, "D_y"),
         (lambda: mor.LQO(A_SYSTEM, ONE, (np.ones((3, 1, 2)), ONE)), DimensionError, "Y has shape"),
