@@ -283,7 +283,7 @@ def test_an_iterate_that_overflows_is_an_error(dt):
 def test_bad_input(method):
     sys = two_area_power_system()
     for order in (0, 8, -1, 2.5, None, "3"):
-        with pytest.raises(mor.MorError, match="order=.* is not (a whole number|between 1 and 7)"):
+        with pytest.raises(mor.MorError, match=r"order=.* is not (a whole number|between 1 and 7)"):
             method(sys, order)
     with pytest.raises(mor.MorError, match="nothing to reduce"):
         method((sys.A, 0 * sys.B, sys.C), 2)

@@ -131,7 +131,7 @@ def test_a_gate_of_the_input_in_continuous_time(method):
 def test_bad_input(method):
     sys = gentle(0.0)
     for order in (0, 9, -1, 2.5, None):
-        with pytest.raises(mor.MorError, match="order=.* is not (a whole number|between 1 and 8)"):
+        with pytest.raises(mor.MorError, match=r"order=.* is not (a whole number|between 1 and 8)"):
             method(sys, order)
     silent = mor.LQO(replace(sys.linear, C=np.zeros((2, 8))), np.zeros((2, 8, 8)))
     with pytest.raises(ReductionError, match="nothing to reduce"):

@@ -274,7 +274,7 @@ def test_order_of_an_unequal_batch_is_not_above_what_was_asked_for():
 
 @pytest.mark.parametrize("order", [-1, 5, 1.5, "2", np.nan])
 def test_orders_that_make_no_sense(order):
-    with pytest.raises(mor.MorError, match="order=.* is not (a whole number|between 0 and 4)"):
+    with pytest.raises(mor.MorError, match=r"order=.* is not (a whole number|between 0 and 4)"):
         mor.modal_truncation(complex_modal([0.9j, 0.8j], [1, 1], [1, 1]), order)
 
 

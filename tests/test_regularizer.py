@@ -815,7 +815,7 @@ def test_beyond_counts_in_each_system_of_a_batch(beyond):
 
 @pytest.mark.parametrize("beyond", [-1, 1.5, "2", None, np.nan])
 def test_numbers_of_values_that_make_no_sense(beyond):
-    with pytest.raises(mor.MorError, match="beyond=.* is not a whole number"):
+    with pytest.raises(mor.MorError, match=r"beyond=.* is not a whole number"):
         mor.hankel_nuclear_norm(random_modal(0, 2, 1, 1), beyond=beyond)
 
 
