@@ -23,8 +23,8 @@ from mor.errors import NotFiniteError
 #: Spread of norms above which rows are sorted: less costs less than two digits.
 _GRADED = 100.0
 
-#: Largest entry whose square, summed over a matrix, does not overflow.
-_LARGEST = 1e150
+#: Largest norm whose square does not overflow.
+_LARGEST = 1e154
 
 #: Balancings with B and C: units of signals change with those of the states.
 _ROUNDS = 4
@@ -78,7 +78,7 @@ def check_range(A: np.ndarray) -> None:
     NotFiniteError
     """
     largest = float(np.max(np.abs(A), initial=0.0))
-    if not largest <= _LARGEST:
+    if not largest * len(A) <= _LARGEST:
         raise NotFiniteError(
             f"the state matrix (E^-1 A, if there is an E) has entries of {largest:.1e}, above the range of "
             "the solver: take a smaller unit of time."
