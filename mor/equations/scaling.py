@@ -23,8 +23,8 @@ from mor.errors import NotFiniteError
 #: Spread of norms above which rows are sorted: less costs less than two digits.
 _GRADED = 100.0
 
-#: Largest norm whose square does not overflow, and room for sums of them.
-_LARGEST = 1e153
+#: Largest norm whose square does not overflow.
+_LARGEST = 1e154
 
 #: Balancings with B and C: units of signals change with those of the states.
 _ROUNDS = 4
