@@ -14,8 +14,8 @@ from mor.analysis.zeros import normal_rank, zeros
 from mor.equations.lyapunov import lyapunov_factor, solve_lyapunov
 from mor.equations.sylvester import solve_sylvester
 from mor.errors import MorError
+from mor.reduction.balance import balance
 from mor.reduction.balanced import balanced_truncation
-from mor.reduction.balancing import balance
 from mor.reduction.h2.fixed_point import irka, tsia
 from mor.reduction.h2.optimal import h2_optimal
 from mor.reduction.minimal import minimal_realization

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import mor
 from mor.errors import DimensionError, ReductionError, TimeStepError, UnstableSystemError
-from mor.reduction.balancing import balance
+from mor.reduction.balance import balance
 from mor.testing import block_systems, lti_systems, modal_systems, system_with_hsv
 
 # At full order the error is round-off, and its norm says that it is known to few digits.

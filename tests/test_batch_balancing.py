@@ -5,7 +5,7 @@ import pytest
 
 import mor
 from mor.equations.graded import batch_svd
-from mor.reduction.balancing import balance
+from mor.reduction.balance import balance
 
 
 def batch(rng, count=7, k=6, m=1, p=1, dt=1.0, real=False):

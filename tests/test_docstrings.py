@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import mor
-from mor.reduction.balancing import Balancing, BatchBalancing
+from mor.reduction.balancing import Balancing
+from mor.reduction.batch_balancing import BatchBalancing
 from mor.reduction.modal import ModeRanking
 from mor.report import plot_hsv, plot_sigma
 

@@ -16,7 +16,9 @@ from mor.arrays import to_numpy
 from mor.checks import check_choice, guarded, shown
 from mor.deep.ranks import allocate_ranks, check_keep
 from mor.errors import ArgumentTypeError, MorError, NotASystemError, ReductionError, UnstableSystemError
-from mor.reduction.balancing import Balancing, BatchBalancing, balance
+from mor.reduction.balance import balance
+from mor.reduction.balancing import Balancing
+from mor.reduction.batch_balancing import BatchBalancing
 from mor.reduction.modal import ModeRanking, rank_modes
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import keeps_unstable

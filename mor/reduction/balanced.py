@@ -9,7 +9,8 @@ import numpy as np
 
 from mor.checks import guarded
 from mor.equations.band import Band
-from mor.reduction.balancing import balance, check_request
+from mor.reduction.balance import balance
+from mor.reduction.balancing import check_request
 from mor.reduction.result import Reduction, is_several
 from mor.systems.convert import as_system
 from mor.threads import threads_by_order

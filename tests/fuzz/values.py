@@ -10,7 +10,7 @@ import numpy as np
 
 import mor
 from mor.errors import MorError
-from mor.reduction.balancing import balance
+from mor.reduction.balance import balance
 
 Rng = np.random.Generator
 

@@ -20,7 +20,9 @@ from mor.adapters.torch.regularizer import named_tensors
 from mor.checks import check_real, check_whole, shown
 from mor.deep.ranks import allocate_ranks, check_keep
 from mor.errors import ArgumentTypeError, CheckpointError, MorError, ReductionError
-from mor.reduction.balancing import Balancing, BatchBalancing, balance
+from mor.reduction.balance import balance
+from mor.reduction.balancing import Balancing
+from mor.reduction.batch_balancing import BatchBalancing
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.norms import h2_error
-from mor.reduction.balancing import balance
+from mor.reduction.balance import balance
 from mor.reduction.h2.start import check_single
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import split_stable, too_few_states

@@ -37,7 +37,8 @@ import scipy.linalg
 from mor.arrays import adjoint, to_numpy
 from mor.equations.schur import SchurForm
 from mor.errors import ReductionError
-from mor.reduction.balancing import Balancing, balance
+from mor.reduction.balance import balance
+from mor.reduction.balancing import Balancing
 from mor.reduction.h2.outputs import Outputs, outputs_of
 from mor.systems.base import System, check_overflow
 from mor.systems.lti import LTI
