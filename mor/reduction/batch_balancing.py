@@ -186,15 +186,24 @@ def _balance_all(flat: Modal, variant: Variant) -> list[Balancing]:
 
 
 def _project_together(parts: Sequence[Balancing], orders: Sequence[int]) -> list[System]:
-    """Each part projected to its order: those of equal sizes as one stack of matrices."""
+    """Each part projected to its order: those of equal sizes as a stack of matrices a thread."""
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for i, (part, total) in enumerate(zip(parts, orders, strict=True)):
         groups[len(part.left), total - part.kept].append(i)
-    found: dict[int, System] = {}
-    for (_, r), members in groups.items():
-        systems = [cast(Modal, parts[i].projectable) for i in members]
+    shares = [
+        (r, list(share))
+        for (_, r), members in groups.items()
+        for share in np.array_split(members, min(threads(), len(members)))
+    ]
+
+    def project(r: int, members: list[int]) -> list[System]:
         bases = [parts[i].bases(r) for i in members]
         W, V = (np.stack(side) for side in zip(*bases, strict=True))
-        for i, reduced in zip(members, project_batch(systems, W, V), strict=True):
-            found[i] = parts[i].variant.projectable(reduced)
+        reduced = project_batch([cast(Modal, parts[i].projectable) for i in members], W, V)
+        return [parts[i].variant.projectable(rom) for i, rom in zip(members, reduced, strict=True)]
+
+    results = side_by_side(*(partial(project, *share) for share in shares))
+    found: dict[int, System] = {}
+    for (_, members), systems in zip(shares, results, strict=True):
+        found |= zip(members, systems, strict=True)
     return [found[i] for i in range(len(parts))]

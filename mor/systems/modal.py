@@ -156,7 +156,8 @@ class Modal(System):
     @property
     def order(self) -> int:
         """Number of real states; in a batch the largest, under tracing the limit 2k."""
-        if not is_complex(self.poles) or not is_concrete(self.poles, self.B, self.C):
+        known = "real_modes" in vars(self)
+        if not is_complex(self.poles) or not (known or is_concrete(self.poles, self.B, self.C)):
             return self.n_modes * (2 if is_complex(self.poles) else 1)
         states = 2 * self.n_modes - self.real_modes.sum(axis=-1)
         return int(np.max(states, initial=0))
