@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import is_complex, to_numpy
-from mor.equations.boundary import margins
+from mor.equations.boundary import ROUNDOFF, margins
 from mor.systems.base import System
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -113,6 +113,28 @@ class SystemGains:
             C = self._dense.transfer.C if self.modal is None else to_numpy(self.modal.C)
             states = _size(C) * _size(self._states(self._points(omega)))
         return float(np.finfo(float).eps * (_size(to_numpy(self.system.D)) + states))
+
+    def roundoff(self, omega: np.ndarray) -> np.ndarray:
+        r"""What the Schur form may have changed gains by, and the sums in its coordinates (N,).
+
+        .. math:: \epsilon\,(\|A\| + |s|)\,\|C(s-A)^{-1}\|\,\|(s-A)^{-1}B\| +
+                  \epsilon\,(\|C\|\,\|(s-A)^{-1}B\| + \|C(s-A)^{-1}\|\,\|B\|)
+        """
+        error = np.zeros(len(omega))
+        finite = np.isfinite(omega)
+        if not (self.system.order and finite.any()):
+            return error
+        if self.modal is not None:
+            C = _size(to_numpy(self.modal.C))
+            error[finite] += [ROUNDOFF * C * _size(self._states(s)) for s in self._points(omega[finite])]
+            return error
+        form, transfer, s = self._dense.schur, self._dense.transfer, self._points(omega[finite])
+        inputs = np.linalg.norm(transfer.states(s), axis=(0, 2))
+        outputs = np.linalg.norm(transfer.costates(s), axis=(0, 2))
+        B, C = _size(transfer.B), _size(transfer.C)
+        noise = form.noise(s) + ROUNDOFF * np.abs(s)
+        error[finite] += noise * inputs * outputs + ROUNDOFF * (C * inputs + B * outputs)
+        return error
 
 
 def _acting(system: Modal) -> Modal:
