@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mor.analysis.extended import ExtendedResponses
+from mor.analysis.extended import ExtendedResponses, refined_response
 from mor.analysis.gains import (
     SystemGains,
     climb,
@@ -43,7 +43,7 @@ _RAISE = 10.0, 1e6
 _COARSE = 5e-3
 
 #: Share of the tolerance that round-off may take of the gain.
-_FAINT = 1e-3
+_FAINT = 1e-4
 
 #: Multiple of what extended precision adds to a gain that is added to a limit below it.
 _SHIFTED = 4.0
@@ -231,26 +231,25 @@ def _peak(system: System, tol: float) -> Peak:
             found = _proven(gains, level_of, found, tol)
         if not found.upper <= found.gain * (1 + 4 * tol):
             found = _proven(gains, Levels(system, gains.poles, omega, sampled), found, tol)
-    return _attained(system, gains, found, tol) if isinstance(system, LTI) else found
+    return _attained(system, found, tol) if isinstance(system, LTI) else found
 
 
-def _attained(system: LTI, gains: SystemGains, found: Peak, tol: float) -> Peak:
-    """The gain at the frequency found, which a Schur form may have made too large.
-
-    What it may be too large by is taken off: where that is not far below the tolerance what is left of it in
-    extended precision.
-    """
-    noise = float(gains.roundoff(np.array([found.omega]))[0])
-    if noise <= _FAINT * tol * found.gain:
-        return found._replace(gain=found.gain - noise, upper=max(found.upper, found.gain + noise))
-    return _in_extended_precision(system, found)
-
-
-def _in_extended_precision(system: LTI, found: Peak) -> Peak:
-    """The same with the gain at this frequency of the matrices as they are."""
-    response, noise, _ = ExtendedResponses(system)(np.array([found.omega]))
+def _attained(system: LTI, found: Peak, tol: float) -> Peak:
+    """The gain at the frequency found, which a Schur form may have made too large: corrected once, and what is
+    left of round-off taken off; where that is not far below the tolerance in extended precision."""
+    if system.E is None and system.order and np.isfinite(found.omega):
+        response, noise = refined_response(system, found.omega)
+        gain = float(largest_singular_value(response.astype(complex)))
+        if noise <= _FAINT * tol * gain:
+            return _below(found, gain, noise)
+    response, noises, _ = ExtendedResponses(system)(np.array([found.omega]))
     gain = float(largest_singular_value(response.astype(complex))[0])
-    attained = gain - float(noise[0]) * response[0].size ** 0.5
+    return _below(found, gain, float(noises[0]) * response[0].size ** 0.5)
+
+
+def _below(found: Peak, gain: float, noise: float) -> Peak:
+    """What was found, with a gain known but for some noise in the place of its own."""
+    attained = gain - noise
     if not np.isfinite(attained):
         return found
     return Peak(max(attained, 0.0), found.omega, max(found.upper, gain + _SHIFTED * (gain - found.gain)))

@@ -78,7 +78,7 @@ def truncated_levels(
 
 
 def slowest(poles: np.ndarray, dt: float, steps: int, enough: float) -> float:
-    r"""The largest of :math:`|\Pi(\lambda_i)|^2` after so many greedy steps, or fewer if it is `enough` by then."""
+    r"""The largest of :math:`|\Pi(\lambda_i)|^2` after so many greedy steps, or when it is `enough`."""
     left, done = np.ones(len(poles)), 0
     while done < steps and np.max(left, initial=0.0) > enough:
         shift = poles[np.argmax(left)]
