@@ -90,7 +90,7 @@ class ExtendedResponses:
 
 
 def refined_response(system: LTI, omega: float) -> tuple[np.ndarray, float]:
-    r"""``(response, noise)`` at one frequency: one correction of what the Schur form gives, and its round-off.
+    r"""``(response, noise)`` at one frequency: what the Schur form gives, corrected once, and round-off.
 
     With a residual r of the states in extended precision and :math:`y = (s-A)^{-H}C^H` what is left is of the
     second order, :math:`\epsilon(\|A\| + |s|)\,\|y\|\,\|(s-A)^{-1}r\|`.

@@ -235,8 +235,11 @@ def _peak(system: System, tol: float) -> Peak:
 
 
 def _attained(system: LTI, found: Peak, tol: float) -> Peak:
-    """The gain at the frequency found, which a Schur form may have made too large: corrected once, and what is
-    left of round-off taken off; where that is not far below the tolerance in extended precision."""
+    """The gain at the frequency found, which a Schur form may have made too large.
+
+    It is corrected once, and what is left of round-off taken off; where that is not far below the tolerance
+    all of it is in extended precision.
+    """
     if system.E is None and system.order and np.isfinite(found.omega):
         response, noise = refined_response(system, found.omega)
         gain = float(largest_singular_value(response.astype(complex)))

@@ -91,8 +91,12 @@ class LevelPencil:
         beside = values.imag[closest]
         if not np.iscomplexobj(self.M):
             beside = np.abs(beside)
-        distances = [self._distance(w) for w in np.unique(beside)]
-        return min(distances, default=np.inf) / max(limit, np.finfo(float).tiny)
+        looked: list[tuple[float, float]] = []
+        for w in beside:
+            # The distance changes by no more than the frequency.
+            if not any(there - abs(w - at) > limit for at, there in looked):
+                looked.append((w, self._distance(w)))
+        return min((there for _, there in looked), default=np.inf) / max(limit, np.finfo(float).tiny)
 
     def _distance(self, omega: float) -> float:
         """Smallest singular value of ``M - i omega N``, by inverse iteration."""
