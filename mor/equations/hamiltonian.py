@@ -104,7 +104,8 @@ class LevelPencil:
         index = np.arange(self.states)
         shifted[index, index] -= 1j * omega
         factor, solve = scipy.linalg.get_lapack_funcs(("getrf", "getrs"), (shifted,))
-        lu, pivots, info = factor(shifted)
+        # Its transpose has the same singular values, and is stored as LAPACK takes it.
+        lu, pivots, info = factor(shifted.T, overwrite_a=True)
         if info or not len(self.M):
             return 0.0 if info else np.inf
         x: Any = np.full(len(self.M), len(self.M) ** -0.5, dtype=complex)

@@ -263,7 +263,7 @@ def _between_pairs(T: np.ndarray, starts: np.ndarray, g: np.ndarray, h: np.ndarr
     turned: Any = np.array(T, dtype=complex, order="F")
     turned[pairs] = g.conj().mT @ turned[pairs]
     turned[:, pairs] = np.moveaxis(np.moveaxis(turned[:, pairs], 1, 0) @ h, 0, 1)
-    return np.triu(turned)
+    return np.asfortranarray(np.triu(turned))
 
 
 def _unitary(first: np.ndarray) -> np.ndarray:
