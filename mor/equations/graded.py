@@ -63,11 +63,9 @@ def graded_values(M: np.ndarray) -> np.ndarray:
 
 def _is_even(M: np.ndarray) -> bool:
     """Whether all rows, and all columns, are of about one size: there is then no grading to be kept."""
-    squares = M.real**2 + M.imag**2 if np.iscomplexobj(M) else M * M
-    return all(
-        np.max(x, initial=0.0) <= _EVEN**2 * np.min(x, initial=np.inf)
-        for x in (squares.sum(0), squares.sum(1))
-    )
+    sizes = np.abs(M)
+    largest = np.max(sizes, axis=0, initial=0.0), np.max(sizes, axis=1, initial=0.0)
+    return all(np.max(x, initial=0.0) <= _EVEN * np.min(x, initial=np.inf) for x in largest)
 
 
 def _by_size(M: np.ndarray) -> np.ndarray:
