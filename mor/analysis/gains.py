@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import is_complex, to_numpy
-from mor.equations.boundary import margins
+from mor.equations.boundary import ROUNDOFF, margins
 from mor.systems.base import System
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -25,6 +25,9 @@ _COLUMNS = 1024
 
 #: Local maxima of the samples that are refined, at most, and the share of the best that makes one worth it.
 _PEAKS, _PROMISING = 3, 0.7
+
+#: Share of the best that a maximum must promise to be worth further steps.
+_BELOW = 0.95
 
 #: Steps of a local search, and the relative gain in 1 / sigma^2 that makes one worth it.
 _STEPS, _FINE = 20, 1e-10
@@ -114,6 +117,28 @@ class SystemGains:
             states = _size(C) * _size(self._states(self._points(omega)))
         return float(np.finfo(float).eps * (_size(to_numpy(self.system.D)) + states))
 
+    def roundoff(self, omega: np.ndarray) -> np.ndarray:
+        r"""What the Schur form may have changed gains by, and the sums in its coordinates (N,).
+
+        .. math:: \epsilon\,(\|A\| + |s|)\,\|C(s-A)^{-1}\|\,\|(s-A)^{-1}B\| +
+                  \epsilon\,(\|C\|\,\|(s-A)^{-1}B\| + \|C(s-A)^{-1}\|\,\|B\|)
+        """
+        error = np.zeros(len(omega))
+        finite = np.isfinite(omega)
+        if not (self.system.order and finite.any()):
+            return error
+        if self.modal is not None:
+            C = _size(to_numpy(self.modal.C))
+            error[finite] += [ROUNDOFF * C * _size(self._states(s)) for s in self._points(omega[finite])]
+            return error
+        form, transfer, s = self._dense.schur, self._dense.transfer, self._points(omega[finite])
+        inputs = np.linalg.norm(transfer.states(s), axis=(0, 2))
+        outputs = np.linalg.norm(transfer.costates(s), axis=(0, 2))
+        B, C = _size(transfer.B), _size(transfer.C)
+        noise = form.noise(s) + ROUNDOFF * np.abs(s)
+        error[finite] += noise * inputs * outputs + ROUNDOFF * (C * inputs + B * outputs)
+        return error
+
 
 def _acting(system: Modal) -> Modal:
     """Without the modes that no input reaches or no output shows, whose poles may be on the boundary."""
@@ -180,17 +205,21 @@ def search(gains: Gains, omega: np.ndarray, reach: np.ndarray) -> tuple[float, f
             break
         low = max(omega[max(i - 1, 0)], omega[i] - reach[i])
         high = min(omega[min(i + 1, len(omega) - 1)], omega[i] + reach[i])
-        gain, place = climb(gains, (float(low), float(omega[i]), float(high)), float(sampled[i]))
+        interval = float(low), float(omega[i]), float(high)
+        gain, place = climb(gains, interval, float(sampled[i]), beat=_BELOW * best)
         if gain > best:
             best, where = gain, place
     return best, where, sampled
 
 
-def climb(gains: Gains, interval: tuple[float, float, float], top: float) -> tuple[float, float]:
+def climb(
+    gains: Gains, interval: tuple[float, float, float], top: float, *, beat: float = 0.0
+) -> tuple[float, float]:
     r"""``(gain, omega)`` of a local maximum: in an interval and about a point in it, of gain `top`.
 
     Successive parabolas through :math:`\sigma_1^{-2}`, which of one resonance is a parabola, so that few
     steps suffice; a step that leaves the interval or brings it no further halves it instead.
+    A maximum that promises to be below `beat` is left as it is.
     """
     low, middle, high = interval
     if not (top > 0 and low < high):
@@ -203,7 +232,7 @@ def climb(gains: Gains, interval: tuple[float, float, float], top: float) -> tup
         place, promise = _vertex(tried) if len(tried) > 2 else (np.inf, 0.0)
         if not low < place < high:
             place = (best + (low if best - low > high - best else high)) / 2
-        elif f - promise < _FINE * f:
+        elif f - promise < _FINE * f or (promise > 0 and top < beat * promise**0.5):
             break
         if not low < place < high or any(place == w for _, w in tried):
             break

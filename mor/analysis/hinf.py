@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mor.analysis.extended import ExtendedResponses
+from mor.analysis.extended import ExtendedResponses, refined_response
 from mor.analysis.gains import (
     SystemGains,
     climb,
@@ -17,6 +17,7 @@ from mor.analysis.gains import (
     search,
     widths,
 )
+from mor.analysis.levels import Levels, truncated_levels
 from mor.arrays import (
     Array,
     as_scalar,
@@ -26,7 +27,6 @@ from mor.arrays import (
     to_numpy,
 )
 from mor.checks import check_real, guarded
-from mor.equations.hamiltonian import LevelPencil, from_the_line, level_pencil, to_the_line
 from mor.errors import AccuracyWarning, DimensionError, NotFiniteError, UnstableSystemError
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -41,6 +41,9 @@ _RAISE = 10.0, 1e6
 
 #: A gap that none is raised beyond before it has been tried: 1 % is as good as a norm to most.
 _COARSE = 5e-3
+
+#: Share of the tolerance that round-off may take of the gain.
+_FAINT = 1e-4
 
 #: Multiple of what extended precision adds to a gain that is added to a limit below it.
 _SHIFTED = 4.0
@@ -223,24 +226,39 @@ def _peak(system: System, tol: float) -> Peak:
     found = Peak(best, where, np.inf)
     # Data so far apart that an eigenvalue problem breaks down: what was found has no limit.
     with suppress(np.linalg.LinAlgError):
-        found = _proven(gains, _Levels(system, gains.poles, omega, sampled), found, tol)
-    return _attained(system, found) if isinstance(system, LTI) else found
+        level_of = truncated_levels(system, gains, omega, sampled, tol * best)
+        if level_of is not None:
+            found = _proven(gains, level_of, found, tol)
+        if not found.upper <= found.gain * (1 + 4 * tol):
+            found = _proven(gains, Levels(system, gains.poles, omega, sampled), found, tol)
+    return _attained(system, found, tol) if isinstance(system, LTI) else found
 
 
-def _attained(system: LTI, found: Peak) -> Peak:
-    """The gain at the frequency found, in extended precision: a Schur form may have made it too large.
+def _attained(system: LTI, found: Peak, tol: float) -> Peak:
+    """The gain at the frequency found, which a Schur form may have made too large.
 
-    What is left of round-off is taken off.
+    It is corrected once, and what is left of round-off taken off; where that is not far below the tolerance
+    all of it is in extended precision.
     """
-    response, noise, _ = ExtendedResponses(system)(np.array([found.omega]))
+    if system.E is None and system.order and np.isfinite(found.omega):
+        response, noise = refined_response(system, found.omega)
+        gain = float(largest_singular_value(response.astype(complex)))
+        if noise <= _FAINT * tol * gain:
+            return _below(found, gain, noise)
+    response, noises, _ = ExtendedResponses(system)(np.array([found.omega]))
     gain = float(largest_singular_value(response.astype(complex))[0])
-    attained = gain - float(noise[0]) * response[0].size ** 0.5
+    return _below(found, gain, float(noises[0]) * response[0].size ** 0.5)
+
+
+def _below(found: Peak, gain: float, noise: float) -> Peak:
+    """What was found, with a gain known but for some noise in the place of its own."""
+    attained = gain - noise
     if not np.isfinite(attained):
         return found
     return Peak(max(attained, 0.0), found.omega, max(found.upper, gain + _SHIFTED * (gain - found.gain)))
 
 
-def _proven(gains: SystemGains, level_of: _Levels, found: Peak, tol: float) -> Peak:
+def _proven(gains: SystemGains, level_of: Levels, found: Peak, tol: float) -> Peak:
     """The largest gain, with a limit where one can be proved."""
     best, where, _ = found
     gap = max(2 * tol, 2 * gains.noise(where) / best)
@@ -287,46 +305,3 @@ def _largest_between(gains: SystemGains, crossings: np.ndarray, best: float) -> 
         return float(found[top]), float(trial[top])
     low, high = trial[max(top - 1, 0)], trial[min(top + 1, len(trial) - 1)]
     return climb(gains, (float(low), float(trial[top]), float(high)), float(found[top]))
-
-
-class _Levels:
-    """Levels of the gain of one system, on the imaginary axis whatever its time."""
-
-    def __init__(self, system: System, poles: np.ndarray, omega: np.ndarray, sampled: np.ndarray) -> None:
-        dense = system.to_lti().graded
-        self.dt, self.point, self.is_real = system.dt, 1 + 0j, dense.is_real
-        matrices: tuple[Any, Any, Any, Any] = dense.A, dense.B, dense.C, dense.D
-        if self.dt and len(dense.A):
-            self.point = _mapped_point(poles, omega * self.dt, sampled, self.is_real)
-            matrices = to_the_line(*matrices, self.point)
-        self.matrices = matrices
-
-    def __call__(self, gamma: float) -> LevelPencil:
-        return level_pencil(*self.matrices, gamma)
-
-    def frequencies(self, pencil: LevelPencil) -> np.ndarray:
-        """Where the level may be crossed, sorted; of a real system >= 0.
-
-        The largest gain above the level is between two of them. On the circle of a complex system
-        that may be the last and the first one, which so comes again, a turn later.
-        """
-        crossings = pencil.crossings()
-        if self.dt:
-            crossings = from_the_line(crossings, self.point) / self.dt
-        if self.is_real:
-            return np.unique(np.abs(crossings))
-        crossings = np.unique(crossings)
-        return np.append(crossings, crossings[:1] + 2 * np.pi / self.dt) if self.dt else crossings
-
-
-def _mapped_point(poles: np.ndarray, angles: np.ndarray, sampled: np.ndarray, is_real: bool) -> complex:
-    """The point of the unit circle to map to infinity: far from poles, and of small gain.
-
-    +-1 are preferred for a real system, as they keep real data real.
-    """
-    points: Any = np.where(angles == 0, 1, np.exp(1j * angles))
-    points = np.where(np.abs(angles) == np.max(angles), -1, points)
-    away = np.min(np.abs(points[:, None] - poles), axis=1)
-    quiet = 1 - (sampled / np.max(sampled)) ** 2 + 1e-3
-    preferred = np.where((points.imag == 0) & is_real, 10.0, 1.0)
-    return complex(points[np.argmax(away * quiet * preferred)])

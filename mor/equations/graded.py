@@ -20,8 +20,14 @@ from mor.arrays import adjoint
 #: What is smaller than this, relative to the largest column, is left out.
 _NEGLIGIBLE = 1e-22
 
+#: Rows and columns within this factor of each other are not graded.
+_EVEN = 10.0
+
 #: Up to this order LAPACK pivots column by column; beyond, blocks of so many.
 _SMALL, _BLOCK = 128, 64
+
+#: Columns of LAPACK's workspaces.
+_WIDTH = 34
 
 
 def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,7 +37,7 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Cost about ``4 n^2 r + 20 n r^2`` flops for what is left, r values. Where they decay
     too slowly for that it is one plain SVD.
     """
-    if not np.any(M):
+    if _is_even(M):
         return np.linalg.svd(M, full_matrices=False)
     order = _by_size(M)
     found = _pivoted(M[order])
@@ -46,13 +52,20 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def graded_values(M: np.ndarray) -> np.ndarray:
     """The singular values of :func:`graded_svd`, without its vectors."""
-    if not np.any(M):
-        return np.zeros(min(M.shape))
+    if _is_even(M):
+        return np.linalg.svd(M, compute_uv=False)
     found = _pivoted(M[_by_size(M)], basis=False)
     if found is None:
         return np.linalg.svd(M, compute_uv=False)
     values: Any = scipy.linalg.svd(adjoint(found[1]), compute_uv=False, check_finite=False)
     return values
+
+
+def _is_even(M: np.ndarray) -> bool:
+    """Whether all rows, and all columns, are of about one size: there is then no grading to be kept."""
+    sizes = np.abs(M)
+    largest = np.max(sizes, axis=0, initial=0.0), np.max(sizes, axis=1, initial=0.0)
+    return all(np.max(x, initial=0.0) <= _EVEN * np.min(x, initial=np.inf) for x in largest)
 
 
 def _by_size(M: np.ndarray) -> np.ndarray:
@@ -90,11 +103,18 @@ def _pivoted(A: np.ndarray, *, basis: bool = True) -> tuple[np.ndarray, np.ndarr
     """``A[:, columns] = Q R`` without negligible rows of R; None if too many are not. Without `basis`
     Q is left out."""
     if min(A.shape) <= _SMALL:
-        mode = "economic" if basis else "r"
-        *found, R, columns = _qr(A, mode=mode, pivoting=True, check_finite=False)
-        Q, rank = found[0] if basis else A[:, :0], _count(np.abs(np.diag(R)))
-        return Q[:, :rank], R[:rank], columns
+        return _pivoted_at_once(A, basis)
     return _pivoted_in_blocks(np.asfortranarray(A), basis)
+
+
+def _pivoted_at_once(A: np.ndarray, basis: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    names = ("geqp3", "ungqr" if np.iscomplexobj(A) else "orgqr")
+    geqp3, orgqr = scipy.linalg.get_lapack_funcs(names, (A,))
+    factors, columns, tau = geqp3(A, lwork=_WIDTH * (A.shape[1] + 2))[:3]
+    rank = _count(np.abs(np.diag(factors)))
+    R = np.triu(factors[:rank])
+    Q = orgqr(factors[:, :rank], tau[:rank], lwork=_WIDTH * rank)[0] if basis else A[:, :0]
+    return Q, R, columns - 1
 
 
 def _count(sizes: np.ndarray) -> int:

@@ -91,8 +91,12 @@ class LevelPencil:
         beside = values.imag[closest]
         if not np.iscomplexobj(self.M):
             beside = np.abs(beside)
-        distances = [self._distance(w) for w in np.unique(beside)]
-        return min(distances, default=np.inf) / max(limit, np.finfo(float).tiny)
+        looked: list[tuple[float, float]] = []
+        for w in beside:
+            # The distance changes by no more than the frequency.
+            if not any(there - abs(w - at) > limit for at, there in looked):
+                looked.append((w, self._distance(w)))
+        return min((there for _, there in looked), default=np.inf) / max(limit, np.finfo(float).tiny)
 
     def _distance(self, omega: float) -> float:
         """Smallest singular value of ``M - i omega N``, by inverse iteration."""
@@ -100,7 +104,8 @@ class LevelPencil:
         index = np.arange(self.states)
         shifted[index, index] -= 1j * omega
         factor, solve = scipy.linalg.get_lapack_funcs(("getrf", "getrs"), (shifted,))
-        lu, pivots, info = factor(shifted)
+        # Its transpose has the same singular values, and is stored as LAPACK takes it.
+        lu, pivots, info = factor(shifted.T, overwrite_a=True)
         if info or not len(self.M):
             return 0.0 if info else np.inf
         x: Any = np.full(len(self.M), len(self.M) ** -0.5, dtype=complex)

@@ -22,7 +22,7 @@ _RANDOM = 1e4
 _STEPS = 2
 
 #: Points up to which a triangular system each is less work than the calls of a sweep.
-_FEW = 3
+_FEW = 4
 
 
 def resolvent(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray:
@@ -138,7 +138,7 @@ def _one_by_one(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray
     diagonal = np.arange(len(T))
     for k, point in enumerate(points):
         if S is None:
-            shifted = np.array(-T, dtype=complex, order="F")
+            shifted = np.negative(T, out=np.empty(T.shape, complex, "F"))
             shifted[diagonal, diagonal] += point
         else:
             shifted = np.asfortranarray(point * S - T, dtype=complex)

@@ -62,8 +62,8 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     balance: Any = scipy.linalg.get_lapack_funcs("gebal", (A,))
     balanced, _, _, scale, _ = balance(A, scale=1, permute=0)
     exponent = np.frexp(scale)[1]
-    exponent = np.clip(exponent - int(np.median(exponent)), -_EXPONENT, _EXPONENT)
-    scale = np.ldexp(1.0, exponent)
+    middle = np.sort(exponent)[n // 2]
+    scale = np.ldexp(1.0, np.clip(exponent - middle, -_EXPONENT, _EXPONENT))
     size = np.linalg.norm(balanced, axis=0) + np.linalg.norm(balanced, axis=1)
     if np.max(size) > _GRADED * np.min(size):
         index = np.argsort(-size, kind="stable")

@@ -29,6 +29,9 @@ _LARGEST_GROWTH = 30.0
 #: Up to this LAPACK's trsyl replaces a sum of eigenvalues by another number, in silence.
 _TAKEN_FOR_ZERO = TILE**2 * np.finfo(float).tiny / np.finfo(float).eps
 
+#: Columns of the workspace of a Schur form: blocks of 64 reflectors.
+_GEES_WORK = 66
+
 
 @dataclass(frozen=True, eq=False)
 class SchurForm:
@@ -354,15 +357,23 @@ def _schur(A: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, bool]:
     """T, Z, and whether A is a Schur form as it is, which makes them A and the identity."""
     if _is_schur_form(A):
         return np.ascontiguousarray(A), np.eye(len(A), dtype=A.dtype), True
-    schur: Any = scipy.linalg.schur
-    T, Z = schur(A, output=kind)
+    # As scipy.linalg.schur does, without what it costs to call that at small orders.
+    gees: Any = scipy.linalg.get_lapack_funcs("gees", (A,))
+    T, *_, Z, _, info = gees(_any_order, A, lwork=_GEES_WORK * len(A))
+    if info:
+        raise np.linalg.LinAlgError("the Schur form has not been found.")
     return np.ascontiguousarray(T), Z, False
+
+
+def _any_order(*_: float) -> None:
+    """Eigenvalues come as they are found."""
 
 
 def _is_schur_form(A: np.ndarray) -> bool:
     """Whether A is upper triangular, or real with 2 x 2 blocks ``[[a, b], [c, a]]``, ``b c < 0``, on the
     diagonal, whose eigenvalues have the real part a exactly."""
-    if np.any(np.tril(A, -2)):
+    # What is in the corner spares a look at the rest.
+    if len(A) > 2 and (A[-1, 0] != 0 or np.any(np.tril(A, -2))):
         return False
     below = np.diag(A, -1)
     first = np.flatnonzero(below)

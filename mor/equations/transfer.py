@@ -56,6 +56,11 @@ class Transfer:
         """``(s S - T)^{-1} B`` (n, N, m) at few points."""
         return resolvent(self.pencil, points, self.B)
 
+    def costates(self, points: np.ndarray) -> np.ndarray:
+        """``(s S - T)^{-H} C^H`` (n, N, p) at few points."""
+        C = self.C.conj().T[::-1]
+        return resolvent(self.pencil.reversed(), points.conj(), C)[::-1]
+
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """The values (N, p, m); not finite where a point is a pole."""
         return _outputs(self.states, self.C, points, self.B.shape[1])

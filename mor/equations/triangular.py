@@ -263,7 +263,7 @@ def _between_pairs(T: np.ndarray, starts: np.ndarray, g: np.ndarray, h: np.ndarr
     turned: Any = np.array(T, dtype=complex, order="F")
     turned[pairs] = g.conj().mT @ turned[pairs]
     turned[:, pairs] = np.moveaxis(np.moveaxis(turned[:, pairs], 1, 0) @ h, 0, 1)
-    return np.triu(turned)
+    return np.asfortranarray(np.triu(turned))
 
 
 def _unitary(first: np.ndarray) -> np.ndarray:
@@ -283,5 +283,5 @@ def _fortran(S: np.ndarray | None) -> np.ndarray | None:
 
 def diagonal_blocks(T: np.ndarray) -> list[tuple[int, int]]:
     """First and last-plus-one rows of the 1 x 1 and 2 x 2 diagonal blocks."""
-    starts = [i for i in range(len(T)) if i == 0 or T[i, i - 1] == 0]
-    return list(pairwise([*starts, len(T)]))
+    starts = (1 + np.flatnonzero(np.diag(T, -1) == 0)).tolist()
+    return list(pairwise([0, *starts, len(T)])) if len(T) else []
