@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import adjoint
+from mor.errors import NotFiniteError
 
 #: What is smaller than this, relative to the largest column, is left out.
 _NEGLIGIBLE = 1e-22
@@ -33,6 +34,7 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     if not np.any(M):
         return np.linalg.svd(M, full_matrices=False)
+    _check_range(M)
     order = _by_size(M)
     found = _pivoted(M[order])
     if found is None:
@@ -48,11 +50,20 @@ def graded_values(M: np.ndarray) -> np.ndarray:
     """The singular values of :func:`graded_svd`, without its vectors."""
     if not np.any(M):
         return np.zeros(min(M.shape))
+    _check_range(M)
     found = _pivoted(M[_by_size(M)], basis=False)
     if found is None:
         return np.linalg.svd(M, compute_uv=False)
     values: Any = scipy.linalg.svd(adjoint(found[1]), compute_uv=False, check_finite=False)
     return values
+
+
+def _check_range(M: np.ndarray) -> None:
+    """Raise unless the squares of norms of M are finite, which LAPACK takes."""
+    if not np.linalg.norm(M) < np.inf:
+        raise NotFiniteError(
+            "a product of Gramian factors overflows double precision: choose other units of time or signals."
+        )
 
 
 def _by_size(M: np.ndarray) -> np.ndarray:
