@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import wraps
-from numbers import Integral, Real
+from numbers import Real
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -31,7 +31,9 @@ from mor.errors import (
     NotFiniteError,
     NotNumbersError,
     ReductionError,
+    ReductionTypeError,
     TimeStepError,
+    TimeTypeError,
 )
 
 Arguments = ParamSpec("Arguments")
@@ -73,7 +75,7 @@ def check_real(
 ) -> float:
     """`value` as a finite float, larger than `above` and not less than `least`."""
     if not isinstance(value, Real | np.bool_) and not _is_scalar_array(value):
-        raise ArgumentTypeError(f"{name}={shown(value)} is not a number.", argument=name)
+        raise _of_type(error)(f"{name}={shown(value)} is not a number.", argument=name)
     number = float(value) if _is_finite(value) else np.nan
     if not (np.isfinite(number) and number > above and number >= least):
         limit = "" if least == -np.inf else f" >= {least:g}"
@@ -92,20 +94,29 @@ def check_whole(
     error: type[MorError] = ArgumentError,
 ) -> int:
     """`value` as an int from `low` to `high`; `what` says what `high` is."""
+    limits = f"of at least {low}" if high is None else f"between {low} and {high}"
+    message = f"{name}={shown(value)} is not a whole number {limits}{what and ', '}{what}."
     if not isinstance(value, Real) and not _is_scalar_array(value):
-        raise ArgumentTypeError(f"{name}={shown(value)} is not a whole number.", argument=name)
-    number, value = None, cast(Any, value)
-    if isinstance(value, Integral) or (_is_finite(value) and value == int(value)):
-        number = int(value)
-    if number is None:
-        raise error(f"{name}={shown(value)} is not a whole number.", argument=name)
-    if high is None:
-        if number < low:
-            raise error(f"{name}={shown(value)} is not a whole number of at least {low}.", argument=name)
-    elif not low <= number <= high:
-        of_what = f", {what}" if what else ""
-        raise error(f"{name}={shown(value)} is not between {low} and {high}{of_what}.", argument=name)
-    return number
+        raise _of_type(error)(message, argument=name)
+    number = cast(Any, value)
+    if (
+        not _is_finite(number)
+        or number != int(number)
+        or number < low
+        or (high is not None and number > high)
+    ):
+        raise error(message, argument=name)
+    return int(number)
+
+
+def _of_type(error: type[MorError]) -> type[ArgumentTypeError]:
+    """The kind of `error` for a value of a wrong type."""
+    kinds = {
+        ReductionError: ReductionTypeError,
+        TimeStepError: TimeTypeError,
+        DimensionError: NotNumbersError,
+    }
+    return kinds.get(error, ArgumentTypeError)
 
 
 def check_path(name: str, value: Any, error: type[MorError]) -> Path:
@@ -123,7 +134,7 @@ def check_order(order: Any, low: int, high: int) -> int:
 
     Raises
     ------
-    ReductionError, ArgumentTypeError
+    ReductionError, ReductionTypeError
     """
     if high < low:
         raise ReductionError(
@@ -145,7 +156,8 @@ def check_choice(
 ) -> None:
     """Raise unless `value` is one of the words in `choices`."""
     if not (isinstance(value, str) and value in choices):
-        raise error(f"{name}={shown(value)} is not one of {', '.join(choices)}{also}.", argument=name)
+        kind = error if isinstance(value, str) else _of_type(error)
+        raise kind(f"{name}={shown(value)} is not one of {', '.join(choices)}{also}.", argument=name)
 
 
 def shown(value: Any) -> str:
@@ -232,7 +244,7 @@ def common_arrays(**values: Any) -> list[Array]:
 def check_dt(dt: Any) -> float:
     """`dt` as a float: 0 continuous, positive discrete."""
     if not isinstance(dt, Real | np.bool_) and not _is_scalar_array(dt):
-        raise ArgumentTypeError(
+        raise TimeTypeError(
             f"dt must be a number, 0 (continuous) or positive (discrete), not {shown(dt)}.", argument="dt"
         )
     if not _is_finite(dt) or dt < 0:
@@ -254,7 +266,7 @@ def check_horizon(horizon: float | None, dt: float) -> float | None:
     if horizon is None:
         return None
     if not isinstance(horizon, Real) and not _is_scalar_array(horizon):
-        raise ArgumentTypeError(
+        raise TimeTypeError(
             f"horizon must be a number, or None for infinite, not {shown(horizon)}.", argument="horizon"
         )
     if not _is_finite(horizon) or horizon <= 0:

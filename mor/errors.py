@@ -105,6 +105,14 @@ class ReductionError(MorError, ValueError):
     exit_code = 3
 
 
+class ReductionTypeError(ArgumentTypeError, ReductionError):
+    """An order, a tolerance or another option of a reduction of a type that cannot be meant."""
+
+
+class TimeTypeError(ArgumentTypeError, TimeStepError):
+    """A time step, a horizon or a hold of a type that cannot be meant."""
+
+
 class SystemFileError(MorError, ValueError):
     """A file that holds no system, or cannot be read or written."""
 

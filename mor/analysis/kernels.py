@@ -207,8 +207,8 @@ def output_bound(
     if not np.any(u - v):
         return 0.0
     norm = float(h2_norm(system, horizon=horizon))
-    if norm == 0:
-        return 0.0
+    if norm == 0 or norm == np.inf:
+        return norm
     bound = norm * size * float(np.hypot(1.0, 0.0 if system.is_linear else spread))
     # What is too small to be represented is not zero.
     return max(bound, np.finfo(float).tiny)

@@ -33,7 +33,7 @@ Source: Gawronski and Juang (1990); the logarithms as in Petersson and Löfberg 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ from mor.equations.doubling import compress
 from mor.equations.panels import Piece, pieces, resolved
 from mor.equations.resolvent import resolvent
 from mor.equations.schur import SchurForm
-from mor.errors import TimeStepError
+from mor.errors import TimeStepError, TimeTypeError
 
 #: ``(omega_1, omega_2)`` in radians per unit of time.
 Band = tuple[float, float]
@@ -53,6 +53,8 @@ Band = tuple[float, float]
 
 def check_band(band: Any, dt: float) -> Band:
     """`band` as two frequencies ``0 <= omega_1 < omega_2``, in discrete time at most ``pi/dt``."""
+    if not isinstance(band, Sequence | np.ndarray) or isinstance(band, str | bytes):
+        raise TimeTypeError(f"band={shown(band)}: a band is two frequencies.", argument="band")
     ends = numbers("band", band, kinds="biuf")
     if ends.shape != (2,):
         raise TimeStepError(

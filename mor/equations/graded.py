@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import adjoint
+from mor.errors import NotFiniteError
 
 #: What is smaller than this, relative to the largest column, is left out.
 _NEGLIGIBLE = 1e-22
@@ -39,6 +40,7 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     if _is_even(M):
         return np.linalg.svd(M, full_matrices=False)
+    _check_range(M)
     order = _by_size(M)
     found = _pivoted(M[order])
     if found is None:
@@ -54,6 +56,7 @@ def graded_values(M: np.ndarray) -> np.ndarray:
     """The singular values of :func:`graded_svd`, without its vectors."""
     if _is_even(M):
         return np.linalg.svd(M, compute_uv=False)
+    _check_range(M)
     found = _pivoted(M[_by_size(M)], basis=False)
     if found is None:
         return np.linalg.svd(M, compute_uv=False)
@@ -66,6 +69,14 @@ def _is_even(M: np.ndarray) -> bool:
     sizes = np.abs(M)
     largest = np.max(sizes, axis=0, initial=0.0), np.max(sizes, axis=1, initial=0.0)
     return all(np.max(x, initial=0.0) <= _EVEN * np.min(x, initial=np.inf) for x in largest)
+
+
+def _check_range(M: np.ndarray) -> None:
+    """Raise unless the squares of norms of M are finite, which LAPACK takes."""
+    if not np.linalg.norm(M) < np.inf:
+        raise NotFiniteError(
+            "a product of Gramian factors overflows double precision: choose other units of time or signals."
+        )
 
 
 def _by_size(M: np.ndarray) -> np.ndarray:

@@ -174,3 +174,16 @@ def test_zeros_and_ranks_in_any_units(b, c):
     sys = mor.LTI([[-1, 0], [0, -3]], np.array([[1.0], [1]]) * 2.0**b, np.array([[1.0, -2]]) * 2.0**c)
     np.testing.assert_allclose(mor.zeros(sys), [1.0], rtol=1e-12)
     assert mor.normal_rank(sys) == 1
+
+
+@pytest.mark.parametrize("reduce", [mor.tsia, mor.irka, mor.h2_optimal])
+@pytest.mark.parametrize("make", [modal, dense])
+@SIZES
+def test_h2_reduction(make, reduce, b, c):
+    sys = make(b, c)
+    one, rom = reduce(make(0, 0), 2), reduce(sys, 2)
+    assert rom.order == one.order == 2
+    np.testing.assert_allclose(
+        rom.diagnostics["h2_error"], one.diagnostics["h2_error"] * 2.0 ** (b + c), rtol=1e-6
+    )
+    np.testing.assert_allclose(mor.h2_error(sys, rom), rom.diagnostics["h2_error"], rtol=1e-10)

@@ -53,22 +53,14 @@ FUNCTIONS, METHODS = 4.0, 3.0
 #: Methods that rooms ask of a system, in coordinates of their own: with no checks, and not for users.
 INTERNAL = {
     *("cross_solution", "project", "inner", "gramians_with_pullback", "with_outputs", "with_carrier"),
-    *("observe", "moved", "in_units", "signal_exponents", "split", "require_stable", "cut", "choose"),
+    *("observe", "moved", "in_units", "signal_exponents", "split", "require_stable", "transfer", "extended"),
     *("band_gramians", "factors", "equivalent", "schur", "graded", "evolution", "of_linear", "ramp_matrix"),
-    *("controllability_factor", "observability_factor", "carrier", "extended", "gramians"),
-    *(
-        "band_factors",
-        "bases",
-        "estimate",
-        "margins",
-        "pole_errors",
-        "Balancing.roundoff",
-        "report",
-        "limit",
-        "test_space",
-        "transfer",
-    ),
+    *("controllability_factor", "observability_factor", "carrier", "gramians", "band_factors", "test_space"),
+    *("estimate", "margins", "pole_errors"),
 }
+
+#: What is public of a family of reductions.
+FAMILY = {"truncate", "hsv", "bounds", "full_order", "kept", "minimal", "norm", "merits", "steps", "bounded"}
 
 #: What calls return, and nobody makes.
 RESULTS = (mor.Reduction, mor.Peak, mor.MorError, mor.deep.Compression)
@@ -120,7 +112,7 @@ def _methods() -> Iterator[Target]:
     for kind, cls in kinds.items():
         for name in dir(cls):
             public = name[0] != "_" or name in arithmetic
-            if public and not {name, f"{kind}.{name}"} & INTERNAL:
+            if name in FAMILY if kind == "Balancing" else public and name not in INTERNAL:
                 member = inspect.getattr_static(cls, name)
                 if isinstance(member, classmethod):
                     yield Target(f"{kind}.{name}", None, getattr(cls, name))

@@ -21,6 +21,7 @@ from mor.checks import check_finite, check_order, guarded, numbers
 from mor.errors import DimensionError, MorError, ReductionError, SingularEquationError
 from mor.reduction.h2.kept import beside_unstable
 from mor.reduction.h2.objective import H2Objective
+from mor.reduction.h2.rescaled import in_moderate_units
 from mor.reduction.h2.start import check_effort, h2_distance, objective, result, starting_system
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import keeps_unstable
@@ -113,6 +114,10 @@ def tsia(
         how = partial(tsia, start=start, tol=tol, max_iterations=max_iterations)
         return beside_unstable(system, order, how, "TSIA")
     order = check_order(order, 1, system.order)
+    options = {"horizon": horizon, "tol": tol, "max_iterations": max_iterations}
+    rescaled = in_moderate_units(system, start, lambda s, x: tsia(s, order, start=x, **options))
+    if rescaled is not None:
+        return rescaled
     problem = objective(system, order, horizon)
     first = starting_system(problem, order, start)
     rom, diagnostics = iterate(problem, first, tol, max_iterations)
@@ -184,6 +189,10 @@ def irka(
         how = partial(irka, shifts=shifts, tol=tol, max_iterations=max_iterations)
         return beside_unstable(system, order, how, "IRKA")
     order = check_order(order, 1, system.order)
+    options = {"shifts": shifts, "tol": tol, "max_iterations": max_iterations}
+    rescaled = in_moderate_units(system, None, lambda s, _: irka(s, order, **options))
+    if rescaled is not None:
+        return rescaled
     problem = objective(system, order, None)
     first = _start_of_irka(problem, order, shifts)
     rom, diagnostics = iterate(problem, first, tol, max_iterations, one_sided=not system.is_linear)

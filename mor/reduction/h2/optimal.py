@@ -15,6 +15,7 @@ from mor.reduction.h2.coordinates import ContinuousCoordinates, DiscreteCoordina
 from mor.reduction.h2.fixed_point import ITERATIONS, TOLERANCE, iterate
 from mor.reduction.h2.kept import beside_unstable
 from mor.reduction.h2.objective import H2Objective
+from mor.reduction.h2.rescaled import in_moderate_units
 from mor.reduction.h2.start import check_effort, h2_distance, objective, result, starting_system
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import keeps_unstable
@@ -104,6 +105,10 @@ def h2_optimal(
         how = partial(h2_optimal, start=start, tol=tol, max_iterations=max_iterations)
         return beside_unstable(system, order, how, METHOD)
     order = check_order(order, 1, system.order)
+    options = {"horizon": horizon, "tol": tol, "max_iterations": max_iterations}
+    rescaled = in_moderate_units(system, start, lambda s, x: h2_optimal(s, order, start=x, **options))
+    if rescaled is not None:
+        return rescaled
     problem = objective(system, order, horizon)
     best, diagnostics = descend(problem, _first(problem, order, start), tol, max_iterations)
     return result(problem, system, order, best, METHOD, diagnostics)

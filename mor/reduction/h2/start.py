@@ -21,7 +21,7 @@ from mor.checks import (
     numbers,
 )
 from mor.equations.diagonal import diagonalise, eigenmodes
-from mor.errors import DimensionError, NotFiniteError, ReductionError, UnstableSystemError
+from mor.errors import DimensionError, ReductionError, UnstableSystemError
 from mor.reduction.h2.coordinates import InputNormal
 from mor.reduction.h2.objective import H2Objective
 from mor.reduction.modal import rank_modes
@@ -31,7 +31,6 @@ from mor.systems.convert import as_system
 from mor.systems.labels import without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
-from mor.systems.units import OWN, in_units
 
 
 def objective(system: System, order: int, horizon: float | None) -> H2Objective:
@@ -45,8 +44,6 @@ def objective(system: System, order: int, horizon: float | None) -> H2Objective:
             otherwise=f"{split}mor.h2_optimal(sys, order, horizon=...) takes any system.",
         )
     problem = H2Objective(system.explicit if isinstance(system, LTI) else system.on_numpy(), horizon)
-    if problem.square == 0 and in_units(system)[1] is not OWN:
-        raise NotFiniteError("the squared H2 norm underflows: choose other units of the signals.")
     if problem.square == 0:
         raise ReductionError(
             "the system does nothing but feed its input through: there is nothing to reduce."
