@@ -122,7 +122,7 @@ def _unchanged(system: LTI, found: Reduction) -> Reduction:
     size = float(np.linalg.norm(system.graded.A)) or 1.0
     points = size * np.array([1e-3, 3e-2, 1.0]) * np.exp([0.9j, 1.3j, 0.4j])
     one, two = system.evaluate(points), found.system.evaluate(points)
-    if np.max(np.abs(one - two)) <= _CHANGED * np.max(np.abs(one)):
+    if np.max(np.abs(one - two), initial=0.0) <= _CHANGED * np.max(np.abs(one), initial=0.0):
         return found
     whole = _result(system, system, 0, 0, 0.0)
     note = "rank decisions would change the transfer function, so nothing is left out: rescale the states"
