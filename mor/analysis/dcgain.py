@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from mor.arrays import Array, adjoint, astype_like, device_kwargs, namespace
 from mor.checks import guarded
 from mor.equations.boundary import dc_point
 from mor.equations.separation import separated
-from mor.errors import DimensionError
+from mor.errors import AccuracyWarning, DimensionError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
 from mor.systems.lqo import LQO
@@ -52,6 +53,11 @@ def dcgain(sys: Any) -> Array:
         If it overflows.
     DimensionError
         Of a batch of systems other than Modals.
+
+    Warns
+    -----
+    AccuracyWarning
+        Where round-off cannot tell whether an entry sees a pole at zero frequency; it is then finite.
 
     Notes
     -----
@@ -140,14 +146,25 @@ def _beside_poles(system: LTI, c: float) -> np.ndarray:
     T, L, R = there
     N, B, C = T - c * np.eye(len(T)), adjoint(L) @ system.B, system.C @ R
     rows, columns = np.abs(system.C) @ np.abs(R), np.abs(adjoint(L)) @ np.abs(system.B)
-    seen, power = np.zeros(gain.shape, dtype=bool), B
+    seen, doubtful, power = np.zeros(gain.shape, dtype=bool), np.zeros(gain.shape, dtype=bool), B
     # Subspaces are known to round-off over the gap between the two sets of poles.
     gap = np.min(np.abs(form.poles[at][:, None] - form.poles[~at]), initial=size)
-    noise = _ROUNDINGS * n * np.finfo(float).eps * size / gap
+    exact = _ROUNDINGS * n * np.finfo(float).eps
+    noise = exact * size / gap
     # (s - c)^-1, (s - c)^-2, ... have the coefficients C B, C N B, ...
     for _ in range(len(T)):
-        seen |= np.abs(C @ power) > noise * (rows @ columns)
+        coefficient, terms = np.abs(C @ power), rows @ columns
+        seen |= coefficient > noise * terms
+        doubtful |= coefficient > exact * terms
         power, columns = N @ power, np.abs(N) @ columns
+    if np.any(doubtful & ~seen):
+        i, j = np.argwhere(doubtful & ~seen)[0]
+        warnings.warn(
+            f"output {i} may see the pole at dc from input {j}, by less than round-off tells: its gain is "
+            "given as if it did not.",
+            AccuracyWarning,
+            stacklevel=5,
+        )
     return np.where(seen, np.inf, gain)
 
 

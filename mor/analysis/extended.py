@@ -32,7 +32,8 @@ class ExtendedResponses:
     r"""Responses :math:`G(i\omega)` or :math:`G(e^{i\omega\,dt})` of a dense system in extended precision.
 
     The matrices are taken as they are, E not divided out: what is left is the round-off of the wide type
-    (:mod:`mor.equations.extended`) and, in the limits that are returned with them, no guess.
+    (:mod:`mor.equations.extended`), of which estimates are returned with them: that of the residuals, as the
+    resolvent amplifies it, and what the last correction was.
     """
 
     def __init__(self, system: LTI) -> None:
@@ -86,7 +87,22 @@ class ExtendedResponses:
             np.max(np.tensordot(weights, np.abs(X).astype(float), axes=1), axis=(0, 2))
             for X in (correction, states)
         )
-        return np.moveaxis(values, 0, 1), _DOUBT * (last + WIDE_EPS * terms), terms
+        noise = last + WIDE_EPS * (n**0.5 * self._of_residuals(omega, states) + terms)
+        return np.moveaxis(values, 0, 1), _DOUBT * noise, terms
+
+    def _of_residuals(self, omega: np.ndarray, states: np.ndarray) -> np.ndarray:
+        r"""What rounding of residuals counts for in an entry, the largest (N,), in units of round-off:
+        :math:`|C(sE-A)^{-1}|\,(|A||X| + |s||E||X| + |B|)`."""
+        n, count, _ = states.shape
+        back, s = self.system.schur.adjoint, self.points(omega).astype(complex)
+        outputs = back.enter(adjoint(self.system.C))
+        seen = back.leave(resolvent(back.pencil, s.conj(), outputs).reshape(n, -1)).reshape(n, count, -1)
+        size = np.abs(states).astype(float)
+        flat = size.reshape(n, -1)
+        shifted = flat if self.system.E is None else np.abs(self.system.E) @ flat
+        residual = (np.abs(self.system.A) @ flat).reshape(size.shape) + np.abs(self.system.B)[:, None]
+        residual += np.abs(s)[:, None] * shifted.reshape(size.shape)
+        return np.max(np.einsum("lki,lkj->kij", np.abs(seen), residual), axis=(1, 2))
 
 
 def refined_response(system: LTI, omega: float) -> tuple[np.ndarray, float]:
