@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mor
-from mor.errors import DimensionError, NotFiniteError
+from mor.errors import AccuracyWarning, DimensionError, NotFiniteError
 from mor.testing import block_systems, lti_systems, modal_systems
 
 
@@ -141,6 +141,17 @@ def test_frameworks(framework):
     assert type(gain) is type(sys.D)
     assert gain.dtype == sys.D.dtype
     np.testing.assert_allclose(np.asarray(gain), mor.dcgain(mor.Modal(poles, B, C, dt=1.0)), rtol=1e-6)
+
+
+def test_an_entry_of_which_round_off_cannot_tell_is_warned_of():
+    """Coordinates of condition 5e3 beside a pole of 1e-3: one entry sees the integrator, and not clearly."""
+    rng = np.random.default_rng(108)
+    T = rng.standard_normal((4, 4))
+    A = T @ np.diag([0, -1e-3, -1, -50.0]) @ np.linalg.inv(T)
+    B = T @ np.array([[0, 1], [1, 1], [1, 0], [1, 1.0]])
+    C = np.array([[1, 1, 0, 1], [0, 1, 1, 1.0]]) @ np.linalg.inv(T)
+    with pytest.warns(AccuracyWarning, match="may see the pole at dc"):
+        mor.dcgain((A, B, C))
 
 
 def test_bad_input():

@@ -56,7 +56,7 @@ class Peak(NamedTuple):
     ----------
     gain : the largest gain that was found, of a batch an array of the batch's shape, as the others are.
     omega : where, in radians per unit of time.
-    upper : what no gain exceeds, proven.
+    upper : what no gain exceeds: proven in exact arithmetic, with an estimate of what round-off adds.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from mor.arrays import adjoint, to_complex, to_numpy
 from mor.checks import check_real, guarded
 from mor.equations.reflectors import Reflectors
 from mor.equations.scaling import balancing
-from mor.errors import QuadraticOutputError, ReductionError
+from mor.errors import NotFiniteError, QuadraticOutputError, ReductionError
 from mor.reduction.batch import flatten_batch, stack
 from mor.reduction.result import Reduction
 from mor.systems.base import System
@@ -126,16 +127,18 @@ def _changed(system: LTI, small: LTI) -> bool:
     """
     if small.order == system.order or not system.D.size:
         return False
-    full = system.explicit
-    t = balancing(full.A, full.B, full.C)
-    A, B, C = full.A * t / t[:, None], full.B / t[:, None], full.C * t
-    points = (float(np.linalg.norm(A)) or 1.0) * _PLACES
-    states = np.stack([np.linalg.solve(s * np.eye(len(A)) - A, B + 0j) for s in points])
-    one, two = C @ states, small.with_outputs(small.C, np.zeros_like(small.D)).evaluate(points)
-    # What round-off leaves of an entry that is zero.
-    noise = np.finfo(float).eps * len(A) * (np.abs(C) @ np.abs(states))
-    change, scale = np.max(np.abs(one - two), axis=0), np.max(np.abs(one), axis=0)
-    return bool(np.any(change > _CHANGED * scale + np.max(noise, axis=0) / _CHANGED**0.5))
+    full, rest = system.explicit, small.with_outputs(small.C, np.zeros_like(small.D))
+    change, scale, noise = (np.zeros(system.D.shape) for _ in range(3))
+    for s in (float(np.linalg.norm(system.graded.A)) or 1.0) * _PLACES:
+        with np.errstate(all="ignore"), suppress(np.linalg.LinAlgError, NotFiniteError):
+            states = np.linalg.solve(s * np.eye(full.order) - full.A, full.B + 0j)
+            one, two = full.C @ states, rest.evaluate(s)
+            # What round-off leaves of an entry that is zero.
+            lost = np.finfo(float).eps * full.order * (np.abs(full.C) @ np.abs(states))
+            if np.all(np.isfinite(one) & np.isfinite(two) & np.isfinite(lost)):
+                change, scale = np.maximum(change, np.abs(one - two)), np.maximum(scale, np.abs(one))
+                noise = np.maximum(noise, lost)
+    return bool(np.any(change > _CHANGED * scale + noise / _CHANGED**0.5))
 
 
 def _result(

@@ -68,3 +68,21 @@ def test_round_off_in_place_of_zeros_couples_nothing():
     B = np.vstack([rng.standard_normal((3, 1)), 1e-16 * rng.standard_normal((3, 1))])
     rom = mor.minimal_realization((A, B, rng.standard_normal((1, 6))), tol=1e-13)
     assert rom.order == 3
+
+
+def test_no_loud_signal_hides_what_is_lost():
+    """Twenty decades of units: what would be lost is seen beside a large D, and beside another channel."""
+    sys = masses()
+    n, units = sys.order, 10.0 ** np.random.default_rng(5).uniform(-10, 10, sys.order)
+    loud = mor.LTI(sys.A, sys.B, sys.C, [[1e9]])
+    beside = mor.LTI(
+        np.block([[sys.A, np.zeros((n, 1))], [np.zeros((1, n)), -np.ones((1, 1))]]),
+        np.block([[sys.B, np.zeros((n, 1))], [np.zeros((1, 1)), np.full((1, 1), 1e9)]]),
+        np.block([[sys.C, np.zeros((1, 1))], [np.zeros((1, n)), np.ones((1, 1))]]),
+    )
+    for plain, t in ((loud, units), (beside, np.append(units, 1.0))):
+        rom = mor.minimal_realization(in_units(plain, t))
+        expected = mor.freqresp(plain, OMEGA) - plain.D
+        lost = np.abs(mor.freqresp(rom.system, OMEGA) - rom.system.D - expected)[:, 0, 0]
+        # A D of 1e9 leaves seven digits of the rest, 1e-7 beside values of 1.
+        assert np.max(lost) <= 1e-6 * np.max(np.abs(expected[:, 0, 0])) + 1e-6

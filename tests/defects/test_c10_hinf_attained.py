@@ -6,6 +6,7 @@ import pytest
 from defects.models import exact_response, heated_rod
 
 import mor
+from mor.analysis.extended import ExtendedResponses
 
 
 def rotated(seed):
@@ -25,3 +26,18 @@ def test_the_gain_returned_is_not_above_that_at_its_frequency(sys):
     assert peak.gain <= exact * (1 + 4e-16)
     assert exact <= peak.upper
     assert peak.gain >= exact * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("seed", [4, 17, 40, 79, 93])
+def test_next_to_the_circle_round_off_is_not_understated(seed):
+    """Poles 2e-13 and 1e-6 inside: residuals are rounded, and the resolvent makes 1e12 of it."""
+    rng = np.random.default_rng(seed)
+    T = rng.standard_normal((2, 2))
+    A = T @ np.diag([1 - 2e-13, 1 - 1e-6]) @ np.linalg.inv(T)
+    sys = mor.LTI(A, rng.standard_normal((2, 1)), rng.standard_normal((1, 2)), dt=1e-6)
+    mpmath.mp.dps = 60
+    exact = float(abs(exact_response(sys, mpmath.mpf(1))[0]))
+    response, noise, _ = ExtendedResponses(sys)(np.array([0.0]))
+    assert abs(float(abs(response[0, 0, 0])) - exact) <= noise[0] + 4e-16 * exact
+    peak = mor.peak_gain(sys)
+    assert peak.omega != 0 or peak.gain <= exact * (1 + 4e-16)
