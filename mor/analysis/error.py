@@ -16,8 +16,8 @@ from mor.systems.base import System, check_same_signals
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
 
-#: ``(order + 500)^3``, summed over a batch, up to which H-infinity norms are proven: a small system costs some
-#: tenth of a second.
+#: ``(order + 500)^3``, summed over a batch, up to which H-infinity norms are proven: a small system takes
+#: a tenth of a second or so.
 PROVABLE = 3000**3
 
 #: A limit within this share of what was measured makes that a proven number.
