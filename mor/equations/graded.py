@@ -34,7 +34,6 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     if not np.any(M):
         return np.linalg.svd(M, full_matrices=False)
-    _check_range(M)
     order = _by_size(M)
     found = _pivoted(M[order])
     if found is None:
@@ -50,7 +49,6 @@ def graded_values(M: np.ndarray) -> np.ndarray:
     """The singular values of :func:`graded_svd`, without its vectors."""
     if not np.any(M):
         return np.zeros(min(M.shape))
-    _check_range(M)
     found = _pivoted(M[_by_size(M)], basis=False)
     if found is None:
         return np.linalg.svd(M, compute_uv=False)
@@ -58,17 +56,20 @@ def graded_values(M: np.ndarray) -> np.ndarray:
     return values
 
 
-def _check_range(M: np.ndarray) -> None:
-    """Raise unless the squares of norms of M are finite, which LAPACK takes."""
-    if not np.linalg.norm(M) < np.inf:
+def _by_size(M: np.ndarray) -> np.ndarray:
+    """The rows, largest first.
+
+    Raises
+    ------
+    NotFiniteError
+        If squares of norms of M, which LAPACK takes, are not finite.
+    """
+    sizes = np.linalg.norm(M, axis=1)
+    if not sizes.sum() < np.inf:
         raise NotFiniteError(
             "a product of Gramian factors overflows double precision: choose other units of time or signals."
         )
-
-
-def _by_size(M: np.ndarray) -> np.ndarray:
-    """The rows, largest first."""
-    return np.argsort(-np.linalg.norm(M, axis=1), kind="stable")
+    return np.argsort(-sizes, kind="stable")
 
 
 def batch_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -110,6 +110,7 @@ class Balancing:
         """The Hankel norm of what is reduced: the largest finite Hankel singular value."""
         return float(np.max(self.hsv[self.kept :], initial=0.0))
 
+    @guarded
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
     ) -> Reduction:
@@ -297,6 +298,7 @@ class BatchBalancing:
         """That of each member, (members, full_order + 1)."""
         return self.parts[0].variant.bounds(self.hsv.reshape(len(self.parts), self.full_order))
 
+    @guarded
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
     ) -> Reduction:
