@@ -203,7 +203,9 @@ def as_scalar(x: Array) -> Array:
 def exponents(x: Array, batch_axes: int) -> Any:
     """Binary exponents of the largest entries of x (..., and further axes): an int, or integers (...)."""
     if not batch_axes:
-        largest = float(namespace(x).max(namespace(x).abs(x))) if math.prod(x.shape) else 0.0
+        # Small systems are asked often: NumPy's arrays without going through the namespace.
+        xp = np if type(x) is np.ndarray else namespace(x)
+        largest = float(xp.max(xp.abs(x))) if math.prod(x.shape) else 0.0
         return math.frexp(largest)[1]
     sizes = np.abs(to_numpy(x))
     return np.frexp(sizes.max(axis=tuple(range(batch_axes, x.ndim)), initial=0.0))[1]

@@ -24,13 +24,16 @@ from mor.arrays import (
     to_numpy,
 )
 from mor.checks import check_horizon, guarded
-from mor.equations.band import Band
+from mor.equations.band import Band, check_band
 from mor.errors import NotFiniteError, QuadraticOutputError
 from mor.systems.base import System, check_overflow, check_same_signals, in_one_framework
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
 from mor.systems.units import OWN, from_units, in_units
 from mor.threads import threads_by_order
+
+#: Gains of 2 to minus and plus this power have squares within the range of numbers.
+_MODERATE = 200
 
 #: Share of the sum of absolute terms below which the trace formula has cancelled too far.
 _CANCELLED = 1e-6
@@ -86,8 +89,7 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     check_horizon(horizon, system.dt)
     constant = system.detached()
     if band is not None:
-        square = _squared_h2_in_band(constant, band)
-        return astype_like(namespace(square).sqrt(square), system.D)
+        return astype_like(_norm_in_band(constant, band), system.D)
     inner, units = in_units(constant)
     square = _squared_h2(inner.equivalent(horizon=horizon), horizon)
     norm = namespace(square).sqrt(square)
@@ -143,8 +145,8 @@ def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | N
     check_same_signals(*parts)
     for part in parts:
         part.require_stable("an H2 norm")
-    square = _by_quadrature([parts[0].detached(), -parts[1].detached()], band)
-    return astype_like(namespace(square).sqrt(square), parts[0].D)
+    norm = _by_quadrature([parts[0].detached(), -parts[1].detached()], band)
+    return astype_like(norm, parts[0].D)
 
 
 @guarded
@@ -310,14 +312,14 @@ def _trace(C: Array, P: Array) -> Array:
     return real(namespace(C).sum((C @ P) * conj(C), axis=(-2, -1)))
 
 
-def _squared_h2_in_band(system: System, band: Band) -> Array:
+def _norm_in_band(system: System, band: Band) -> Array:
     """In closed form where there is one and it does not cancel, else by quadrature."""
     D, xp = system.D, namespace(system.D)
-    if isinstance(system, Modal) and not np.any(to_numpy(D)):
+    if isinstance(system, Modal) and not np.any(to_numpy(D)) and in_units(system)[1] is OWN:
         P, C = system.band_gramians(band)[0], system.output_factor_matrix
         square, scale = _trace(C, P), xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
         if not bool(xp.any(square <= _CANCELLED * scale)):
-            return square
+            return xp.sqrt(square)
     return _by_quadrature([system], band)
 
 
@@ -329,9 +331,33 @@ def _by_quadrature(parts: list[System], band: Band) -> Array:
     like, on_numpy = parts[0].D, [part.on_numpy() for part in parts]
     members: Any = on_numpy
     if not parts[0].batch_shape:
-        squares: Any = squared_norm_in_band(on_numpy, band)
+        norms: Any = _of_members(on_numpy, band)
     else:
         shape = parts[0].batch_shape
-        squares = [squared_norm_in_band([part[i] for part in members], band) for i in np.ndindex(shape)]
-        squares = np.reshape(squares, shape)
-    return from_numpy(squares, like)
+        norms = [_of_members([part[i] for part in members], band) for i in np.ndindex(shape)]
+        norms = np.reshape(norms, shape)
+    return from_numpy(norms, like)
+
+
+def _of_members(parts: list[System], band: Band) -> float:
+    """Of the sum of single systems on NumPy, whose gains are brought near 1 where they are far from it."""
+    gain = max(_gain_exponent(part) for part in parts)
+    gain = gain if abs(gain) > _MODERATE else 0
+    if gain:
+        parts = [
+            part.with_outputs(times(part.output_factor_matrix, -gain, 2), times(part.D, -gain, 2))
+            for part in parts
+        ]
+    norm = np.sqrt(squared_norm_in_band(parts, band))
+    # On all frequencies of continuous time a D makes it infinite.
+    if norm == np.inf and not parts[0].dt and check_band(band, 0.0)[1] == np.inf:
+        return np.inf
+    check_overflow(None, np.asarray(norm))
+    return float(from_units(np.asarray(norm), gain, 0, "the H2 norm in the band"))
+
+
+def _gain_exponent(system: System) -> int:
+    """Binary exponent of the size of products C B and of D, of what is not zero."""
+    inputs, outputs = (int(x) for x in system.signal_exponents())
+    D = to_numpy(system.D)
+    return max(inputs + outputs, exponents(D, 0)) if np.any(D) else inputs + outputs

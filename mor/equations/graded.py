@@ -40,7 +40,6 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     if _is_even(M):
         return np.linalg.svd(M, full_matrices=False)
-    _check_range(M)
     order = _by_size(M)
     found = _pivoted(M[order])
     if found is None:
@@ -56,7 +55,6 @@ def graded_values(M: np.ndarray) -> np.ndarray:
     """The singular values of :func:`graded_svd`, without its vectors."""
     if _is_even(M):
         return np.linalg.svd(M, compute_uv=False)
-    _check_range(M)
     found = _pivoted(M[_by_size(M)], basis=False)
     if found is None:
         return np.linalg.svd(M, compute_uv=False)
@@ -71,17 +69,20 @@ def _is_even(M: np.ndarray) -> bool:
     return all(np.max(x, initial=0.0) <= _EVEN * np.min(x, initial=np.inf) for x in largest)
 
 
-def _check_range(M: np.ndarray) -> None:
-    """Raise unless the squares of norms of M are finite, which LAPACK takes."""
-    if not np.linalg.norm(M) < np.inf:
+def _by_size(M: np.ndarray) -> np.ndarray:
+    """The rows, largest first.
+
+    Raises
+    ------
+    NotFiniteError
+        If squares of norms of M, which LAPACK takes, are not finite.
+    """
+    sizes = np.linalg.norm(M, axis=1)
+    if not sizes.sum() < np.inf:
         raise NotFiniteError(
             "a product of Gramian factors overflows double precision: choose other units of time or signals."
         )
-
-
-def _by_size(M: np.ndarray) -> np.ndarray:
-    """The rows, largest first."""
-    return np.argsort(-np.linalg.norm(M, axis=1), kind="stable")
+    return np.argsort(-sizes, kind="stable")
 
 
 def batch_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

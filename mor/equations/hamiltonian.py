@@ -154,6 +154,8 @@ def level_pencil(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, gam
 
 def _homogeneous(M: np.ndarray, N: np.ndarray) -> Any:
     """Eigenvalues of ``M - s N`` as numerators and denominators."""
+    if not np.all(np.isfinite(M)):
+        raise np.linalg.LinAlgError("the pencil of a level is not finite")
     return scipy.linalg.eigvals(M, N, homogeneous_eigvals=True)
 
 

@@ -98,6 +98,7 @@ class Balancing:
         """The Hankel norm of what is reduced: the largest finite Hankel singular value."""
         return float(np.max(self.hsv[self.kept :], initial=0.0))
 
+    @guarded
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
     ) -> Reduction:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from mor.arrays import adjoint, to_numpy
+from mor.checks import guarded
 from mor.equations.graded import batch_svd
 from mor.reduction.balancing import Balancing, check_request, in_balance
 from mor.reduction.batch import stack
@@ -89,6 +90,7 @@ class BatchBalancing:
         """That of each member, (members, full_order + 1)."""
         return self.parts[0].variant.bounds(self.hsv.reshape(len(self.parts), self.full_order))
 
+    @guarded
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
     ) -> Reduction:

@@ -244,6 +244,7 @@ class ModeRanking:
         points = critical_points(self.source.poles, self.source.margins, self.source.dt)
         return 2 * float(data_roundoff(self.source.carrier, points)) + sums
 
+    @guarded
     def truncate(
         self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
     ) -> Reduction:

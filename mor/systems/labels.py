@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, cast
-
-import numpy as np
+from typing import Any
 
 from mor.arrays import Array, namespace
 from mor.checks import shown
@@ -136,7 +134,7 @@ def _names(field: str, value: Iterable[str] | None) -> tuple[str, ...] | None:
     if value is None:
         return None
     names = None
-    if isinstance(value, Iterable) and not isinstance(value, str) and np.ndim(cast(Any, value)) != 0:
+    if isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "shape", None) != ():
         names = tuple(value)
     if names is None or not all(isinstance(name, str) for name in names):
         raise ArgumentTypeError(f"{field}={shown(value)} is no list of names.", argument=field)

@@ -326,7 +326,9 @@ class LTI(System):
         for _ in range(steps):
             responses.append(sys.C @ state)
             state = sys.A @ state
-        return np.array(responses).reshape(steps, self.n_outputs, self.n_inputs)
+        result = np.array(responses).reshape(steps, self.n_outputs, self.n_inputs)
+        check_overflow(None, result)
+        return result
 
     def to_lti(self) -> LTI:
         return self

@@ -448,7 +448,9 @@ class Modal(System):
         for _ in range(steps):
             responses.append(real((self.C * power[..., None, :]) @ self.B))
             power = power * self.poles
-        return xp.stack(responses, axis=-3)
+        result = xp.stack(responses, axis=-3)
+        check_overflow(None, result)
+        return result
 
     def discretize(self, step: float, *, hold: Hold = "zero") -> Modal:
         """Exact for an input held between samples (``hold="zero"``) or joined by lines ("first").

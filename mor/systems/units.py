@@ -44,7 +44,7 @@ def in_units(system: System) -> tuple[System, Units]:
     if not (is_numpy(system.D) or is_concrete(system.input_factor_matrix, system.output_factor_matrix)):
         return system, OWN
     units = Units(*system.signal_exponents())
-    if all(np.all(np.abs(x) <= _SAFE) for x in units):
+    if all(abs(x) <= _SAFE if isinstance(x, int) else np.all(np.abs(x) <= _SAFE) for x in units):
         return system, OWN
     return system.in_units(*units), units
 

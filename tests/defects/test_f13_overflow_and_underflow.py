@@ -187,3 +187,11 @@ def test_h2_reduction(make, reduce, b, c):
         rom.diagnostics["h2_error"], one.diagnostics["h2_error"] * 2.0 ** (b + c), rtol=1e-6
     )
     np.testing.assert_allclose(mor.h2_error(sys, rom), rom.diagnostics["h2_error"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("make", [modal, dense, blocks])
+@SIZES
+def test_norms_in_a_band(make, b, c):
+    norm = mor.h2_norm(make(0, 0), band=(0.1, 2.0))
+    np.testing.assert_allclose(mor.h2_norm(make(b, c), band=(0.1, 2.0)), norm * 2.0 ** (b + c), rtol=1e-9)
+    assert mor.h2_error(make(b, c), make(b, c), band=(0.1, 2.0)) <= 1e-12 * norm * 2.0 ** (b + c)

@@ -29,7 +29,8 @@ def _states(sys: Any) -> int:
 
 
 def _inputs(sys: Any) -> int:
-    found = sys[1].shape[1] if isinstance(sys, tuple) else getattr(getattr(sys, "system", sys), "n_inputs", 1)
+    whole = isinstance(sys, tuple) and len(sys) > 2
+    found = sys[1].shape[1] if whole else getattr(getattr(sys, "system", sys), "n_inputs", 1)
     return found if isinstance(found, int) else 1
 
 

@@ -230,7 +230,7 @@ def _as_list(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
     if optimizer is None:
         return []
     found = [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else optimizer
-    if not (isinstance(found, Iterable) and all(isinstance(x, torch.optim.Optimizer) for x in found)):
+    if not (isinstance(found, list | tuple) and all(isinstance(x, torch.optim.Optimizer) for x in found)):
         raise ArgumentTypeError("optimizer is no torch optimizer, nor a list of them.", argument="optimizer")
     return list(found)
 
