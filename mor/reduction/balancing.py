@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import adjoint, to_numpy
-from mor.checks import check_order, check_real, shown
+from mor.checks import check_order, check_real, guarded, shown
 from mor.equations.graded import graded_svd
 from mor.errors import ReductionError
 from mor.reduction.result import Reduction, is_several
