@@ -21,7 +21,16 @@ from mor.equations.sparse import dense
 from mor.equations.transfer import FEW_POINTS, Transfer, evaluate_by_form, evaluate_by_lu
 from mor.errors import DimensionError, NotFiniteError, ReductionError, TimeStepError
 from mor.systems.arguments import check_count, check_points, is_zero
-from mor.systems.base import Exponent, Pullback, System, check_same_signals, no_dc_gain, operand, set_fields
+from mor.systems.base import (
+    Exponent,
+    Pullback,
+    System,
+    check_overflow,
+    check_same_signals,
+    no_dc_gain,
+    operand,
+    set_fields,
+)
 from mor.systems.labels import Labels, checked_labels, in_single, merged, without_outputs, without_states
 from mor.threads import threads_by_order, threads_for
 
