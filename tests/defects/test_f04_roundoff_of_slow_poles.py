@@ -123,7 +123,7 @@ def test_a_reduction_can_be_sent_to_another_process() -> None:
 
 
 def test_all_of_a_family_share_what_does_not_depend_on_the_order() -> None:
-    balancing = mor.reduction.balancing.balance(stiff())
+    balancing = mor.balance(stiff())
     noise = [balancing.truncate(r).roundoff for r in range(5)]
     assert all(0 < x < np.inf for x in noise)
     assert noise[0] <= min(noise[1:])
