@@ -91,5 +91,24 @@ def _outside_error(
     return peak, omega, _NOISE * sampled_peak(rest)[0]
 
 
+def same_unstable_modes(before: Modal, after: Modal) -> bool:
+    """Whether both have the same unstable modes to the last bit, so that these cancel in their difference.
+
+    Only then does a bound of the gain hold for signals: the difference of two unstable modes grows without
+    limit, however little they differ.
+    """
+    parts: list[Any] = [split_stable(x)[1] for x in (before, after)]
+    return _equal(*parts)
+
+
 def _equal(a: Modal, b: Modal) -> bool:
+    a, b = (_in_order(x) for x in (a, b))
     return all(np.array_equal(getattr(a, x), getattr(b, x)) for x in ("poles", "B", "C"))
+
+
+def _in_order(system: Modal) -> Modal:
+    """The modes sorted by their poles; a batch as it is."""
+    if system.batch_shape:
+        return system
+    order = np.lexsort((system.poles.imag, system.poles.real))
+    return replace(system, poles=system.poles[order], B=system.B[order], C=system.C[:, order])

@@ -15,7 +15,8 @@ from mor.adapters.checkpoints.manifest import largest_order, promised_bounds, to
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.deep.compress import Compression, Progress
-from mor.deep.unstable import compare_any_layer
+from mor.deep.unstable import compare_any_layer, same_unstable_modes
+from mor.equations.boundary import margins
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 
@@ -100,6 +101,8 @@ def compression_summary(before: Checkpoint, result: Compression[Checkpoint], sec
             "truncation_bound": reduction.error_bound,
             "roundoff": reduction.roundoff,
             "rounding_bound": after.rounding[name],
+            "unstable_modes": int(np.sum(margins(to_numpy(after.layers[name].poles), 1.0) <= 0)),
+            "same_unstable_modes": after.same_unstable[name],
             "error_bound": _bound(reduction, after.rounding[name]),
             "relative_bound": _relative_bound(_bound(reduction, after.rounding[name]), reduction.hsv),
             "method": reduction.method,
@@ -145,7 +148,8 @@ def verify_summary(before: Checkpoint, after: Checkpoint, progress: Progress = _
     def measure(name: str, system: Modal) -> Summary:
         bound = (promised or {}).get(name)
         found = compare_any_layer(name, system, after.layers[name], bound)
-        return asdict(found) | {"holds": found.holds}
+        same = same_unstable_modes(system, after.layers[name])
+        return asdict(found) | {"holds": found.holds, "same_unstable_modes": same}
 
     shared = {name: system for name, system in before.layers.items() if name in after.layers}
     layers = _each("Verifying layers", shared, measure, progress)

@@ -75,11 +75,13 @@ def print_compression(console: Console, summary: Summary) -> None:
             continue
         before, after = summary[what]
         console.print(f"{what:>10}  {show(before)} -> {show(after)}  ({100 * after / max(before, 1):.1f} %)")
+    _print_unequal(console, summary)
     if all(layer["error_bound"] is not None for layer in summary["layers"]):
+        others = all(layer["same_unstable_modes"] for layer in summary["layers"])
         console.print(
-            "Guarantee: for any input, each layer's output error in the l2 norm is at most its error "
-            "bound times the input's. It counts truncation and rounding; `relative` is the bound over the "
-            "largest Hankel singular value, below which the layer's own gain cannot lie."
+            f"Guarantee: for any input, each {'' if others else 'other '}layer's output error in the l2 norm "
+            "is at most its error bound times the input's. It counts truncation and rounding; `relative` is "
+            "the bound over the largest Hankel singular value, below which the layer's own gain cannot lie."
         )
         if vacuous := [x["name"] for x in summary["layers"] if (x["relative_bound"] or 0) > 1]:
             console.print(
@@ -107,6 +109,7 @@ def print_verification(console: Console, summary: Summary) -> None:
         )
     _print_table(console, table)
     console.print("Errors of the state-space part, without D: impulse response in l2, largest gain found.")
+    _print_unequal(console, summary)
     if summary["altered"]:
         console.print(f"[red]Changed since it was written: {escape(', '.join(summary['altered']))}[/]")
     if summary["missing_layers"]:
@@ -121,6 +124,16 @@ def print_verification(console: Console, summary: Summary) -> None:
             console.print(f"[red]Tensors {what} outside the layers: {escape(', '.join(names))}[/]")
     if not summary["manifest"]:
         console.print("[yellow]The file has no manifest: errors are measured, none is promised.[/]")
+
+
+def _print_unequal(console: Console, summary: Summary) -> None:
+    """Layers whose bound limits gains, but no signals."""
+    if names := [layer["name"] for layer in summary["layers"] if not layer["same_unstable_modes"]]:
+        console.print(
+            f"[yellow]{escape(', '.join(names))}: unstable modes differ from those of before, by rounding at "
+            "least, so that the error of a signal grows without limit. Errors and bounds are the largest "
+            "gain over frequency.[/]"
+        )
 
 
 def _print_notes(console: Console, summary: Summary) -> None:

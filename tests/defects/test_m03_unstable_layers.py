@@ -101,3 +101,48 @@ def test_a_layer_that_cannot_hold_them_says_so(tmp_path, capsys):
         assert code in (3, 4)
         assert "blocks.0.lru" in err or "unstable" in err
         assert "horizon" not in err
+
+
+def rows(tensors, i):
+    """The parameters of one mode."""
+    t = under(tensors, "seq.0.")
+    return [t["Lambda"][i], t["log_step"][i], t["B"][i], t["C"][:, i]]
+
+
+@pytest.mark.parametrize("method", ["bt", "modal"])
+def test_kept_modes_are_copied_bit_for_bit(file, tmp_path, capsys, method):
+    """Only so the bound holds for signals: nearly equal unstable modes differ without limit."""
+    out = tmp_path / "out.safetensors"
+    options = ("--keep", "0.5", "--unstable", "split", "--method", method)
+    _, printed, _ = mor_command(capsys, "compress", file, out, *options)
+    assert "Guarantee: for any input, each layer" in printed
+    before, after = mor.read_checkpoint(file), mor.read_checkpoint(out)
+    kept = np.flatnonzero(np.abs(after.layers["seq.0"].poles) >= 1)
+    lambdas = under(after.tensors, "seq.0.")["Lambda"]
+    assert len(kept) == 2
+    for i in kept:
+        j = 2 if lambdas[i] == before.tensors["seq.0.Lambda"][2] else 7
+        for x, y in zip(rows(after.tensors, i), rows(before.tensors, j), strict=True):
+            assert x.tobytes() == y.tobytes()
+    # After 1200 steps the modes have grown 1e10-fold and more: an error of rounding would be seen.
+    u = np.zeros((1200, 4))
+    u[:20] = np.random.default_rng(0).standard_normal((20, 4))
+    record = after.manifest["layers"]["seq.0"]
+    y, z = (forward("s5-pytorch", under(x.tensors, "seq.0."), u) for x in (before, after))
+    assert np.max(np.abs(y)) > 1e10
+    error = np.linalg.norm(y - z)
+    # Their own round-off in double precision grows with them.
+    assert error <= (record["error_bound"] + record["rounding_bound"]) * np.linalg.norm(u) + 1e-12 * np.max(
+        np.abs(y)
+    )
+
+
+def test_of_modes_that_are_not_the_same_no_signal_is_promised(file, tmp_path, capsys):
+    checkpoint = mor.read_checkpoint(file)
+    layer = checkpoint.layers["seq.0"]
+    B = layer.B * np.where(np.abs(layer.poles) >= 1, 1 + 1e-5, 1)[:, None]
+    out = tmp_path / "out.safetensors"
+    checkpoint.replace({"seq.0": mor.Modal(layer.poles, B, layer.C, layer.D, dt=1.0)}).write(out)
+    _, printed, _ = mor_command(capsys, "verify", file, out)
+    assert "seq.0: unstable modes differ" in printed
+    assert "grows without limit" in printed

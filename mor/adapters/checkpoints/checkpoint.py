@@ -19,6 +19,7 @@ from mor.adapters.checkpoints.files.formats import MANIFEST_KEY, check_output, w
 from mor.adapters.checkpoints.files.keys import plain_keys
 from mor.adapters.checkpoints.files.tensor_file import TensorFile
 from mor.adapters.checkpoints.files.torch_file import same_bits
+from mor.adapters.checkpoints.kept import with_kept_modes
 from mor.adapters.checkpoints.manifest import (
     SCHEMA,
     has_stale_manifest,
@@ -173,6 +174,11 @@ class Checkpoint:
         return {name: change.export.rounding for name, change in self._changes.items()}
 
     @property
+    def same_unstable(self) -> dict[str, bool]:
+        """By replaced layer: whether its unstable modes are those of before to the last bit."""
+        return {name: change.export.same_unstable for name, change in self._changes.items()}
+
+    @property
     def caveats(self) -> dict[str, list[str]]:
         """By replaced layer: what the user of the written layer should know of it."""
         return {name: self._speaker.caveats(change.system) for name, change in self._changes.items()}
@@ -222,7 +228,7 @@ class Checkpoint:
         self._check_names(systems)
         self.check_beside(list(systems))
         for name, replacement in self._with_tied_layers(systems).items():
-            modal = modal_of(name, replacement)
+            modal = with_kept_modes(modal_of(name, replacement), self._original[name])
             check_replacement(name, self._original[name], modal, self.holds_unstable)
             changes[name] = Change(modal, replacement, self._export(name, modal))
             layers[name] = modal

@@ -9,8 +9,9 @@ import numpy as np
 
 from mor.adapters.checkpoints.dialects.base import Dialect, Stored, Tensors
 from mor.adapters.checkpoints.files.dtypes import widen
+from mor.adapters.checkpoints.kept import has_pole, kept_modes
 from mor.arrays import to_complex, to_numpy
-from mor.deep.unstable import rounding_of
+from mor.deep.unstable import rounding_of, same_unstable_modes
 from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError
 from mor.reduction.result import Reduction
 from mor.systems.lti import LTI
@@ -21,8 +22,6 @@ _ROUNDINGS = 8
 #: Above this error the type of the file is too coarse for the system, whatever the reason.
 _WORST_TOLERANCE = 0.05
 _PROBES = 4
-#: Relative distance below which two poles are the same one.
-_SAME_POLE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +30,15 @@ class Export:
 
     `rounding` limits the H-infinity norm of what rounding to the type of the file adds; `error` is
     the largest deviation of the impulse response of what was stored, relative to the largest
-    response; `tolerance` is what that was held against.
+    response; `tolerance` is what that was held against. `same_unstable` says whether the unstable modes are
+    those of the layer as it was, to the last bit.
     """
 
     tensors: dict[str, np.ndarray]
     rounding: float
     error: float
     tolerance: float
+    same_unstable: bool
 
 
 def modal_of(name: str, replacement: Any) -> Modal:
@@ -79,19 +80,13 @@ def check_replacement(name: str, old: Modal, new: Modal, holds_unstable: bool = 
     modulus = np.abs(new.poles)
     for where in np.argwhere(modulus >= 1):
         place = tuple(where)
-        if holds_unstable and _has_pole(old.poles[place[:-1]], new.poles[place]):
+        if holds_unstable and has_pole(old.poles[place[:-1]], new.poles[place]):
             continue
         what = "a pole that the layer had not" if holds_unstable else "an unstable layer"
         raise UnstableSystemError(
             f"layer {name!r}: pole {new.poles[place]:.6g} at {[int(i) for i in where]} has modulus "
             f"{modulus[place]:.9g} >= 1; {what} is not written."
         )
-
-
-def _has_pole(poles: np.ndarray, pole: complex) -> bool:
-    """Whether `pole` or its conjugate is among `poles`, to what a change of coordinates costs."""
-    distance = np.minimum(np.abs(poles - pole), np.abs(poles - np.conj(pole)))
-    return bool(np.any(distance <= _SAME_POLE * np.abs(pole)))
 
 
 def export(dialect: Dialect, tensors: Tensors, prefix: str, name: str, modal: Modal) -> Export:
@@ -103,7 +98,9 @@ def export(dialect: Dialect, tensors: Tensors, prefix: str, name: str, modal: Mo
         If the dialect cannot hold the system, or the type of the file not accurately enough.
     """
     try:
+        old = dialect.read(tensors, prefix)
         new = dialect.write(tensors, prefix, modal)
+        new = dialect.copy_modes(new, tensors, prefix, kept_modes(modal, old))
     except CheckpointError as error:
         raise CheckpointError(f"layer {name!r}: {error}") from error
     for key, x in new.items():
@@ -125,7 +122,7 @@ def export(dialect: Dialect, tensors: Tensors, prefix: str, name: str, modal: Mo
             f"largest response; {tolerance:.1e} is allowed. The type of its tensors is too coarse for these "
             "poles."
         )
-    return Export(new, rounding_of(modal, stored), error, tolerance)
+    return Export(new, rounding_of(modal, stored), error, tolerance, same_unstable_modes(old, stored))
 
 
 def _check_stable(name: str, modal: Modal, stored: Modal) -> None:

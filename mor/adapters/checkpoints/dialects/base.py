@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +24,9 @@ from mor.systems.modal import Modal
 
 #: Types whose spacing is above this are too coarse to tell a real pole from a close pair.
 _FINE = 1e-6
+
+#: Distance from the unit circle that the functions which make poles of parameters cannot tell from zero.
+_ON_CIRCLE = 8 * np.finfo(float).eps
 
 #: When a layer reads its state.
 READOUTS = ("updated", "current")
@@ -125,7 +128,7 @@ class Dialect(ABC):
                 system = self.system(stored)
                 if 0 in system.batch_shape:
                     raise CheckpointError(f"the layer {prefix!r} has no channels: there is nothing in it.")
-                return _with_real_poles(system, stored.eps)
+                return _with_poles_on_the_circle(_with_real_poles(system, stored.eps))
         except NotFiniteError as error:
             raise NotFiniteError(
                 f"the tensors under {prefix!r} are finite, their system is not: {error}"
@@ -145,6 +148,21 @@ class Dialect(ABC):
         poles, B, C = (np.asarray(x, dtype=complex) for x in (modal.poles, modal.B, modal.C))
         values = self.from_arrays(poles, B, C, stored)
         return {prefix + name: narrow(x, stored.arrays[name].dtype) for name, x in values.items()}
+
+    def copy_modes(
+        self, new: Tensors, tensors: Tensors, prefix: str, places: Mapping[int, int]
+    ) -> dict[str, np.ndarray]:
+        """`new` with the parameters of mode j of `tensors` as mode i, bit for bit, for ``places[i] = j``."""
+        to, source = list(places), list(places.values())
+        symbol = next(f.shape[-1] for f in self.fields if f.name == self.decay[0])
+        copied = dict(new)
+        for field in self.fields:
+            key = prefix + field.name
+            if key in new and symbol in field.shape:
+                axis = field.shape.index(symbol)
+                copied[key] = np.array(new[key])
+                np.moveaxis(copied[key], axis, 0)[to] = np.moveaxis(tensors[key], axis, 0)[source]
+        return copied
 
     @abstractmethod
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
@@ -228,3 +246,16 @@ def _with_real_poles(modal: Modal, eps: float) -> Modal:
         modal.D,
         dt=modal.dt,
     )
+
+
+def _with_poles_on_the_circle(modal: Modal) -> Modal:
+    """Poles next to the unit circle, to within their own round-off, put where they count as not stable.
+
+    ``exp(i w)`` lies inside or outside as its last bit falls, and a reduction takes its word for it.
+    """
+    modulus = np.abs(modal.poles)
+    on_circle = (modulus < 1 + _ON_CIRCLE) & (modulus > 1 - _ON_CIRCLE)
+    if not on_circle.any():
+        return modal
+    outward = (1 + np.finfo(float).eps * 2) / np.where(on_circle, modulus, 1.0)
+    return replace(modal, poles=np.where(on_circle, modal.poles * outward, modal.poles))
