@@ -9,13 +9,17 @@ TORCH ?= torch==2.13.0
 WORKERS ?= 2
 SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test fuzz lint docs figures bench clean
+.PHONY: demo test test-fast fuzz lint docs figures bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/mor demo
 
 test: $(VENV)/.dev
 	$(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# The part of it that takes less than a minute.
+test-fast: $(VENV)/.dev
+	$(SINGLE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 # Each script looks for trouble at random, in its full size, and ends with an error if it finds some.
 fuzz: $(VENV)/.dev

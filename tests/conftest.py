@@ -23,3 +23,34 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("MOR_DATA is not set")
     return Path(folder)
+
+
+#: Files that take most of the time of the whole suite; the fast subset leaves them out.
+SLOW = {
+    "test_jax.py",
+    "test_lqo_promises.py",
+    "test_fuzz_files.py",
+    "test_fuzz_calls.py",
+    "test_h2_reduction.py",
+    "test_regularizer.py",
+    "test_f01_sparse_indices_out_of_bounds.py",
+    "test_f06_a_framework_system_and_its_reduction.py",
+    "test_f08_small_files_large_memory.py",
+    "test_m05_nnx.py",
+    "test_docs.py",
+    "test_checkpoints_writing.py",
+    "test_f10_verify_of_own_output.py",
+    "test_invariances.py",
+    "test_hsvr_scripts.py",
+    "test_training_truncation.py",
+    "test_cli.py",
+    "test_cli_reduce.py",
+    "test_cli_compare.py",
+    "test_peer_failures.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in SLOW:
+            item.add_marker(pytest.mark.slow)
