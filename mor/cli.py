@@ -279,11 +279,19 @@ def compare(
         short = len({path.name for path in (full, *roms)}) == 1 + len(roms)
         first, *others = [(path.name if short else str(path), load(path, dt=dt)) for path in (full, *roms)]
         summary = comparison_summary(first, dict(others))
+    failure = None
     if plot:
-        save_comparison_plot(first, dict(others), plot)
-    _show(summary | {"plot": None if plot is None else str(plot)}, print_comparison, as_json)
-    if plot and not as_json:
-        Console().print(f"Wrote [bold]{escape(str(plot))}[/].")
+        try:
+            save_comparison_plot(first, dict(others), plot)
+        except MorError as error:
+            error.add_note(f"There is no plot {plot}; the numbers are not concerned.")
+            failure = error
+    drawn = str(plot) if plot and failure is None else None
+    _show(summary | {"plot": drawn}, print_comparison, as_json)
+    if failure is not None:
+        raise failure
+    if drawn and not as_json:
+        Console().print(f"Wrote [bold]{escape(drawn)}[/].")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from helpers import random_stable
 from test_cli import run
 
 import mor
+from mor.errors import NotFiniteError
 
 
 @pytest.fixture
@@ -101,3 +102,31 @@ def test_what_cannot_be_compared(mor_command, files, tmp_path, other, code, mess
     found, out, err = mor_command("compare", files[0], tmp_path / "other.npz")
     assert (found, out) == (code, "")
     assert message in " ".join(err.split())
+
+
+def test_an_integrator_at_round_off_is_drawn(mor_command, tmp_path):
+    names = [tmp_path / name for name in ("full.npz", "rom.npz")]
+    for path, poles in zip(names, ([0.3, 1e-15, -1.0], [0.3, 4e-17]), strict=True):
+        mor.save(path, mor.LTI(np.diag(poles), np.ones((len(poles), 1)), np.ones((1, len(poles)))))
+    plot = tmp_path / "c.png"
+    assert mor_command("compare", *names, "--plot", plot)[0] == 0
+    assert plot.exists()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_numbers_are_printed_without_a_plot(mor_command, files, tmp_path, monkeypatch, as_json):
+    def fail(*_, **__):
+        raise NotFiniteError("the response overflows.")
+
+    monkeypatch.setattr("mor.report.plots.figures.plot_step", fail)
+    plot = tmp_path / "c.png"
+    code, out, err = mor_command("compare", *files, "--plot", plot, *(["--json"] if as_json else []))
+    assert (code, plot.exists()) == (3, False)
+    assert "the response overflows." in err
+    assert "no plot" in err
+    assert "Wrote" not in out
+    if as_json:
+        found = json.loads(out)
+        assert (found["plot"], len(found["roms"])) == (None, 2)
+    else:
+        assert "eight.mtx" in out

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import mor
-from mor.errors import DimensionError, TimeStepError
-from mor.report import plot_bode, plot_poles, plot_step
+from mor.errors import ArgumentError, ArgumentTypeError, DimensionError, TimeStepError
+from mor.report import plot_bode, plot_hsv, plot_poles, plot_sigma, plot_step
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -110,3 +110,78 @@ def test_channels_must_agree(plot):
         plot(FULL, ([[-1.0]], [[1.0]], [[1.0]]))
     with pytest.raises(DimensionError, match="axes has 1 entries"):
         plot(FULL, axes=plt.subplots()[1])
+
+
+def _ends(*systems):
+    """Where the time axis ends; the curves are finite."""
+    lines = plot_step(*systems)[0, 0].lines
+    assert all(np.all(np.isfinite(line.get_ydata())) for line in lines)
+    return max(line.get_xdata()[-1] for line in lines)
+
+
+def _diagonal(*poles, dt=0.0):
+    return mor.LTI(np.diag(poles), np.ones((len(poles), 1)), np.ones((1, len(poles))), dt=dt)
+
+
+def test_the_time_axis_is_that_of_poles_told_from_the_boundary():
+    # Round-off of an integrator, on either side of the boundary, says nothing about time.
+    for roundoff in (1e-15, -1e-15, 4e-17, -4e-17):
+        assert _ends(_diagonal(roundoff, -1.0)) == pytest.approx(7.0)
+        assert _ends(_diagonal(0.3, roundoff, -1.0)) == pytest.approx(7 / 0.3)
+        assert _ends(_diagonal(1 + roundoff, 0.5, dt=2.0)) == pytest.approx(20.0)
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
+    assert _ends(mor.LTI(Q @ np.diag([0.0, -0.5, -1.0]) @ Q.T, Q[:, :1], Q[:1])) == pytest.approx(14.0)
+    assert _ends(_diagonal(0.0)) == 10.0
+    # The fastest growing pole ends the axis, also of the slow systems beside it.
+    assert _ends(_diagonal(2.0, 1e-6, -1e-3)) == pytest.approx(3.5)
+    assert _ends(_diagonal(2.0, -1.0), _diagonal(-1e-3)) == pytest.approx(3.5)
+    assert _ends(_diagonal(1e100, 0.5, dt=1.0)) == 1.0
+    # Growth that takes very much longer than all that decays is not waited for.
+    assert _ends(mor.Modal([1e-12, -1.0], np.ones((2, 1)), np.ones((1, 2)))) == pytest.approx(7e3)
+    assert _ends(mor.Modal([-5e-324, -1.0], np.ones((2, 1)), np.ones((1, 2)))) < 1e3
+    # A sampled system beside a slow continuous one is not stepped for ever.
+    assert _ends(_diagonal(-1e-9), _diagonal(0.5, dt=0.1)) == pytest.approx(500.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("plot", [plot_bode, plot_sigma])
+@pytest.mark.parametrize(
+    "omega", ["x", [1j], [np.nan], [np.inf], [], [-1, 2], [[1.0, 2.0]], [[1], [1, 2]], {}]
+)
+def test_frequencies_are_finite_and_not_negative(plot, omega):
+    with pytest.raises(ArgumentError, match="omega") as refused:
+        plot(FULL, omega=omega)
+    assert refused.value.argument == "omega"
+
+
+def test_frequencies_in_any_order():
+    assert list(plot_bode(FULL, omega=(2, 1))[0, 0].lines[0].get_xdata()) == [1.0, 2.0]
+    assert list(plot_sigma(FULL, omega=3).lines[0].get_xdata()) == [3.0]
+    # All beyond the Nyquist frequency: nothing of that system is drawn.
+    assert not len(plot_bode(SAMPLED, omega=[1e3])[0, 0].lines[0].get_xdata())
+
+
+@pytest.mark.parametrize("t", ["x", [1, 2], 1j, -1, 0, np.nan, np.inf])
+def test_the_end_of_the_time_axis_is_a_positive_number(t):
+    for system in (FULL, SAMPLED):
+        with pytest.raises(TimeStepError, match=r"^t=.* is not a (positive finite )?number"):
+            plot_step(system, t=t)
+
+
+def test_a_time_axis_of_too_many_samples():
+    with pytest.raises(TimeStepError, match="a response of so many samples"):
+        plot_step(SAMPLED, t=1e300)
+
+
+@pytest.mark.parametrize(
+    ("plot", "axes"),
+    [(plot_bode, "axes"), (plot_step, "axes"), (plot_sigma, "ax"), (plot_poles, "ax"), (plot_hsv, "ax")],
+)
+def test_axes_and_labels_of_wrong_types(plot, axes):
+    for value in ("x", 0, [1, 2], {}):
+        with pytest.raises(ArgumentTypeError, match=f"^{axes}=.*no matplotlib axes"):
+            plot(FULL, **{axes: value})
+    if plot is not plot_hsv:
+        for labels in (3, "x", True):
+            with pytest.raises(ArgumentTypeError, match=r"^labels=.* is no list of names"):
+                plot(FULL, labels=labels)
+        plot(FULL, ROM, labels=np.array(["full", "reduced"]))

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.gains import SystemGains, first_frequencies
+from mor.checks import numbers, shown
+from mor.errors import ArgumentError
 from mor.report.plots.style import (
     COLOURS,
+    axes_of,
     check_signals,
     drawable,
     finish,
@@ -17,7 +20,6 @@ from mor.report.plots.style import (
     line_style,
     name_channels,
     names_of,
-    new_axes,
     positive,
 )
 from mor.systems.base import System
@@ -37,7 +39,7 @@ def plot_sigma(*systems: Any, omega: Any = None, labels: Sequence[str] | None = 
     *systems : anything :func:`mor.as_system` takes, reductions and differences of systems too.
         Each has its own colour, its largest singular value a full line, the others thin ones; a
         complex system has dashed lines too, for negative frequencies.
-    omega : frequencies in radians per unit of time; None covers the poles of all systems.
+    omega : frequencies in radians per unit of time, not negative; None covers the poles of all systems.
     labels : one a system; None takes their names, where they have some.
     ax : matplotlib axes to draw on; None makes a new figure.
 
@@ -47,6 +49,8 @@ def plot_sigma(*systems: Any, omega: Any = None, labels: Sequence[str] | None = 
 
     Raises
     ------
+    ArgumentError, ArgumentTypeError
+        If `omega`, `labels` or the axes are not what they must be.
     DimensionError
         If there is nothing to draw: no system, a batch, no inputs or outputs.
 
@@ -69,12 +73,8 @@ def plot_sigma(*systems: Any, omega: Any = None, labels: Sequence[str] | None = 
     models = drawable(systems, "sigma plot")
     names = names_of(models, labels)
     gains = [SystemGains(model) for model in models]
-    omega = (
-        frequencies(gains, models)
-        if omega is None
-        else np.sort(np.atleast_1d(np.asarray(omega, dtype=float)))
-    )
-    axes = ax or new_axes()
+    omega = frequencies(gains, models) if omega is None else _given(omega)
+    axes = axes_of(ax)
     for i, (gain, name) in enumerate(zip(gains, names, strict=True)):
         draw_sigma(axes, omega, gain.responses(omega), name, COLOURS[i % len(COLOURS)])
         if not gain.is_real:
@@ -91,7 +91,7 @@ def plot_bode(*systems: Any, omega: Any = None, labels: Sequence[str] | None = N
         discrete; of a discrete one :math:`G_{ij}(e^{i\omega\,dt})`, up to its Nyquist frequency
         :math:`\pi/dt`, where a dotted line stands. A complex system has thin lines too, for
         negative frequencies.
-    omega : frequencies in radians per unit of time; None covers the poles of all systems.
+    omega : frequencies in radians per unit of time, not negative; None covers the poles of all systems.
     labels : one a system; None takes their names, where they have some.
     axes : matplotlib axes (2p, m) to draw on, gain above phase for each output; None makes a new
         figure.
@@ -102,6 +102,8 @@ def plot_bode(*systems: Any, omega: Any = None, labels: Sequence[str] | None = N
 
     Raises
     ------
+    ArgumentError, ArgumentTypeError
+        If `omega`, `labels` or the axes are not what they must be.
     DimensionError
         If there is nothing to draw (no system, a batch, no inputs or outputs), or the systems differ
         in their inputs or outputs.
@@ -123,11 +125,7 @@ def plot_bode(*systems: Any, omega: Any = None, labels: Sequence[str] | None = N
     models = drawable(systems, "Bode plot")
     names, (p, m) = names_of(models, labels), check_signals(models)
     gains = [SystemGains(model) for model in models]
-    grid = (
-        frequencies(gains, models)
-        if omega is None
-        else np.sort(np.atleast_1d(np.asarray(omega, dtype=float)))
-    )
+    grid = frequencies(gains, models) if omega is None else _given(omega)
     axes = grid_of_axes(axes, 2 * p, m, (4.2, 2.2))
     for i, (gain, name) in enumerate(zip(gains, names, strict=True)):
         own = grid[grid <= np.pi / gain.system.dt] if gain.system.dt else grid
@@ -161,6 +159,17 @@ def _draw_bode(axes: np.ndarray, omega: np.ndarray, response: np.ndarray, style:
             axes[2 * i, j].plot(omega, positive(np.abs(entry)), **style)
             axes[2 * i, j].set_yscale("log")
             axes[2 * i + 1, j].plot(omega, phase, **style)
+
+
+def _given(omega: Any) -> np.ndarray:
+    """`omega` as sorted frequencies (N,) for a logarithmic axis."""
+    values = np.atleast_1d(numbers("omega", omega, kinds="iuf")).astype(float)
+    if values.ndim > 1 or not values.size or not np.all(np.isfinite(values) & (values >= 0)):
+        raise ArgumentError(
+            f"omega={shown(omega)} must be one or more finite frequencies (N,), none of them negative.",
+            argument="omega",
+        )
+    return np.sort(values)
 
 
 def frequencies(gains: Sequence[SystemGains], models: Sequence[System]) -> np.ndarray:

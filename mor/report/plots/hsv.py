@@ -10,7 +10,7 @@ from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.reduction.result import Reduction
 from mor.reduction.variant import Variant
-from mor.report.plots.style import COLOURS, finish, new_axes, positive
+from mor.report.plots.style import COLOURS, axes_of, finish, positive
 from mor.systems.base import System
 from mor.systems.convert import as_system
 
@@ -54,7 +54,7 @@ def plot_hsv(sys: Any, ax: Any = None) -> Any:
     sys = sys if is_reduction else as_system(sys)
     hsv = np.atleast_2d(to_numpy(sys.hsv if is_reduction else hankel_singular_values(sys)))
     finite = np.where(np.isfinite(hsv), hsv, 0.0)
-    axes, n = ax or new_axes(), hsv.shape[-1]
+    axes, n = axes_of(ax), hsv.shape[-1]
     values, states = np.max(hsv, axis=0, initial=0.0), np.arange(1, n + 1)
     kept = sys.order if is_reduction else n
     style: Any = {"color": COLOURS[0], "marker": "o", "ms": 4, "ls": "none"}

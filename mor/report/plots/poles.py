@@ -9,7 +9,7 @@ import numpy as np
 
 from mor.arrays import to_numpy
 from mor.errors import TimeStepError
-from mor.report.plots.style import drawable, finish, marker_style, names_of, new_axes
+from mor.report.plots.style import axes_of, drawable, finish, marker_style, names_of
 
 #: Beyond this ratio of largest to smallest modulus a linear axis shows nothing of the small ones.
 _SPREAD = 1e3
@@ -30,6 +30,8 @@ def plot_poles(*systems: Any, labels: Sequence[str] | None = None, ax: Any = Non
 
     Raises
     ------
+    ArgumentTypeError
+        If `labels` is no list, or `ax` are no axes.
     DimensionError
         If there is nothing to draw: no system, a batch, no inputs or outputs.
     TimeStepError
@@ -55,7 +57,7 @@ def plot_poles(*systems: Any, labels: Sequence[str] | None = None, ax: Any = Non
         raise TimeStepError(
             "poles of continuous and of discrete systems are not in one plane; draw them apart."
         )
-    axes, all_poles = ax or new_axes(), [np.ravel(to_numpy(model.poles)) for model in models]
+    axes, all_poles = axes_of(ax), [np.ravel(to_numpy(model.poles)) for model in models]
     for i, (poles, name) in enumerate(zip(all_poles, names, strict=True)):
         axes.plot(np.real(poles), np.imag(poles), label=name or None, zorder=3, **marker_style(i))
     if models[0].dt:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mor.errors import DimensionError, SystemFileError
+from mor.checks import shown
+from mor.errors import ArgumentTypeError, DimensionError, SystemFileError
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.labels import signal_names
@@ -51,17 +52,24 @@ def drawable(systems: Sequence[Any], what: str) -> list[System]:
     return models
 
 
-def names_of(models: Sequence[System], labels: Sequence[str] | None) -> Sequence[str]:
+def names_of(models: Sequence[System], labels: Sequence[str] | None) -> list[str]:
     """The labels given, or else the names of the systems, empty where they have none.
 
     Raises
     ------
-    DimensionError
-        If there are not as many labels as systems.
+    ArgumentTypeError, DimensionError
+        If `labels` is no list, or there are not as many as systems.
     """
-    if labels is not None and len(labels) != len(models):
-        raise DimensionError(f"labels has {len(labels)} entries for {len(models)} systems.")
-    return labels or [(model.labels and model.labels.name) or "" for model in models]
+    if labels is None:
+        return [(model.labels and model.labels.name) or "" for model in models]
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise ArgumentTypeError(
+            f"labels={shown(labels)} is no list of names, one a system.", argument="labels"
+        )
+    names = ["" if name is None else str(name) for name in labels]
+    if len(names) != len(models):
+        raise DimensionError(f"labels has {len(names)} entries for {len(models)} systems.", argument="labels")
+    return names
 
 
 def check_signals(models: Sequence[System]) -> tuple[int, int]:
@@ -84,11 +92,27 @@ def positive(values: np.ndarray) -> np.ndarray:
     return np.where((values > 0) & np.isfinite(values), values, np.nan)
 
 
-def new_axes() -> Any:
-    """Axes in a new figure of pyplot, which shows it."""
-    import matplotlib.pyplot as plt
+def axes_of(ax: Any) -> Any:
+    """`ax`, or axes in a new figure of pyplot, which shows it.
 
-    return plt.subplots(layout="constrained")[1]
+    Raises
+    ------
+    ArgumentTypeError
+        If `ax` is something else.
+    """
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        return plt.subplots(layout="constrained")[1]
+    _check_axes("ax", ax)
+    return ax
+
+
+def _check_axes(name: str, ax: Any) -> None:
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise ArgumentTypeError(f"{name}={shown(ax)}: these are no matplotlib axes.", argument=name)
 
 
 def grid_of_axes(axes: Any, rows: int, columns: int, size: tuple[float, float]) -> np.ndarray:
@@ -96,8 +120,8 @@ def grid_of_axes(axes: Any, rows: int, columns: int, size: tuple[float, float]) 
 
     Raises
     ------
-    DimensionError
-        If there are not as many.
+    ArgumentTypeError, DimensionError
+        If `axes` are something else, or there are not as many.
     """
     if axes is None:
         import matplotlib.pyplot as plt
@@ -107,8 +131,10 @@ def grid_of_axes(axes: Any, rows: int, columns: int, size: tuple[float, float]) 
             1
         ]
     given = np.asarray(axes, dtype=object)
+    for each in given.flat:
+        _check_axes("axes", each)
     if given.size != rows * columns:
-        raise DimensionError(f"axes has {given.size} entries; {rows} x {columns} are drawn.")
+        raise DimensionError(f"axes has {given.size} entries; {rows} x {columns} are drawn.", argument="axes")
     return given.reshape(rows, columns)
 
 

@@ -9,6 +9,9 @@ import numpy as np
 
 from mor.analysis.response import step
 from mor.arrays import to_numpy
+from mor.checks import check_real
+from mor.equations.boundary import ROUNDOFF
+from mor.errors import TimeStepError
 from mor.report.plots.style import (
     check_signals,
     drawable,
@@ -18,6 +21,7 @@ from mor.report.plots.style import (
     name_channels,
     names_of,
 )
+from mor.systems.arguments import check_count
 from mor.systems.base import System
 
 #: Samples of a continuous response, and most samples of a discrete one that are drawn by themselves.
@@ -25,6 +29,9 @@ _SAMPLES, _MOST = 500, 5000
 
 #: A pole has decayed after so many of its time constants; a response has settled within this share.
 _CONSTANTS, _SETTLED = 7.0, 0.01
+
+#: Slow growth is drawn for no longer than so many times what decays takes to settle.
+_PATIENCE = 1e3
 
 #: So often the time drawn is shortened to what settles later.
 _ROUNDS = 3
@@ -40,8 +47,9 @@ def plot_step(
     *systems : anything :func:`mor.as_system` takes, with the same inputs and outputs, continuous or
         discrete, stable or not. A discrete response is a staircase; of a complex system real parts
         have full lines and imaginary ones thin ones.
-    t : where the time axis ends; None is where the slowest of the stable responses has settled, or,
-        with nothing stable to go by, some time constants of the poles.
+    t : where the time axis ends, positive; None is where the slowest of what decays has settled, or,
+        where something grows, some e-foldings of the fastest growing pole. Poles that cannot be told
+        from the boundary of stability, such as integrators, have no say.
     labels : one a system; None takes their names, where they have some.
     axes : matplotlib axes (p, m) to draw on; None makes a new figure.
 
@@ -51,6 +59,8 @@ def plot_step(
 
     Raises
     ------
+    ArgumentTypeError, TimeStepError
+        If `labels` is no list, `axes` are no axes, or `t` is not positive and finite.
     DimensionError
         If there is nothing to draw (no system, a batch, no inputs or outputs), or the systems differ
         in their inputs or outputs.
@@ -70,7 +80,7 @@ def plot_step(
     """
     models = drawable(systems, "plot of step responses")
     names, (p, m) = names_of(models, labels), check_signals(models)
-    end = float(t) if t is not None else max(_end(model) for model in models)
+    end = check_real("t", t, above=0, error=TimeStepError) if t is not None else _end(models)
     axes = grid_of_axes(axes, p, m, (4.2, 2.8))
     for k, (model, name) in enumerate(zip(models, names, strict=True)):
         times, response = _response(model, end)
@@ -90,19 +100,49 @@ def plot_step(
 
 def _response(model: System, end: float) -> tuple[np.ndarray, np.ndarray]:
     """Times from 0 to `end` and the response (T, p, m)."""
-    count = int(end / model.dt) + 1 if model.dt else _SAMPLES
+    count = check_count("t", np.floor(end / model.dt) + 1, model) if model.dt else _SAMPLES
     times = model.dt * np.arange(count) if model.dt else np.linspace(0.0, end, count)
     return times, to_numpy(step(model, times if not model.dt else count))
 
 
-def _end(model: System) -> float:
-    """When the response has settled, as far as poles and responses tell."""
-    poles = np.ravel(to_numpy(model.poles)).astype(complex)
+def _end(models: Sequence[System]) -> float:
+    """Where all responses have settled, or the one that grows fastest has grown enough."""
+    settled, grown = (
+        [end for model in models if (end := when(model)) is not None] for when in (_settles, _grows)
+    )
+    longest = [_MOST * model.dt for model in models if model.dt]
+    if grown:
+        return min(*grown, *(_PATIENCE * end for end in settled), *longest, np.finfo(float).max)
+    usual = 10 * max((model.dt for model in models if model.dt), default=1.0)
+    return min(max(settled, default=usual), *longest, np.finfo(float).max)
+
+
+def _rates(model: System) -> tuple[np.ndarray, np.ndarray]:
+    """Rates of decay and of growth, positive, of the poles that can be told from the boundary."""
+    margin = np.ravel(to_numpy(model.margins)).astype(float)
+    finite = np.abs(margin[np.isfinite(margin)])
+    # Also where poles are data: what is slower by as much as round-off would hide all others.
+    scale = 1.0 if model.dt else np.max(finite, initial=0.0)
+    told = margin[np.abs(margin) > np.maximum(np.ravel(to_numpy(model.pole_errors)), ROUNDOFF * scale)]
     with np.errstate(divide="ignore"):
-        rates = np.log(np.abs(poles)) / model.dt if model.dt else np.real(poles)
-    finite = rates[np.isfinite(rates) & (rates != 0)]
-    slowest = float(np.min(np.abs(finite))) if finite.size else 0.0
-    end = _CONSTANTS / slowest if slowest > 0 else 10.0 * (model.dt or 1.0)
+        rates = -np.log1p(-told) / model.dt if model.dt else told
+    # So slow that its time constant overflows is at rest; a pole of a discrete system at 0 has none.
+    rates = rates[np.isfinite(rates) & (np.abs(rates) > _CONSTANTS / np.finfo(float).max)]
+    return rates[rates > 0], -rates[rates < 0]
+
+
+def _grows(model: System) -> float | None:
+    """When the fastest growing pole has grown by some e-foldings, of a discrete system a step at least."""
+    growth = _rates(model)[1]
+    return max(_CONSTANTS / float(growth.max()), model.dt) if growth.size else None
+
+
+def _settles(model: System) -> float | None:
+    """When what decays has settled, as far as poles and, of a stable system, the response tell."""
+    decay = _rates(model)[0]
+    if not decay.size:
+        return None
+    end = _CONSTANTS / float(decay.min())
     if model.dt:
         end = min(max(end, 10 * model.dt), _MOST * model.dt)
     if not model.is_stable:
