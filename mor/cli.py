@@ -145,6 +145,8 @@ def compress(
     from mor.report.summary import size_on_disk
     from mor.report.tables import print_compression
 
+    if pad and equal:
+        raise typer.BadParameter("give --pad or --equal, not both: the old sizes, or the largest new one.")
     check_output(output, checkpoint, force=force)
     options = {"keep": keep, "ranks": ranks, "method": method, "horizon": horizon, "unstable": unstable}
     result, summary = _compress(checkpoint, {"dialect": dialect, "key": key, "leave": leave or ()}, options)
@@ -174,11 +176,13 @@ def verify(
     outside the layers is not as it was.
     """
     from mor.adapters.checkpoints import read_checkpoint
+    from mor.adapters.checkpoints.manifest import original_key, recorded_key
     from mor.report.summary import verify_summary
     from mor.report.tables import print_verification
 
-    before = read_checkpoint(original, dialect, key=key)
-    after = read_checkpoint(compressed, dialect, key=_key_of(compressed, key))
+    after = read_checkpoint(compressed, dialect, key=_key_of(compressed, key or recorded_key(compressed)))
+    recorded = _key_of(original, original_key(after.manifest))
+    before = read_checkpoint(original, dialect, key=key or recorded)
     with _progress() as progress:
         summary = verify_summary(before, after, progress)
     reason = _nothing_verified(summary)
@@ -403,6 +407,8 @@ def _nothing_verified(summary: dict[str, Any]) -> str | None:
     if summary["manifest"]:
         return None
     reason = f"Nothing was verified: {summary['after']} has no manifest, so that no bound was promised."
+    if summary["stale_manifest"]:
+        return f"Nothing was verified: {summary['stale_manifest']} belongs to another file than this one."
     if any(layer["states_after"] > layer["states_before"] for layer in summary["layers"]):
         return f"{reason} It has more states than {summary['before']}: the original comes first."
     return reason

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 import mor
 import mor.cli
+from mor.adapters.checkpoints import load_resized
 
 LONG = "backbone.encoder.layers.0.sequence_mixer.state_space_model"
 
@@ -88,3 +89,64 @@ def test_several_state_dicts_are_named_and_chosen(command, tmp_path):
     assert command("compress", path, other, "--keep", "0.5", "--key", "net")[0] == 0
     assert command("verify", path, other, "--key", "net")[0] == 0
     assert mor.read_checkpoint(path, key="net").layers.keys() == {"lru"}
+
+
+def two_state_dicts(path, names=("model", "ema")):
+    torch = pytest.importorskip("torch")
+    states = [prefixed(random_layer("lru", seed, n=12, h=4), "lru.") for seed in range(2)]
+    torch.save(
+        {n: {k: torch.from_numpy(x) for k, x in s.items()} for n, s in zip(names, states, strict=True)}, path
+    )
+    return path
+
+
+@pytest.mark.parametrize("names", [("model", "ema"), ("state_dict", "average")])
+def test_no_state_dict_is_preferred_where_several_hold_layers(command, tmp_path, names):
+    """The first was taken in silence."""
+    path = two_state_dicts(tmp_path / "both.pt", names)
+    for arguments in (("inspect", path), ("compress", path, tmp_path / "out.pt", "--keep", "0.5")):
+        code, _, err = command(*arguments)
+        assert code == 5
+        assert "--key" in err
+        assert ", ".join(names) in err
+
+
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_verify_finds_the_state_dict_in_the_manifest(command, tmp_path, ending):
+    path, out = two_state_dicts(tmp_path / "both.pt"), tmp_path / f"small.{ending}"
+    assert command("compress", path, out, "--keep", "0.5", "--key", "ema")[0] == 0
+    code, printed, err = command("verify", path, out)
+    assert code == 0, printed + err
+    if ending == "pt":
+        torch = pytest.importorskip("torch")
+        module = torch.nn.Module()
+        module.lru = torch.nn.Module()
+        for key, x in mor.read_checkpoint(path, key="ema").tensors.items():
+            module.lru.register_parameter(key.removeprefix("lru."), torch.nn.Parameter(torch.tensor(x)))
+        load_resized(module, out)
+        small = torch.load(out, weights_only=True)["ema"]
+        assert all(torch.equal(x, small[key]) for key, x in module.state_dict().items())
+
+
+def test_a_safetensors_file_has_no_keys(command, model, tmp_path):
+    for arguments in (("inspect", model), ("compress", model, tmp_path / "o.safetensors", "--keep", "0.5")):
+        code, _, err = command(*arguments, "--key", "zz")
+        assert code == 5
+        assert "--key zz" in err
+
+
+def test_a_manifest_of_another_file_is_said_to_be_that(command, tmp_path):
+    torch = pytest.importorskip("torch")
+    path, out = two_state_dicts(tmp_path / "both.pt"), tmp_path / "s.pt"
+    assert command("compress", path, out, "--keep", "0.5", "--key", "ema")[0] == 0
+    torch.save({**torch.load(out, weights_only=True), "epoch": 3}, out)
+    code, printed, _ = command("verify", path, out, "--key", "ema")
+    assert code == 9
+    assert "s.pt.mor.json belongs to another file" in printed
+    assert "has no manifest" not in printed
+
+
+def test_pad_and_equal_are_a_wrong_use(command, model, tmp_path):
+    code, _, err = command("compress", model, tmp_path / "o.safetensors", "--keep", "0.5", "--pad", "--equal")
+    assert code == 2
+    assert "--equal" in err

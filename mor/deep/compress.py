@@ -111,6 +111,12 @@ def compress(
     check_choice("method", method, _METHODS, error=ReductionError)
     if horizon is not None and method != "bt":
         raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
+    if unstable == "split" and horizon is not None:
+        raise ReductionError(
+            "unstable='split' and a horizon do not go together: unstable='split' without horizon keeps the "
+            "unstable modes of layers as they are; horizon without it is for stable layers, and for models "
+            "that take what a time-limited reduction makes of unstable ones (a checkpoint does not)."
+        )
     keeps_unstable(unstable, horizon)
     check_keep(keep)
     if not (progress is None or callable(progress)):

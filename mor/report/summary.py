@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.checkpoints import Checkpoint
-from mor.adapters.checkpoints.files.formats import files_of
+from mor.adapters.checkpoints.files.formats import files_of, sidecar
 from mor.adapters.checkpoints.files.torch_file import same_bits
-from mor.adapters.checkpoints.manifest import largest_order, promised_bounds, total_bound
+from mor.adapters.checkpoints.manifest import has_stale_manifest, largest_order, promised_bounds, total_bound
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.deep.compress import Compression, Progress
@@ -160,6 +160,7 @@ def verify_summary(before: Checkpoint, after: Checkpoint, progress: Progress = _
         "before": str(before.path),
         "after": str(after.path),
         "manifest": after.manifest is not None,
+        "stale_manifest": sidecar(after.path).name if has_stale_manifest(after.source) else None,
         "made_from_another_file": other,
         "altered": after.altered,
         "missing_layers": missing,

@@ -122,7 +122,12 @@ def print_verification(console: Console, summary: Summary) -> None:
     for what in ("changed", "missing", "added"):
         if names := summary[f"{what}_tensors"]:
             console.print(f"[red]Tensors {what} outside the layers: {escape(', '.join(names))}[/]")
-    if not summary["manifest"]:
+    if summary["stale_manifest"]:
+        console.print(
+            f"[red]The manifest {escape(summary['stale_manifest'])} belongs to another file: this one was "
+            "saved again, or put in its place. Errors are measured, none is promised.[/]"
+        )
+    elif not summary["manifest"]:
         console.print("[yellow]The file has no manifest: errors are measured, none is promised.[/]")
 
 

@@ -146,3 +146,41 @@ def test_of_modes_that_are_not_the_same_no_signal_is_promised(file, tmp_path, ca
     _, printed, _ = mor_command(capsys, "verify", file, out)
     assert "seq.0: unstable modes differ" in printed
     assert "grows without limit" in printed
+
+
+@pytest.mark.parametrize("options", [[], ["--unstable", "split"]])
+@pytest.mark.parametrize(("dialect", "key", "value"), [("lru", "nu_log", -40), ("s5-pytorch", "Lambda", 1j)])
+def test_a_pole_on_the_circle_is_unstable(tmp_path, capsys, dialect, key, value, options):
+    """``exp(i w)`` counted as stable where its last bit fell inside, and the reduction ended in advice about
+    orders, which the command has not."""
+    tensors = checkpoint(dialect, NAMES, n=12, h=4)
+    if dialect == "lru":
+        tensors[f"seq.0.{key}"][3] = value
+    else:
+        # One after another, as which of them fall inside depends on the library of exponentials.
+        tensors[f"seq.0.{key}"][2:8] = value * np.linspace(1, 40, 6)
+    file, out = write(tmp_path / "model.safetensors", tensors), tmp_path / "out.safetensors"
+    code, _, err = mor_command(capsys, "compress", file, out, "--keep", "0.7", *options)
+    assert "order" not in err
+    if dialect == "s5-pytorch" and options:
+        assert code == 0
+        assert mor_command(capsys, "verify", file, out)[0] == 0
+        return
+    assert code == 4
+    assert "layer" in err
+    assert "seq.0" in err
+    assert ("--unstable split" if dialect == "s5-pytorch" else "bring it inside the unit circle") in err
+    assert "pole" in err
+
+
+def test_a_horizon_says_what_can_be_done(file, tmp_path, capsys):
+    out = tmp_path / "o.safetensors"
+    code, _, err = mor_command(capsys, "compress", file, out, "--keep", "0.5", "--horizon", "50")
+    assert code == 4
+    assert "Bring the layer's poles inside" in err
+    assert "without horizon" in err
+    options = ("--keep", "0.5", "--horizon", "50", "--unstable", "split")
+    code, _, err = mor_command(capsys, "compress", file, out, *options)
+    assert code == 3
+    assert "not needed" not in err
+    assert "do not go together" in err

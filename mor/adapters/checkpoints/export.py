@@ -82,11 +82,30 @@ def check_replacement(name: str, old: Modal, new: Modal, holds_unstable: bool = 
         place = tuple(where)
         if holds_unstable and has_pole(old.poles[place[:-1]], new.poles[place]):
             continue
-        what = "a pole that the layer had not" if holds_unstable else "an unstable layer"
         raise UnstableSystemError(
-            f"layer {name!r}: pole {new.poles[place]:.6g} at {[int(i) for i in where]} has modulus "
-            f"{modulus[place]:.9g} >= 1; {what} is not written."
+            f"layer {name!r}: pole {new.poles[place]:.6g} at {[int(i) for i in where]} of what is to replace "
+            f"it has modulus {modulus[place]:.9g} >= 1; {_way_to_stability(old, holds_unstable)}"
         )
+
+
+def _way_to_stability(old: Modal, holds_unstable: bool) -> str:
+    """Why a layer with an unstable pole does not replace `old`, and what can be done."""
+    unstable = np.argwhere(np.abs(old.poles) >= 1)
+    if not len(unstable):
+        what = "a pole that the layer had not" if holds_unstable else "an unstable layer"
+        return f"{what} is not written. The layer itself is stable: keep another number of its states."
+    place = tuple(unstable[0])
+    own = f"pole {[int(i) for i in unstable[0]]} of the layer, {old.poles[place]:.6g},"
+    if not holds_unstable:
+        return (
+            f"layers of this kind cannot hold an unstable pole, and {own} is at the limit of their "
+            "precision: bring it inside the unit circle and save the model again."
+        )
+    return (
+        f"a pole that the layer had not is not written. It comes of {own} which is unstable: a time-limited "
+        "reduction mixes unstable modes with the others. Bring the layer's poles inside the unit circle "
+        "(train it so), or keep its unstable modes with unstable='split' and without horizon."
+    )
 
 
 def export(dialect: Dialect, tensors: Tensors, prefix: str, name: str, modal: Modal) -> Export:

@@ -10,7 +10,8 @@ from typing import Any
 from mor.adapters.checkpoints.files.formats import read_tensors
 from mor.adapters.checkpoints.files.keys import plain_keys
 from mor.adapters.checkpoints.files.torch_file import from_numpy, import_torch
-from mor.adapters.checkpoints.manifest import read_manifest, resized_tensors
+from mor.adapters.checkpoints.manifest import read_manifest, recorded_key, resized_tensors
+from mor.checks import check_path
 from mor.errors import CheckpointError
 
 #: Plain attributes in which modules keep the size of their state.
@@ -94,7 +95,8 @@ def _values(torch: Any, source: str | Path | Mapping[str, Any]) -> tuple[dict[st
     """Tensors by key, and the keys whose shape may change (None: any)."""
     if isinstance(source, Mapping):
         return {key: x for key, x in source.items() if isinstance(x, torch.Tensor)}, None
-    file = read_tensors(source)
+    path = check_path("source", source, CheckpointError)
+    file = read_tensors(path, key=recorded_key(path))
     manifest = read_manifest(file)
     resizable = None
     if manifest is not None:

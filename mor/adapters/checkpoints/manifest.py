@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,32 @@ def read_manifest(file: TensorFile) -> dict[str, Any] | None:
 def has_stale_manifest(file: TensorFile) -> bool:
     """Whether a manifest lies beside a torch file that has been written over since."""
     return file.format == "torch" and sidecar(file.path).is_file() and read_manifest(file) is None
+
+
+def recorded_key(path: Path) -> str | None:
+    """The state dict that was compressed in a torch file, by the manifest beside it; None if unnamed."""
+    try:
+        manifest = json.loads(sidecar(path).read_text(encoding="utf-8"))
+        if not _is_manifest(manifest) or _key(manifest) is None:
+            return None
+        with path.open("rb") as opened:
+            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    except (OSError, ValueError, RecursionError):
+        return None
+    return _key(manifest) if manifest.get(OUTPUT_KEY) == sha256 else None
+
+
+def original_key(manifest: dict[str, Any] | None) -> str | None:
+    """The state dict that was read from the first of all files; None if none is named."""
+    key = None
+    while manifest is not None:
+        key, manifest = _key(manifest), manifest.get("previous")
+    return key
+
+
+def _key(manifest: dict[str, Any]) -> str | None:
+    key = manifest["source"].get("key")
+    return key if isinstance(key, str) else None
 
 
 def _is_manifest(value: Any) -> bool:
@@ -94,6 +122,7 @@ def source_record(file: TensorFile) -> dict[str, Any]:
         "file": file.path.name,
         "sha256": file.sha256,
         "format": file.format,
+        "key": file.place[0] if file.place else None,
         "metadata": dict(file.metadata),
     }
 

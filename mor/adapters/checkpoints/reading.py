@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mor.adapters.checkpoints.checkpoint import Checkpoint, plain_tensors
+from mor.adapters.checkpoints.dialects.base import Dialect
 from mor.adapters.checkpoints.dialects.detect import detect
 from mor.adapters.checkpoints.files.formats import read_tensors
+from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.checkpoints.files.torch_file import other_state_dicts
 from mor.adapters.checkpoints.manifest import read_manifest
 from mor.errors import CheckpointError
 
@@ -86,6 +89,8 @@ def read_checkpoint(
     if unknown := [name for name in leave if name not in tensors]:
         raise CheckpointError(f"{path} has no tensor {unknown[0]!r} to leave.")
     speaker, prefixes = detect(tensors, dialect)
+    if key is None:
+        _check_the_only_one(file, speaker)
     names = {prefix.rstrip(".") or _ROOT: prefix for prefix in prefixes}
     if len(names) < len(prefixes):
         raise CheckpointError(
@@ -102,3 +107,13 @@ def read_checkpoint(
         _original=layers,
         leave=frozenset(leave),
     )
+
+
+def _check_the_only_one(file: TensorFile, speaker: Dialect) -> None:
+    """Raise if another state dict in the file has layers as well: nobody has said which is meant."""
+    others = [name for name, x in other_state_dicts(file).items() if speaker.find(plain_tensors(x))]
+    if others:
+        raise CheckpointError(
+            f"{file.path} holds layers in several state dicts: say which one with key= (--key), one of "
+            f"{', '.join([*file.place, *others])}."
+        )

@@ -54,6 +54,7 @@ def read_tensors(path: str | Path, max_bytes: int | None = None, key: str | None
     path = check_path("path", path, CheckpointError)
     try:
         if path.name.lower().endswith(_INDEX):
+            _refuse_key(path, key)
             shards = find_shards(path, _SHARDS)
             return read_shards(shards, _read_single, budget(shards.paths.values(), max_bytes, _ALLOWANCE))
         return _read_single(path, budget([path], max_bytes, _ALLOWANCE), key)
@@ -72,11 +73,20 @@ def files_of(path: Path) -> list[Path]:
 
 def _read_single(path: Path, limits: Budget, key: str | None = None) -> TensorFile:
     if _ending(path) == ".safetensors":
+        _refuse_key(path, key)
         return read_safetensors(path, limits)
     if _ending(path) in _TORCH:
         return read_torch(path, limits, key)
     known = ", ".join([".safetensors", *sorted(_TORCH), "*" + _INDEX])
     raise CheckpointError(f"{path}: a checkpoint is one of {known}.")
+
+
+def _refuse_key(path: Path, key: str | None) -> None:
+    if key is not None:
+        raise CheckpointError(
+            f"{path} has no state dicts to choose from, as a single torch file may: leave key={key!r} "
+            f"(--key {key}) out."
+        )
 
 
 def _ending(path: Path) -> str:

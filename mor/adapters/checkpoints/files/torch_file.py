@@ -149,6 +149,20 @@ def find_state_dict(torch: Any, wrapper: Any, path: Path, key: str | None = None
     )
 
 
+def other_state_dicts(file: TensorFile) -> dict[str, dict[str, np.ndarray]]:
+    """By name, the dicts of tensors beside the one that was read, but for an optimizer's."""
+    if not file.place:
+        return {}
+    torch = import_torch()
+    found = {}
+    for name, state in file.wrapper.items():
+        if name not in file.place and not is_optimizer(name) and isinstance(state, Mapping):
+            held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
+            arrays = {k: as_numpy(torch, x) for k, x in held.items()}
+            found[str(name)] = {k: x for k, x in arrays.items() if x is not None}
+    return found
+
+
 def _is_state_dict(torch: Any, mapping: Mapping[Any, Any]) -> bool:
     return any(isinstance(key, str) and isinstance(x, torch.Tensor) for key, x in mapping.items())
 
