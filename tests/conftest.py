@@ -47,6 +47,22 @@ SLOW = {
     "test_cli_reduce.py",
     "test_cli_compare.py",
     "test_peer_failures.py",
+    "test_norms_more.py",
+    "test_lqo.py",
+    "test_lqo_reduction.py",
+    "test_lqo_transfer.py",
+    "test_checkpoints_torch.py",
+    "test_compress.py",
+    "test_known_answers.py",
+    "test_atomic_writing.py",
+    "test_balanced_truncation.py",
+    "test_torch_layers.py",
+    "test_c10_hinf_attained.py",
+    "test_m11_idle_modes.py",
+    "test_zeros.py",
+    "test_complex_reduction.py",
+    "test_agreement.py",
+    "test_state_units.py",
 }
 
 
