@@ -11,6 +11,7 @@ import numpy as np
 from mor.analysis.dcgain import dcgain
 from mor.analysis.error import ErrorMeasure, measure
 from mor.errors import DimensionError, MorError
+from mor.report.reduction import finite_or_none
 from mor.report.summary import Summary
 from mor.systems.base import System
 from mor.systems.lti import LTI
@@ -39,7 +40,11 @@ def comparison_summary(full: tuple[str, System], roms: Mapping[str, System]) -> 
     size = measure(system, _nothing(system))
     return {
         "full": _facts(name, system)
-        | {"h2_norm": _finite(size.h2), **_gain("hinf_norm", size), "seconds": time.perf_counter() - start},
+        | {
+            "h2_norm": finite_or_none(size.h2),
+            **_gain("hinf_norm", size),
+            "seconds": time.perf_counter() - start,
+        },
         "inputs": system.n_inputs,
         "outputs": system.n_outputs,
         "dt": system.dt,
@@ -57,9 +62,9 @@ def _compared(full: System, size: ErrorMeasure, name: str, rom: System) -> Summa
     return {
         **_facts(name, rom),
         **_gain("hinf_error", found),
-        "hinf_relative": _finite(found.peak / size.peak) if size.peak > 0 else None,
-        "h2_error": _finite(found.h2),
-        "h2_relative": _finite(found.h2_relative),
+        "hinf_relative": finite_or_none(found.peak / size.peak) if size.peak > 0 else None,
+        "h2_error": finite_or_none(found.h2),
+        "h2_relative": finite_or_none(found.h2_relative),
         "dc_error": dc,
         "dc_relative": dc_relative,
         "seconds": time.perf_counter() - start,
@@ -73,11 +78,11 @@ def _facts(name: str, system: System) -> Summary:
 def _gain(what: str, found: ErrorMeasure) -> Summary:
     prefix = what.partition("_")[0]
     return {
-        what: _finite(found.peak),
-        f"{prefix}_limit": _finite(found.limit),
-        f"{prefix}_noise": _finite(found.noise),
+        what: finite_or_none(found.peak),
+        f"{prefix}_limit": finite_or_none(found.limit),
+        f"{prefix}_noise": finite_or_none(found.noise),
         "proven": found.proven,
-        "peak_frequency": _finite(found.omega),
+        "peak_frequency": finite_or_none(found.omega),
     }
 
 
@@ -98,7 +103,3 @@ def _nothing(system: System) -> LTI:
     """The system of order 0 with the same signals, whose distance is a norm."""
     m, p = system.n_inputs, system.n_outputs
     return LTI(np.zeros((0, 0)), np.zeros((0, m)), np.zeros((p, 0)), dt=system.dt)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

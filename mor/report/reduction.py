@@ -41,19 +41,19 @@ def reduction_summary(
         "dt": system.dt,
         "method": reduction.method,
         "horizon": horizon,
-        "band": None if band is None else [_finite(end) for end in band],
+        "band": None if band is None else [finite_or_none(end) for end in band],
         "stable": reduction.system.is_stable,
-        "hsv": [_finite(value) for value in np.asarray(reduction.hsv, dtype=float)],
+        "hsv": [finite_or_none(value) for value in np.asarray(reduction.hsv, dtype=float)],
         "error_bound": reduction.error_bound,
         "roundoff": reduction.roundoff,
-        "hinf_error": _finite(found.peak),
-        "hinf_limit": _finite(found.limit),
-        "hinf_noise": _finite(found.noise),
+        "hinf_error": finite_or_none(found.peak),
+        "hinf_limit": finite_or_none(found.limit),
+        "hinf_noise": finite_or_none(found.noise),
         "proven": found.proven,
-        "peak_frequency": _finite(found.omega),
-        "h2_error": _finite(found.h2),
-        "h2_relative": _finite(found.h2_relative),
-        "h2_unlimited": _finite(unlimited),
+        "peak_frequency": finite_or_none(found.omega),
+        "h2_error": finite_or_none(found.h2),
+        "h2_relative": finite_or_none(found.h2_relative),
+        "h2_unlimited": finite_or_none(unlimited),
         "holds": _holds(reduction, found),
         "iterations": reduction.diagnostics.get("iterations"),
         "stopped": reduction.diagnostics.get("stopped"),
@@ -95,5 +95,6 @@ def of_the_kind(system: System, reduction: Reduction) -> Reduction:
     return replace(reduction, system=reduction.system.to_lti()) if isinstance(system, LTI) else reduction
 
 
-def _finite(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
+    """A number as JSON has it: none where it is infinite or not a number."""
     return float(value) if np.isfinite(value) else None
