@@ -352,7 +352,7 @@ class System(ABC):
     def evaluate(self, s: complex | Array) -> Array:
         """Transfer function at the points `s`: (..., p, m), or (..., len(s), p, m)."""
         C, points = self.outputs.matrix("a transfer function"), check_points(s)
-        value = self.operator.transfer(namespace(points).reshape(points, (-1,)), self._input, C)
+        value = self.operator.transfer(points if points.ndim else points[None], self._input, C)
         value = value + self.D[..., None, :, :]
         check_overflow(None, value)
         return value[..., 0, :, :] if points.ndim == 0 else value
@@ -510,6 +510,9 @@ def in_one_framework(a: Any, b: Any) -> tuple[Any, Any]:
 def check_overflow(horizon: float | None, *results: Array) -> None:
     """Raise if what a growing response left within `horizon` is not finite."""
     for x in results:
+        # NumPy's arrays are not asked through the namespace: a small system would feel it.
+        if type(x) is np.ndarray and np.isfinite(x).all():
+            continue
         if is_concrete(x) and not bool(namespace(x).all(namespace(x).isfinite(x))):
             if horizon is None:
                 raise NotFiniteError(
