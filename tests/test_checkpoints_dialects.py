@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import mor
 from mor.adapters.checkpoints import read_checkpoint
 from mor.adapters.checkpoints.dialects.detect import get_dialect
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
 from mor.errors import CheckpointError, UnstableSystemError
 
 STEPS = 40

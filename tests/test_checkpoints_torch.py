@@ -16,8 +16,8 @@ from checkpoint_layers import deviation, impulse_response, modal_response, prefi
 
 import mor
 from mor.adapters.checkpoints import read_checkpoint
-from mor.adapters.checkpoints.files.formats import read_tensors
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.tensors import read_tensors
 from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError
 
 torch = pytest.importorskip("torch")

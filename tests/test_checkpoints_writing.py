@@ -17,7 +17,7 @@ from checkpoint_layers import random_layer
 import mor
 from mor.adapters import atomic
 from mor.adapters.checkpoints import read_checkpoint
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
 from mor.errors import CheckpointError
 
 

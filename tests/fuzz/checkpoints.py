@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from checkpoint_layers import DIALECTS, prefixed, random_layer
 
 from mor import read_checkpoint
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
 from mor.deep import compress
 from mor.errors import MorError, ReductionError
 from mor.report.summary import verify_summary

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mor.adapters.checkpoints.dialects.base import Dialect, Tensors
-from mor.adapters.checkpoints.files.dtypes import is_floating, widen
+from mor.adapters.checkpoints.formats.dtypes import is_floating, widen
 
 
 def beside_states(dialect: Dialect, tensors: Tensors, prefix: str) -> dict[str, tuple[int, ...]]:

@@ -14,11 +14,11 @@ from mor.adapters.checkpoints.beside import beside_states, is_zero, refusal
 from mor.adapters.checkpoints.dialects.base import Dialect, read_out
 from mor.adapters.checkpoints.dialects.detect import get_dialect, not_recognised
 from mor.adapters.checkpoints.export import Export, check_replacement, export, modal_of, padded
-from mor.adapters.checkpoints.files.dtypes import dtype_name
-from mor.adapters.checkpoints.files.formats import MANIFEST_KEY, check_output, write_tensors
-from mor.adapters.checkpoints.files.keys import plain_keys
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
-from mor.adapters.checkpoints.files.torch_file import same_bits
+from mor.adapters.checkpoints.formats.dtypes import dtype_name
+from mor.adapters.checkpoints.formats.keys import plain_keys
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensors import MANIFEST_KEY, check_checkpoint_output, write_tensors
+from mor.adapters.checkpoints.formats.torch_file import same_bits
 from mor.adapters.checkpoints.kept import with_kept_modes
 from mor.adapters.checkpoints.manifest import (
     SCHEMA,
@@ -293,7 +293,7 @@ class Checkpoint:
             layers that were not replaced keep all from being equal.
         """
         out = Path(path)
-        check_output(out, self.path, force=force)
+        check_checkpoint_output(out, self.path, force=force)
         sizes = self._final_sizes(pad, equal)
         exports = {name: self._final_export(name, size) for name, size in sizes.items()}
         tensors = self._merge({key: x for e in exports.values() for key, x in e.tensors.items()})

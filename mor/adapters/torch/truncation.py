@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mor.adapters.checkpoints.beside import beside_states, refusal
 from mor.adapters.checkpoints.export import check_replacement, export, modal_of
-from mor.adapters.checkpoints.files.torch_file import as_numpy, from_numpy
+from mor.adapters.checkpoints.formats.torch_file import as_numpy, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
 from mor.adapters.live import LiveLayers, stand_ins
 from mor.adapters.torch.regularizer import named_tensors

@@ -11,7 +11,7 @@ from mor.adapters.checkpoints.dialects.lru_complex import LRUComplex
 from mor.adapters.checkpoints.dialects.rotation import Rotation
 from mor.adapters.checkpoints.dialects.s4d import S4D
 from mor.adapters.checkpoints.dialects.s5_pytorch import S5PyTorch
-from mor.adapters.checkpoints.files.keys import folded_key, natural_order
+from mor.adapters.checkpoints.formats.keys import folded_key, natural_order
 from mor.checks import shown
 from mor.errors import CheckpointError, NotLinearTimeInvariantError
 

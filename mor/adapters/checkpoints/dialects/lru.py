@@ -11,7 +11,7 @@ from mor.adapters.checkpoints.dialects.exponential import (
     positive_pole_caveat,
     upper_half_plane,
 )
-from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.adapters.checkpoints.formats.dtypes import ComplexArray
 from mor.arrays import Array, complex_from, diagonal_matrix
 from mor.systems.modal import Modal
 
