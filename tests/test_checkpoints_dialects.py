@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 import mor
 from mor.adapters.checkpoints import read_checkpoint
-from mor.adapters.checkpoints.dialects.detect import get_dialect
 from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
+from mor.adapters.layers.dialects.detect import get_dialect
 from mor.errors import CheckpointError, UnstableSystemError
 
 STEPS = 40

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import mor
 from mor.adapters.checkpoints import read_checkpoint
-from mor.adapters.checkpoints.formats.dtypes import BFLOAT16, narrow, widen
 from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
 from mor.adapters.checkpoints.formats.tensors import read_tensors
+from mor.adapters.layers.dtypes import BFLOAT16, narrow, widen
 from mor.errors import CheckpointError, MorError
 
 PLAIN = ["bool", "u1", "i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8", "<c8"]

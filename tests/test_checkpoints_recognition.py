@@ -8,8 +8,8 @@ from checkpoint_layers import DIALECTS, prefixed, random_layer
 
 import mor
 from mor.adapters.checkpoints import dialect_names, read_checkpoint
-from mor.adapters.checkpoints.formats.keys import natural_order, plain_key
 from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
+from mor.adapters.layers.keys import natural_order, plain_key
 from mor.errors import CheckpointError, NotFiniteError, NotLinearTimeInvariantError
 
 

@@ -10,7 +10,7 @@ from checkpoint_layers import deviation
 
 import mor
 from mor.adapters.checkpoints import load_resized
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.detect import get_dialect
 from mor.deep import allocate_ranks
 from mor.errors import (
     MorError,

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mor.adapters.checkpoints.checkpoint import Checkpoint, plain_tensors
-from mor.adapters.checkpoints.dialects.base import Dialect
-from mor.adapters.checkpoints.dialects.detect import detect
 from mor.adapters.checkpoints.formats.tensor_file import TensorFile
 from mor.adapters.checkpoints.formats.tensors import read_tensors
 from mor.adapters.checkpoints.formats.torch_file import other_state_dicts
 from mor.adapters.checkpoints.manifest import read_manifest
+from mor.adapters.layers.dialects.base import Dialect
+from mor.adapters.layers.dialects.detect import detect
 from mor.errors import CheckpointError
 
 #: Name of a layer whose tensors stand at the top of the file.
