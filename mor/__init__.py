@@ -2,8 +2,8 @@
 
 from mor.adapters.checkpoints import read_checkpoint
 from mor.adapters.control import to_control
-from mor.adapters.files import load, save
 from mor.adapters.scipy import to_scipy
+from mor.adapters.system_files import load, save
 from mor.analysis.dcgain import dcgain
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
 from mor.analysis.hinf import Peak, hinf_norm, peak_gain

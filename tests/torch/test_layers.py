@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 import mor
 from mor.adapters.checkpoints import load_resized
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.detect import get_dialect
 from mor.cli import main
 from mor.deep import Network
 from mor.deep.network import respond

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mor
-from mor.adapters.checkpoints.dialects.base import Stored
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.base import Stored
+from mor.adapters.layers.dialects.detect import get_dialect
 from mor.errors import (
     DeviceError,
     NotASystemError,
@@ -347,7 +347,7 @@ def calls(monkeypatch):
         seen.append(system.batch_shape)
         return mor.hankel_nuclear_norm(system, **options)
 
-    monkeypatch.setattr("mor.adapters.live.hankel_nuclear_norm", counted)
+    monkeypatch.setattr("mor.adapters.layers.live.hankel_nuclear_norm", counted)
     return seen
 
 
@@ -891,7 +891,7 @@ def cheap(monkeypatch):
     def size(system, beyond):
         return jnp.sum(abs(system.poles) ** 2, -1) + jnp.sum(abs(system.B) ** 2, (-2, -1))
 
-    monkeypatch.setattr("mor.adapters.live.hankel_nuclear_norm", size)
+    monkeypatch.setattr("mor.adapters.layers.live.hankel_nuclear_norm", size)
 
 
 @pytest.mark.usefixtures("x64")

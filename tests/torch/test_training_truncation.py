@@ -9,7 +9,7 @@ import pytest
 
 import mor
 from mor.adapters.checkpoints import load_resized
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.detect import get_dialect
 from mor.deep import allocate_ranks
 from mor.errors import (
     MorError,

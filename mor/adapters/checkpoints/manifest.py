@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.files.formats import MANIFEST_KEY, OUTPUT_KEY, sidecar
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensors import MANIFEST_KEY, OUTPUT_KEY, sidecar
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mor.adapters.checkpoints.dialects.detect import is_any_layer
-from mor.adapters.live import LiveLayers, stand_ins, unstable_in_training
+from mor.adapters.layers.dialects.detect import is_any_layer
+from mor.adapters.layers.live import LiveLayers, stand_ins, unstable_in_training
 from mor.analysis.hankel import hankel_nuclear_norm
 from mor.arrays import is_complex
 from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError

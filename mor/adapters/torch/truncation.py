@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mor.adapters.checkpoints.beside import beside_states, refusal
-from mor.adapters.checkpoints.export import check_replacement, export, modal_of
-from mor.adapters.checkpoints.files.torch_file import as_numpy, from_numpy
+from mor.adapters.checkpoints.formats.torch_file import as_numpy, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
-from mor.adapters.live import LiveLayers, stand_ins
+from mor.adapters.layers.beside import beside_states, refusal
+from mor.adapters.layers.export import check_replacement, export, modal_of
+from mor.adapters.layers.live import LiveLayers, stand_ins
 from mor.adapters.torch.regularizer import named_tensors
 from mor.checks import check_real, check_whole, shown
 from mor.deep.ranks import allocate_ranks, check_keep

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Dialect, Field, Stored
-from mor.adapters.checkpoints.dialects.zoh import continuous_poles, discretized, negative_pole_caveat
-from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.adapters.layers.dialects.base import Dialect, Field, Stored
+from mor.adapters.layers.dialects.zoh import continuous_poles, discretized, negative_pole_caveat
+from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array, complex_from, namespace
 from mor.systems.modal import Modal
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import modes
-from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.adapters.layers.dialects.base import modes
+from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array, namespace
 from mor.equations.cauchy import exponential_integral
 from mor.errors import CheckpointError

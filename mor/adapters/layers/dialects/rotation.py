@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Dialect, Field, Stored, modes
-from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.adapters.layers.dialects.base import Dialect, Field, Stored, modes
+from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array
 from mor.deep.rotation import PARAMETERS, modal_from_rotation, rotation_from_modal
 from mor.systems.modal import Modal

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import scipy.io
 
-from mor.adapters.files.contents import KINDS, MATRICES, NAMES, TIME_STEPS, Contents, known
-from mor.adapters.files.market_text import read_matrix
 from mor.adapters.limits import Budget
+from mor.adapters.system_files.contents import KINDS, MATRICES, NAMES, TIME_STEPS, Contents, known
+from mor.adapters.system_files.market_text import read_matrix
 from mor.errors import MorError, SystemFileError
 
 ENDING = ".mtx"

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.atomic import Chunks, write_atomically
-from mor.adapters.files.contents import MATRICES, Contents, contents_of, system_of
-from mor.adapters.files.mat import mat_bytes, read_mat
-from mor.adapters.files.matrix_market import (
+from mor.adapters.limits import Allowance, Budget, budget
+from mor.adapters.system_files.contents import MATRICES, Contents, contents_of, system_of
+from mor.adapters.system_files.mat import mat_bytes, read_mat
+from mor.adapters.system_files.matrix_market import (
     ENDING,
     find_set,
     matrix_market_files,
     read_matrix_market,
     set_member,
 )
-from mor.adapters.files.npz import npz_bytes, read_npz
-from mor.adapters.limits import Allowance, Budget, budget
+from mor.adapters.system_files.npz import npz_bytes, read_npz
 from mor.checks import check_flag
 from mor.errors import MorError, SystemFileError
 from mor.systems.base import System
@@ -129,7 +129,7 @@ def save(path: str | Path, system: Any, *, overwrite: bool = False) -> None:
     See :func:`load`.
     """
     path, system = _checked(path), as_system(system)
-    check_output(path, overwrite=overwrite)
+    check_system_output(path, overwrite=overwrite)
     contents = contents_of(system)
     write_atomically(_files(path, contents), SystemFileError)
     try:
@@ -139,7 +139,7 @@ def save(path: str | Path, system: Any, *, overwrite: bool = False) -> None:
         raise SystemFileError(f"cannot remove {error.filename}: {error.strerror}.") from error
 
 
-def check_output(path: str | Path, *, overwrite: bool) -> None:
+def check_system_output(path: str | Path, *, overwrite: bool) -> None:
     """Raise unless `path` may be written by :func:`save`.
 
     Raises

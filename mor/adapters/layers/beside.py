@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Dialect, Tensors
-from mor.adapters.checkpoints.files.dtypes import is_floating, widen
+from mor.adapters.layers.dialects.base import Dialect, Tensors
+from mor.adapters.layers.dtypes import is_floating, widen
 
 
 def beside_states(dialect: Dialect, tensors: Tensors, prefix: str) -> dict[str, tuple[int, ...]]:

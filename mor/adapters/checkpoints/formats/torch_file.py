@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.files.pickle_scan import DAMAGE, check_archive, refuse_foreign_code
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.pickle_scan import DAMAGE, check_archive, refuse_foreign_code
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
 from mor.adapters.limits import Budget
 from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from mor.adapters.checkpoints.dialects.base import Dialect, Tensors
-from mor.adapters.checkpoints.dialects.lru import LRU
-from mor.adapters.checkpoints.dialects.lru_complex import LRUComplex
-from mor.adapters.checkpoints.dialects.rotation import Rotation
-from mor.adapters.checkpoints.dialects.s4d import S4D
-from mor.adapters.checkpoints.dialects.s5_pytorch import S5PyTorch
-from mor.adapters.checkpoints.files.keys import folded_key, natural_order
+from mor.adapters.layers.dialects.base import Dialect, Tensors
+from mor.adapters.layers.dialects.lru import LRU
+from mor.adapters.layers.dialects.lru_complex import LRUComplex
+from mor.adapters.layers.dialects.rotation import Rotation
+from mor.adapters.layers.dialects.s4d import S4D
+from mor.adapters.layers.dialects.s5_pytorch import S5PyTorch
+from mor.adapters.layers.keys import folded_key, natural_order
 from mor.checks import shown
 from mor.errors import CheckpointError, NotLinearTimeInvariantError
 

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import scipy.sparse
 
-from mor.adapters.files.variables import Variable, damaged, spend_numbers
 from mor.adapters.limits import Budget
+from mor.adapters.system_files.variables import Variable, damaged, spend_numbers
 
 #: Types of stored numbers by the third digit of a matrix' type.
 _STORED = ("f8", "f4", "i4", "i2", "u2", "u1")

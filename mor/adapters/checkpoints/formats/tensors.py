@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.atomic import Chunks, write_atomically
-from mor.adapters.checkpoints.files.safetensors_file import read_safetensors, safetensors_chunks
-from mor.adapters.checkpoints.files.shards import find_shards, read_shards
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
-from mor.adapters.checkpoints.files.torch_file import read_torch, torch_bytes
+from mor.adapters.checkpoints.formats.safetensors_file import read_safetensors, safetensors_chunks
+from mor.adapters.checkpoints.formats.shards import find_shards, read_shards
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.torch_file import read_torch, torch_bytes
 from mor.adapters.limits import Allowance, Budget, budget
 from mor.checks import check_path
 from mor.errors import CheckpointError
@@ -99,7 +99,7 @@ def sidecar(path: Path) -> Path:
     return path.with_name(path.name + ".mor.json")
 
 
-def check_output(path: Path, source: Path, *, force: bool) -> None:
+def check_checkpoint_output(path: Path, source: Path, *, force: bool) -> None:
     """Raise unless `path` may be written.
 
     Raises

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 import scipy.sparse
 
-from mor.adapters.files.variables import Variable, damaged, spend_numbers
 from mor.adapters.limits import Budget
+from mor.adapters.system_files.variables import Variable, damaged, spend_numbers
 from mor.errors import MissingDependencyError, MorError, SystemFileError
 
 #: What the library raises for damaged files.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Dialect, Stored
-from mor.adapters.checkpoints.dialects.detect import detect
+from mor.adapters.layers.dialects.base import Dialect, Stored
+from mor.adapters.layers.dialects.detect import detect
 from mor.analysis.hankel import hankel_nuclear_norm
 from mor.arrays import Array, device_kwargs, is_complex, is_concrete, namespace, to_numpy
 from mor.checks import check_finite

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import scipy.io
 
-from mor.adapters.files import mat4, mat5, mat73
-from mor.adapters.files.contents import KINDS, NAMES, Contents, known
-from mor.adapters.files.variables import Variable, damaged
 from mor.adapters.limits import Budget
+from mor.adapters.system_files import mat4, mat5, mat73
+from mor.adapters.system_files.contents import KINDS, NAMES, Contents, known
+from mor.adapters.system_files.variables import Variable, damaged
 from mor.errors import SystemFileError
 
 #: Beginnings of files that are HDF5 inside: version 7.3.

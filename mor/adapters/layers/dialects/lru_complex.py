@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Dialect, Field, Stored
-from mor.adapters.checkpoints.dialects.exponential import (
+from mor.adapters.layers.dialects.base import Dialect, Field, Stored
+from mor.adapters.layers.dialects.exponential import (
     pole_parameters,
     poles_and_gains,
     positive_pole_caveat,
     upper_half_plane,
 )
-from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array
 from mor.systems.modal import Modal
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Stored, modes
-from mor.adapters.checkpoints.files.dtypes import ComplexArray
+from mor.adapters.layers.dialects.base import Stored, modes
+from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array, complex_from, namespace
 
 #: exp of this is exactly zero in every precision: the angle of a positive real pole.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
 from mor.adapters.limits import Budget
 from mor.errors import CheckpointError
 

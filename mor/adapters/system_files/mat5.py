@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import scipy.sparse
 
-from mor.adapters.files.variables import Variable, damaged, spend_numbers
 from mor.adapters.limits import Budget
+from mor.adapters.system_files.variables import Variable, damaged, spend_numbers
 
 #: Types of stored numbers.
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}

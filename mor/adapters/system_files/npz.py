@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.files.contents import NAMES, Contents, known
 from mor.adapters.limits import Budget
+from mor.adapters.system_files.contents import NAMES, Contents, known
 from mor.errors import MorError, SystemFileError
 
 _ARRAY = ".npy"

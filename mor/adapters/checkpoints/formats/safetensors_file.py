@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from mor.adapters.checkpoints.files.dtypes import SAFETENSORS_DTYPES, dtype_name
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
+from mor.adapters.layers.dtypes import SAFETENSORS_DTYPES, dtype_name
 from mor.adapters.limits import Budget
 from mor.errors import CheckpointError
 

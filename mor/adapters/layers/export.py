@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.dialects.base import Dialect, Stored, Tensors
-from mor.adapters.checkpoints.files.dtypes import widen
-from mor.adapters.checkpoints.kept import has_pole, kept_modes
+from mor.adapters.layers.dialects.base import Dialect, Stored, Tensors
+from mor.adapters.layers.dtypes import widen
+from mor.adapters.layers.kept import has_pole, kept_modes
 from mor.arrays import to_complex, to_numpy
 from mor.deep.unstable import rounding_of, same_unstable_modes
 from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mor.adapters.checkpoints.files.dtypes import (
+from mor.adapters.layers.dtypes import (
     ComplexArray,
     dtype_name,
     is_floating,
