@@ -18,7 +18,6 @@ from mor.adapters.checkpoints.manifest import (
     has_stale_manifest,
     json_number,
     layer_record,
-    library_version,
     source_record,
 )
 from mor.adapters.checkpoints.notes import file_notes, shard_note
@@ -31,6 +30,7 @@ from mor.adapters.layers.kept import with_kept_modes
 from mor.adapters.layers.keys import plain_keys
 from mor.errors import CheckpointError
 from mor.systems.modal import Modal
+from mor.version import __version__
 
 
 @dataclass(frozen=True, eq=False)
@@ -345,7 +345,7 @@ class Checkpoint:
             }
         manifest = {
             "schema": SCHEMA,
-            "mor": library_version(),
+            "mor": __version__,
             "dialect": self.dialect,
             "readout": self.readout,
             "source": source_record(self.source),
