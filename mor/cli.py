@@ -141,13 +141,13 @@ def compress(
 ) -> None:
     """Reduce every layer and write a smaller checkpoint."""
     from mor.adapters.checkpoints import read_checkpoint
-    from mor.adapters.checkpoints.files.formats import check_output
+    from mor.adapters.checkpoints.formats.tensors import check_checkpoint_output
     from mor.report.summary import size_on_disk
     from mor.report.tables import print_compression
 
     if pad and equal:
         raise typer.BadParameter("give --pad or --equal, not both: the old sizes, or the largest new one.")
-    check_output(output, checkpoint, force=force)
+    check_checkpoint_output(output, checkpoint, force=force)
     options = {"keep": keep, "ranks": ranks, "method": method, "horizon": horizon, "unstable": unstable}
     result, summary = _compress(checkpoint, {"dialect": dialect, "key": key, "leave": leave or ()}, options)
     result.model.write(output, force=force, pad=pad, equal=equal)
@@ -270,7 +270,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Measure how far reduced systems are from the full one, side by side."""
-    from mor.adapters.files import load
+    from mor.adapters.system_files import load
     from mor.report.comparison import comparison_summary
     from mor.report.plots.figures import save_comparison_plot
     from mor.report.plots.style import check_plot
@@ -325,14 +325,14 @@ def _reduce(
 ) -> dict[str, Any]:
     """The report of `reduce`, ROM and plot being written, with the seconds that each part took."""
     clock = _Clock()
-    from mor.adapters.files import load, save
-    from mor.adapters.files.storage import check_output
+    from mor.adapters.system_files import load, save
+    from mor.adapters.system_files.storage import check_system_output
     from mor.reduction.methods import reduce_by
     from mor.report.plots.figures import save_reduction_plot
     from mor.report.plots.style import check_plot
     from mor.report.reduction import of_the_kind, reduction_summary
 
-    check_output(rom, overwrite=force)
+    check_system_output(rom, overwrite=force)
     if plot:
         check_plot(plot, overwrite=force)
     full = load(system, dt=dt)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import mor
 from mor.adapters.checkpoints import read_checkpoint
-from mor.adapters.checkpoints.dialects.detect import get_dialect
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
+from mor.adapters.layers.dialects.detect import get_dialect
 from mor.errors import CheckpointError, UnstableSystemError
 from tests.oracles.checkpoint_layers import (
     DIALECTS,

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import mor
 from mor.adapters.checkpoints import read_checkpoint
-from mor.adapters.checkpoints.files.dtypes import BFLOAT16, narrow, widen
-from mor.adapters.checkpoints.files.formats import read_tensors
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.tensors import read_tensors
+from mor.adapters.layers.dtypes import BFLOAT16, narrow, widen
 from mor.errors import CheckpointError, MorError
 from tests.oracles.checkpoint_layers import prefixed, random_layer
 

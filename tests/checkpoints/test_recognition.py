@@ -7,8 +7,8 @@ import pytest
 
 import mor
 from mor.adapters.checkpoints import dialect_names, read_checkpoint
-from mor.adapters.checkpoints.files.keys import natural_order, plain_key
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
+from mor.adapters.layers.keys import natural_order, plain_key
 from mor.errors import CheckpointError, NotFiniteError, NotLinearTimeInvariantError
 from tests.oracles.checkpoint_layers import DIALECTS, prefixed, random_layer
 

@@ -15,8 +15,8 @@ import pytest
 
 import mor
 from mor.adapters.checkpoints import read_checkpoint
-from mor.adapters.checkpoints.files.formats import read_tensors
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.tensors import read_tensors
 from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError
 from tests.oracles.checkpoint_layers import (
     deviation,

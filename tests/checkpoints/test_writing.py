@@ -16,7 +16,7 @@ import pytest
 import mor
 from mor.adapters import atomic
 from mor.adapters.checkpoints import read_checkpoint
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
 from mor.errors import CheckpointError
 from tests.oracles.checkpoint_layers import random_layer
 

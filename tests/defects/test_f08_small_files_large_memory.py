@@ -45,7 +45,7 @@ MEASURE = textwrap.dedent(
     import mor
 
     try:
-        from mor.adapters.checkpoints.files.torch_file import import_torch
+        from mor.adapters.checkpoints.formats.torch_file import import_torch
         from torch.serialization import get_unsafe_globals_in_checkpoint
         import_torch()
     except ImportError:

@@ -55,7 +55,7 @@ def test_torch(files, mor_command, change):
     import hashlib
     import json
 
-    from mor.adapters.checkpoints.files.formats import OUTPUT_KEY, sidecar
+    from mor.adapters.checkpoints.formats.tensors import OUTPUT_KEY, sidecar
 
     model, folder = files
     small = folder / "small.pt"

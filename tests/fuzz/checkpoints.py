@@ -21,7 +21,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mor import read_checkpoint
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
 from mor.deep import compress
 from mor.errors import MorError, ReductionError
 from mor.report.summary import verify_summary

@@ -22,5 +22,5 @@ def calls(monkeypatch):
         seen.append(system.batch_shape)
         return mor.hankel_nuclear_norm(system, **options)
 
-    monkeypatch.setattr("mor.adapters.live.hankel_nuclear_norm", counted)
+    monkeypatch.setattr("mor.adapters.layers.live.hankel_nuclear_norm", counted)
     return seen

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import mor
-from mor.adapters.checkpoints.dialects.base import Stored
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.base import Stored
+from mor.adapters.layers.dialects.detect import get_dialect
 from tests.oracles.checkpoint_layers import prefixed, random_layer
 
 torch = pytest.importorskip("torch")

@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import mor
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.detect import get_dialect
 from mor.deep.network import respond
 from mor.errors import DimensionError
 from tests.torch.live_layers import assert_close, layer_of, numbers, random_inputs, seeded

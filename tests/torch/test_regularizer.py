@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mor
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.detect import get_dialect
 from mor.errors import ReductionError
 from tests.oracles.checkpoint_layers import DIALECTS, under
 from tests.torch.regularized import (

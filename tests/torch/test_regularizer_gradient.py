@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mor
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.detect import get_dialect
 from tests.oracles.checkpoint_layers import DIALECTS, impulse_response, under
 from tests.torch.regularized import (
     assert_gradient,

@@ -92,7 +92,7 @@ def cheap(monkeypatch):
     def size(system, beyond):
         return jnp.sum(abs(system.poles) ** 2, -1) + jnp.sum(abs(system.B) ** 2, (-2, -1))
 
-    monkeypatch.setattr("mor.adapters.live.hankel_nuclear_norm", size)
+    monkeypatch.setattr("mor.adapters.layers.live.hankel_nuclear_norm", size)
 
 
 @pytest.mark.usefixtures("x64")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mor
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.detect import get_dialect
 from mor.errors import (
     DeviceError,
     NotASystemError,

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from mor.adapters.checkpoints.dialects.detect import get_dialect
+from mor.adapters.layers.dialects.detect import get_dialect
 from tests.torch.live_layers import seeded
 
 torch = pytest.importorskip("torch")
