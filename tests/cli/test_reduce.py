@@ -9,13 +9,7 @@ import numpy as np
 import pytest
 
 import mor
-from tests.cli.test_cli import run
 from tests.oracles.dense import random_stable
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 def random_system(rng, n):
