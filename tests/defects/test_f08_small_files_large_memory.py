@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz import bombs
 
 import mor
 from mor.errors import CheckpointError, SystemFileError
+from tests.fuzz import bombs
 
 #: Bytes that refusing a file may take: what Python and the readers need for themselves.
 ALLOWED = 100 << 20

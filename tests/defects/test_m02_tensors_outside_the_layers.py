@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from layers import checkpoint, mor_command, mor_json, write
 from safetensors import safe_open
 from safetensors.numpy import load_file
+
+from tests.defects.layers import checkpoint, mor_command, mor_json, write
 
 HEAD = {"head.weight": np.ones((4, 3), np.float32), "head.bias": np.ones(4, np.float32)}
 

@@ -176,10 +176,3 @@ def hsv_record(reduction: Reduction) -> dict[str, Any]:
 def json_number(x: Any) -> float | None:
     """A number that JSON has; None for what it lacks."""
     return float(x) if x is not None and math.isfinite(x) else None
-
-
-def library_version() -> str:
-    """Version of this library."""
-    from mor import __version__
-
-    return __version__

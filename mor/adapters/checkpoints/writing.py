@@ -13,7 +13,6 @@ from mor.adapters.checkpoints.manifest import (
     SCHEMA,
     json_number,
     layer_record,
-    library_version,
     source_record,
 )
 from mor.adapters.checkpoints.notes import file_notes
@@ -23,6 +22,7 @@ from mor.adapters.layers.export import Export, padded
 from mor.adapters.layers.keys import plain_keys, plain_tensors
 from mor.errors import CheckpointError, at
 from mor.systems.modal import Modal
+from mor.version import __version__
 
 if TYPE_CHECKING:
     from mor.adapters.checkpoints.checkpoint import Checkpoint
@@ -99,7 +99,7 @@ def _manifest_of(
             zeros += zero_notes(checkpoint.found[name], checkpoint.plain, checkpoint.leave)
     manifest = {
         "schema": SCHEMA,
-        "mor": library_version(),
+        "mor": __version__,
         "dialect": checkpoint.dialect,
         "readout": checkpoint.readout,
         "source": source_record(source),

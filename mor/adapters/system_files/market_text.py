@@ -1,6 +1,6 @@
 """The text of one Matrix Market file: a head that says what there is, then numbers.
 
-Source: Boisvert, Pozo and Remington, The Matrix Market Exchange Formats, NISTIR 5935 (1996).
+Source: [Boisvert96].
 """
 
 from __future__ import annotations

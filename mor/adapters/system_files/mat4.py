@@ -1,6 +1,6 @@
 """MATLAB's ``.mat`` of version 4: matrices one after the other, each behind a head of five integers.
 
-Source: MAT-File Format (MathWorks), chapter 2.
+Source: [MathWorks], chapter 2.
 """
 
 from __future__ import annotations

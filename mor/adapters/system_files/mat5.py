@@ -1,7 +1,7 @@
 """MATLAB's ``.mat`` of versions 5 to 7: a chain of elements, each with its type and length.
 
 Only numbers, text, cells of text and structs of them are read, each through bounds that are checked.
-Source: MAT-File Format (MathWorks), chapter 1.
+Source: [MathWorks], chapter 1.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class HankelRegularizer:
     refused; layers on different devices are not. Calls raise NotFiniteError or
     UnstableSystemError with the step, the layer and the parameter.
 
-    Source: Schwerdtner et al., Hankel singular value regularization (arXiv 2510.22951).
+    Source: [Schwerdtner25].
 
     Examples
     --------

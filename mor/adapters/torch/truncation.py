@@ -90,7 +90,7 @@ def truncate(
     A mode with a real pole has a second state that stands still: with the rotation and LRU
     dialects its angle, and its half of B and C, have no gradient any more.
 
-    Source: Chahine et al., CompreSSM (ICLR 2026), for truncation by energy during training.
+    Source: [Chahine26], for truncation by energy during training.
 
     Examples
     --------
