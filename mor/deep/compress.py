@@ -15,7 +15,7 @@ from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.checks import check_choice, guarded, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import ArgumentTypeError, MorError, NotASystemError, ReductionError, UnstableSystemError
+from mor.errors import ArgumentTypeError, NotASystemError, ReductionError, UnstableSystemError, at
 from mor.reduction.balance import balance
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
@@ -256,7 +256,7 @@ def _truncate(work: tuple[_Ranked, int]) -> Reduction:
     return ranking.truncate(min(order, ranking.hsv.shape[-1])).settled()
 
 
-def _unstable(name: str, error: UnstableSystemError, holds_unstable: bool) -> UnstableSystemError:
+def _unstable(error: UnstableSystemError, holds_unstable: bool) -> UnstableSystemError:
     """`error` with the ways that a layer of a model has."""
     pole = str(error).partition(": ")[0]
     if holds_unstable:
@@ -266,7 +266,7 @@ def _unstable(name: str, error: UnstableSystemError, holds_unstable: bool) -> Un
             "layers of this kind cannot hold an unstable pole, and this one is at the limit of their "
             "precision: bring it inside the unit circle and save the model again"
         )
-    return UnstableSystemError(f"layer {name}: {pole}: {way}.")
+    return UnstableSystemError(f"{pole}: {way}.")
 
 
 @dataclass(frozen=True)
@@ -286,12 +286,11 @@ class _Runner:
         for done, name in enumerate(names):
             if self.progress:
                 self.progress(task, done, len(names))
-            try:
-                results.append(next(outcomes))
-            except UnstableSystemError as error:
-                raise _unstable(name, error, self.holds_unstable) from error
-            except MorError as error:
-                raise type(error)(f"layer {name}: {error}") from error
+            with at(f"layer {name}"):
+                try:
+                    results.append(next(outcomes))
+                except UnstableSystemError as error:
+                    raise _unstable(error, self.holds_unstable) from error
         if self.progress:
             self.progress(task, len(names), len(names))
         return results

@@ -10,7 +10,7 @@ import numpy as np
 
 from mor.analysis.dcgain import dcgain
 from mor.analysis.error import ErrorMeasure, measure
-from mor.errors import DimensionError, MorError
+from mor.errors import DimensionError, at
 from mor.report.reduction import finite_or_none
 from mor.report.summary import Summary
 from mor.systems.base import System
@@ -54,10 +54,8 @@ def comparison_summary(full: tuple[str, System], roms: Mapping[str, System]) -> 
 
 def _compared(full: System, size: ErrorMeasure, name: str, rom: System) -> Summary:
     start = time.perf_counter()
-    try:
+    with at(name):
         found = measure(full, rom)
-    except MorError as error:
-        raise type(error)(f"{name}: {error}") from error
     dc, dc_relative = _dc_error(full, rom)
     return {
         **_facts(name, rom),

@@ -10,7 +10,6 @@ import numpy as np
 
 from mor.adapters.checkpoints import Checkpoint
 from mor.adapters.checkpoints.formats.tensors import files_of, sidecar
-from mor.adapters.checkpoints.formats.torch_file import same_bits
 from mor.adapters.checkpoints.manifest import has_stale_manifest, largest_order, promised_bounds, total_bound
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
@@ -177,7 +176,7 @@ def _changed_outside(before: Checkpoint, after: Checkpoint) -> dict[str, list[st
     """Tensors outside the layers that are not bit for bit the same, and those on one side only."""
     old, new = before.outside, after.outside
     return {
-        "changed": [key for key, x in old.items() if key in new and not same_bits(x, new[key])],
+        "changed": [key for key in old if key in new and not before.same_outside(key, new[key])],
         "missing": [key for key in old if key not in new],
         "added": [key for key in new if key not in old],
     }
