@@ -5,6 +5,7 @@ from mor.adapters.control import to_control
 from mor.adapters.files import load, save
 from mor.adapters.scipy import to_scipy
 from mor.analysis.dcgain import dcgain
+from mor.analysis.gramians import FrequencyLimited, Infinite, TimeLimited
 from mor.analysis.hankel import gramians, hankel_nuclear_norm, hankel_singular_values
 from mor.analysis.hinf import Peak, hinf_norm, peak_gain
 from mor.analysis.kernels import impulse_kernels, output_bound, transfer_kernels
@@ -35,11 +36,14 @@ __all__ = [
     "LQO",
     "LTI",
     "BlockDiagonal",
+    "FrequencyLimited",
+    "Infinite",
     "Labels",
     "Modal",
     "MorError",
     "Peak",
     "Reduction",
+    "TimeLimited",
     "as_system",
     "balance",
     "balanced_truncation",
