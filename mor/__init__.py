@@ -24,6 +24,7 @@ from mor.reduction.modal import modal_truncation, rank_modes
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import split_stable
 from mor.systems.block_diagonal import BlockDiagonal
+from mor.systems.connect import append, feedback, series
 from mor.systems.convert import as_system
 from mor.systems.labels import Labels
 from mor.systems.lqo import LQO
@@ -44,10 +45,12 @@ __all__ = [
     "Peak",
     "Reduction",
     "TimeLimited",
+    "append",
     "as_system",
     "balance",
     "balanced_truncation",
     "dcgain",
+    "feedback",
     "freqresp",
     "gramians",
     "h2_error",
@@ -71,6 +74,7 @@ __all__ = [
     "rank_modes",
     "read_checkpoint",
     "save",
+    "series",
     "simulate",
     "solve_lyapunov",
     "solve_sylvester",
