@@ -15,6 +15,9 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
     from mor.adapters.system_files import load as load
     from mor.adapters.system_files import save as save
     from mor.analysis.dcgain import dcgain as dcgain
+    from mor.analysis.gramians import FrequencyLimited as FrequencyLimited
+    from mor.analysis.gramians import Infinite as Infinite
+    from mor.analysis.gramians import TimeLimited as TimeLimited
     from mor.analysis.hankel import gramians as gramians
     from mor.analysis.hankel import hankel_nuclear_norm as hankel_nuclear_norm
     from mor.analysis.hankel import hankel_singular_values as hankel_singular_values
@@ -58,6 +61,8 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
 #: Where each public name is defined.
 _DEFINED_IN = {
     "BlockDiagonal": "mor.systems.block_diagonal",
+    "FrequencyLimited": "mor.analysis.gramians",
+    "Infinite": "mor.analysis.gramians",
     "LQO": "mor.systems.lqo",
     "LTI": "mor.systems.lti",
     "Labels": "mor.systems.labels",
@@ -65,6 +70,7 @@ _DEFINED_IN = {
     "MorError": "mor.errors",
     "Peak": "mor.analysis.hinf",
     "Reduction": "mor.reduction.result",
+    "TimeLimited": "mor.analysis.gramians",
     "as_system": "mor.systems.convert",
     "balance": "mor.reduction.balance",
     "balanced_truncation": "mor.reduction.balanced",

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from mor.analysis.gramians import KINDS, gramians_of
+from mor.analysis.gramians.text import read_gramians, usage
 from mor.errors import MorError
+from mor.reduction.methods import FAMILIES, METHODS, explained, knowing
 
 #: Exit code of `mor verify` when a measured error exceeds its bound, or there was nothing to verify.
 NOT_VERIFIED = 9
@@ -35,7 +39,13 @@ BOUND_EXCEEDED = 10
 INTERRUPTED = 130
 
 #: Keywords of the library, and what they are set to where that is a word, that `reduce` has as options.
-_KEYWORD = re.compile(r"\b(order|tol|rel_tol|horizon|band|match|unstable|dt)=(?:'(\w+)')?")
+_KEYWORD = re.compile(r"\b(order|tol|rel_tol|gramians|horizon|band|match|unstable|dt)=(?:'(\w+)')?")
+
+#: Options of `reduce` of which one chooses the Gramians.
+_LIMITS = ("gramians", "horizon", "band")
+
+#: The Gramians that `reduce` knows.
+GRAMIANS = " or ".join(usage(kind) for kind in KINDS)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,9 +61,7 @@ Dialect = Annotated[str | None, typer.Option(help="How the layers are stored; fo
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Keep = Annotated[float, typer.Option(help="Share of all states to keep, in (0, 1].")]
 Ranks = Annotated[str, typer.Option(help="How layers share the budget: energy, uniform, adaptive or global.")]
-Method = Annotated[
-    str, typer.Option(help="bt: balanced truncation; modal, modal-h2: whole modes by gain or energy.")
-]
+Method = Annotated[str, typer.Option(help=f"{explained(FAMILIES)}.")]
 Horizon = Annotated[
     int | None, typer.Option(help="Optimise over this many steps instead of all time (no error bound).")
 ]
@@ -202,16 +210,18 @@ def reduce(
     rom: Annotated[Path, typer.Argument(help="Where to write the reduced one: .mat, .npz or .mtx.")],
     order: Annotated[int | None, typer.Option(help="Number of states to keep.")] = None,
     tol: Annotated[
-        float | None, typer.Option(help="Upper limit on the error bound instead (bt, modal).")
+        float | None, typer.Option(help=f"Upper limit on the error bound instead ({knowing('tol')}).")
     ] = None,
     rel_tol: Annotated[
         float | None, typer.Option(help="The same, relative to the largest Hankel singular value.")
     ] = None,
-    method: Annotated[
-        str, typer.Option(help="bt: balanced truncation; tsia, irka, h2: least H2 error; modal: whole modes.")
-    ] = "bt",
+    method: Annotated[str, typer.Option(help=f"{explained(METHODS)}.")] = "bt",
+    gramians: Annotated[
+        str | None,
+        typer.Option(help=f"What to balance by ({knowing('gramians')}), {GRAMIANS}; infinite if left out."),
+    ] = None,
     horizon: Annotated[
-        float | None, typer.Option(help="End time or steps to optimise over (bt, tsia, h2).")
+        float | None, typer.Option(help=f"End time or steps to optimise over ({knowing('horizon')}).")
     ] = None,
     band: Annotated[
         tuple[float, float] | None,
@@ -243,7 +253,7 @@ def reduce(
         raise typer.BadParameter("give --plot or --no-plot, and not both.")
     if not (plot or no_plot or as_json):
         plot = rom.with_suffix(".png")
-    limits = {"tol": tol, "rel_tol": rel_tol, "horizon": horizon, "band": band}
+    limits = {"tol": tol, "rel_tol": rel_tol, "gramians": gramians, "horizon": horizon, "band": band}
     options = {**limits, "match": match, "unstable": unstable}
     with _named_as_options():
         summary = _reduce(system, rom, plot, dt, force, {"method": method, "order": order, **options})
@@ -336,10 +346,12 @@ def _reduce(
     if plot:
         check_plot(plot, overwrite=force)
     full = load(system, dt=dt)
+    if options["gramians"]:
+        options["gramians"] = read_gramians(options["gramians"], partial(load, dt=dt))
     clock.lap("reading")
     reduction = of_the_kind(full, reduce_by(sys=full, **options))
     clock.lap("reduction")
-    summary = reduction_summary(full, reduction, options["horizon"], options["band"])
+    summary = reduction_summary(full, reduction, gramians_of(*(options[x] for x in _LIMITS)))
     clock.lap("errors")
     save(rom, reduction, overwrite=force)
     if plot:

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from mor.analysis.error import ErrorMeasure, measure
-from mor.analysis.norms import h2_error
-from mor.equations.band import Band
+from mor.analysis.error import ErrorMeasure, aimed_error, measure
+from mor.analysis.gramians import INFINITE, Gramians
 from mor.errors import DimensionError
 from mor.reduction.balanced import balanced_truncation
 from mor.reduction.result import Reduction
@@ -17,9 +16,7 @@ from mor.systems.base import System
 from mor.systems.lti import LTI
 
 
-def reduction_summary(
-    system: System, reduction: Reduction, horizon: float | None, band: Band | None = None
-) -> Summary:
+def reduction_summary(system: System, reduction: Reduction, gramians: Gramians = INFINITE) -> Summary:
     """Orders, Hankel singular values, the bound and the errors that it was to bound.
 
     ``hinf_error`` is the largest gain of the error over frequency, ``hinf_noise`` by how much that
@@ -27,21 +24,26 @@ def reduction_summary(
     so large that the gain was only searched for. ``proven`` says whether both are one number to
     1 %. They are None if a system is unstable, unless its unstable part was kept: then they are
     those of the stable parts. With a horizon or a band the H2 errors are limited to it; infinite
-    ones (D has changed in continuous time) are None, as are infinite ``hsv``. ``h2_unlimited`` is then
-    the same error of balanced truncation to as many states without that limit, which no theorem says
-    is larger; None where there is no such reduction.
+    ones (D has changed in continuous time) are None, as are infinite ``hsv``. ``aim_error`` is the error
+    that the Gramians are to make small, named by ``aim``, and ``aim_plain`` the same error of plain
+    balanced truncation to as many states, which no theorem says is larger; None where there is no such
+    reduction. Where that is an H2 error it is ``h2_unlimited`` too.
     """
     full, rom = reduction.stable_parts or (system, reduction.system)
-    found = measure(full, rom, horizon=horizon, band=band)
-    unlimited = _unlimited(full, rom.order, horizon, band)
+    kind = gramians.checked(full)
+    limits, found = kind.limits, measure(full, rom, **kind.limits)
+    aim = found.h2 if kind.compared(full, rom)[0] is full else aimed_error(kind, full, rom)
+    plain = _plain(full, rom.order, kind)
     return {
         "order": [system.order, reduction.order],
         "inputs": system.n_inputs,
         "outputs": system.n_outputs,
         "dt": system.dt,
         "method": reduction.method,
-        "horizon": horizon,
-        "band": None if band is None else [finite_or_none(end) for end in band],
+        "horizon": limits.get("horizon"),
+        "band": [finite_or_none(end) for end in limits["band"]] if "band" in limits else None,
+        "about": kind.about,
+        "aim": kind.aim,
         "stable": reduction.system.is_stable,
         "hsv": [finite_or_none(value) for value in np.asarray(reduction.hsv, dtype=float)],
         "error_bound": reduction.error_bound,
@@ -53,30 +55,29 @@ def reduction_summary(
         "peak_frequency": finite_or_none(found.omega),
         "h2_error": finite_or_none(found.h2),
         "h2_relative": finite_or_none(found.h2_relative),
-        "h2_unlimited": finite_or_none(unlimited),
+        "h2_unlimited": finite_or_none(plain if limits else np.nan),
+        "aim_error": finite_or_none(aim),
+        "aim_plain": finite_or_none(plain),
         "holds": _holds(reduction, found),
         "iterations": reduction.diagnostics.get("iterations"),
         "stopped": reduction.diagnostics.get("stopped"),
-        "note": _note(reduction, found.h2, unlimited),
+        "note": _note(reduction, kind.aim, aim, plain),
     }
 
 
-def _unlimited(full: System, order: int, horizon: float | None, band: Band | None) -> float:
-    """Error in the horizon or band of balanced truncation without it; nan where there is none."""
-    if (horizon is None and band is None) or not full.is_stable:
+def _plain(full: System, order: int, kind: Gramians) -> float:
+    """The error that `kind` is about of balanced truncation without it; nan where there is none."""
+    if kind == INFINITE or not full.is_stable:
         return np.nan
     other = balanced_truncation(full, order)
-    return float(h2_error(full, other, horizon=horizon, band=band)) if other.order == order else np.nan
+    return aimed_error(kind, full, other.system) if other.order == order else np.nan
 
 
-def _note(reduction: Reduction, h2: float, unlimited: float) -> str | None:
-    """What the reduction says of itself, and whether its limit in time or frequency was of no use."""
+def _note(reduction: Reduction, aim: str, error: float, plain: float) -> str | None:
+    """What the reduction says of itself, and whether its choice of Gramians was of no use."""
     notes = [note] if (note := reduction.diagnostics.get("note")) else []
-    if unlimited < h2:
-        notes.append(
-            "the same order without the limit in time or frequency has a smaller error there, "
-            f"{unlimited:.3g}"
-        )
+    if plain < error:
+        notes.append(f"the same order without the limits or weights has a smaller {aim}, {plain:.3g}")
     return "; ".join(notes) or None
 
 

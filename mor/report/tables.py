@@ -196,6 +196,8 @@ def print_reduction(console: Console, summary: Summary) -> None:
         "error measured, H2": _with_share(summary["h2_error"], summary["h2_relative"]),
         "stable": stable,
     }
+    if summary["aim_error"] not in (None, summary["h2_error"]):
+        rows[f"error measured, {summary['aim']}"] = number(summary["aim_error"])
     for name, value in rows.items():
         table.add_row(name, value)
     if summary["stopped"]:
@@ -210,11 +212,8 @@ def print_reduction(console: Console, summary: Summary) -> None:
         )
     if summary["holds"] is False:
         console.print("[red]The measured error exceeds the bound by more than round-off explains.[/]")
-    if summary["horizon"] is not None:
-        console.print(f"Up to {summary['horizon']:g}: Hankel singular values and the H2 error.")
-    if summary["band"] is not None:
-        low, high = ("infinity" if end is None else f"{end:g}" for end in summary["band"])
-        console.print(f"From {low} to {high} rad per unit of time: Hankel singular values and the H2 error.")
+    if summary["about"]:
+        console.print(summary["about"])
 
 
 def print_comparison(console: Console, summary: Summary) -> None:

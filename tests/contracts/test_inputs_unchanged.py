@@ -35,7 +35,17 @@ def read_only(rng, dt, kind, n=6):
 
 
 #: Names that take no system and no matrices, or only make systems of them.
-NO_ARRAYS = {"Labels", "MorError", "Peak", "Reduction", "load", "read_checkpoint"}
+NO_ARRAYS = {
+    "FrequencyLimited",
+    "Infinite",
+    "Labels",
+    "MorError",
+    "Peak",
+    "Reduction",
+    "TimeLimited",
+    "load",
+    "read_checkpoint",
+}
 CONSTRUCTORS = {"LQO", "LTI", "Modal", "BlockDiagonal"}
 
 

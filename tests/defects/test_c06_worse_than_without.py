@@ -3,6 +3,7 @@
 import numpy as np
 
 import mor
+from mor.analysis.gramians import gramians_of
 from mor.report.reduction import reduction_summary
 from tests.defects.models import masses
 
@@ -10,7 +11,7 @@ from tests.defects.models import masses
 def summary_of(order, **limit):
     sys = masses(40)
     rom = mor.balanced_truncation(sys, order, **limit)
-    return reduction_summary(sys, rom, limit.get("horizon"), limit.get("band"))
+    return reduction_summary(sys, rom, gramians_of(None, limit.get("horizon"), limit.get("band")))
 
 
 def test_it_is_said_where_it_is_so_and_only_there():
