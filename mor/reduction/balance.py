@@ -51,9 +51,15 @@ def balance(
     UnstableSystemError
         If the system is not strictly stable, `horizon` is None and `unstable` is "error".
     QuadraticOutputError
-        If outputs are quadratic and `band` or ``unstable="split"`` is given.
-    ReductionError, TimeStepError
+        If outputs are quadratic and `band` or ``unstable="split"`` is given, or the system is complex.
+    ReductionError
         If the options make no sense.
+    TimeStepError
+        If `horizon` or `band` make no sense, or both are given.
+    DimensionError
+        Of a batch without systems, or one that is not of Modals.
+    NotFiniteError, SingularEquationError
+        As :func:`mor.hankel_singular_values`.
 
     Notes
     -----
