@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzz.documented import documented, entries, is_documented, sections
+from tests.fuzz.documented import documented, entries, is_documented, sections
 
 import mor
 import mor.deep
