@@ -95,10 +95,16 @@ def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
     Raises
     ------
     UnstableSystemError
-        If a pole is not strictly stable: the norm is infinite. :func:`mor.peak_gain` gives the
-        L-infinity norm.
+        If a pole is not strictly stable: the norm is infinite. :func:`mor.peak_gain` gives the L-infinity
+        norm.
+    QuadraticOutputError
+        Of a system with quadratic outputs, which has no such norm.
     DimensionError
         If there are no inputs or no outputs.
+    ArgumentError
+        If `tol` is not positive.
+    NotFiniteError
+        If the gain overflows double precision, or data are out of its range.
 
     Warns
     -----
@@ -157,10 +163,14 @@ def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     ------
     UnstableSystemError
         If a pole lies on the stability boundary, as far as round-off can tell.
+    QuadraticOutputError
+        Of a system with quadratic outputs, which has no gain.
     DimensionError
         If there are no inputs or no outputs.
+    ArgumentError
+        If `tol` is not positive.
     NotFiniteError
-        If the gain overflows double precision.
+        If the gain overflows double precision, or data are out of its range.
 
     Notes
     -----
@@ -169,7 +179,7 @@ def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     mapped to the imaginary axis, so no generalised eigenvalues are needed there either, except where
     the largest gain is close to that of D (at the mapped point).
 
-    Source: Boyd and Balakrishnan (1990); Bruinsma and Steinbuch (1990). Equals MATLAB's
+    Source: [Boyd90], [Bruinsma90]. Equals MATLAB's
     ``getPeakGain``, SLICOT's ``AB13DD``, python-control's ``linfnorm``.
 
     Examples

@@ -77,17 +77,20 @@ def allocate_ranks(
     Raises
     ------
     ReductionError
-        If `keep` is not in (0, 1], too small for one state a layer and for those kept in any
-        case, or the method unknown.
+        If `keep` is not in (0, 1], too small for one state a layer and for those kept in any case, or the
+        method unknown.
+    DimensionError
+        If `steps` or `states` of a layer do not fit its values.
     NotFiniteError
         If a value is NaN.
 
     Notes
     -----
     Raising g adds states one by one, always to the layer that has the smallest share so
-    far; that order is followed with a heap until the budget is spent. Sources: the energy
-    rule, Schwerdtner et al. (arXiv 2510.22951), whose budget is met on average only; the
-    adaptive one, for scores of modes, Gwak et al., LAST (NeurIPS 2024).
+    far; that order is followed with a heap until the budget is spent.
+
+    Source: [Schwerdtner25] for the energy rule, whose budget is met on average only; [Gwak24] for the
+    adaptive one, for scores of modes.
 
     Examples
     --------

@@ -64,7 +64,10 @@ class LQO(System):
 
     Raises
     ------
-    DimensionError, NotFiniteError
+    DimensionError
+        If shapes do not fit together, or `system` is a batch.
+    NotFiniteError
+        If an entry is NaN or infinite.
 
     Notes
     -----
@@ -78,7 +81,7 @@ class LQO(System):
     system can be evaluated, simulated, sampled and added to others; norms, Gramians and reductions are
     those of real systems.
 
-    Source: Van Beeumen et al. (2012); Benner, Goyal and Pontes Duff (2021) for the Gramians.
+    Source: [VanBeeumen12]; [Benner22] for the Gramians.
 
     Examples
     --------
@@ -128,6 +131,15 @@ class LQO(System):
         system : the system with the outputs z, c of them.
         W1, W2 : arrays (p, c).
 
+        Raises
+        ------
+        DimensionError
+            If W1 and W2 do not fit the outputs of `system`, or that is a batch.
+        NotFiniteError
+            If an entry is NaN or infinite.
+        QuadraticOutputError
+            If `system` has quadratic outputs itself.
+
         Notes
         -----
         With the state [x; u] where D is not zero. In continuous time such an output has an
@@ -157,6 +169,15 @@ class LQO(System):
         ----------
         system : the system with the outputs z, c of them.
         W, b : arrays (c, c) and (c,), zero if b is left out.
+
+        Raises
+        ------
+        DimensionError
+            If W and b do not fit the outputs of `system`, or that is a batch.
+        NotFiniteError
+            If an entry is NaN or infinite.
+        QuadraticOutputError
+            If `system` has quadratic outputs itself.
 
         Examples
         --------

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mor.adapters.checkpoints.files.formats import read_tensors
-from mor.adapters.checkpoints.files.keys import plain_keys
-from mor.adapters.checkpoints.files.torch_file import from_numpy, import_torch
+from mor.adapters.checkpoints.formats.tensors import read_tensors
+from mor.adapters.checkpoints.formats.torch_file import from_numpy, import_torch
 from mor.adapters.checkpoints.manifest import read_manifest, recorded_key, resized_tensors
+from mor.adapters.layers.keys import plain_keys
 from mor.checks import check_path
 from mor.errors import CheckpointError
 
@@ -56,12 +56,24 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
     strict : raise if a key of either side finds no partner. The count of batches of a batch
         normalisation may be missing, as in PyTorch, and stays as it was.
 
+    Returns
+    -------
+    Loaded
+
     Raises
     ------
     CheckpointError
         Naming what cannot be placed; the module is then as it was.
     MissingDependencyError
         Without PyTorch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mor.adapters.checkpoints import load_resized
+    >>> layer = torch.nn.Linear(8, 8)
+    >>> load_resized(layer, {"weight": torch.zeros(4, 8), "bias": torch.zeros(4)}).resized["bias"]
+    ((8,), (4,))
     """
     torch = import_torch()
     values, resizable = _values(torch, source)

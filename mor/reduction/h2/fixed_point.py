@@ -87,18 +87,26 @@ def tsia(
     UnstableSystemError
         If the system is not strictly stable, `horizon` is None and `unstable` is "error".
     QuadraticOutputError
-        If outputs are quadratic and `unstable` is "split".
+        If outputs are quadratic and `unstable` is "split", or the system is complex.
     ReductionError
         If `order`, `start` or an option make no sense, or nothing is there to be reduced.
-    DimensionError, TimeStepError
-        Of a batch of systems; if `horizon` makes no sense.
+    ArgumentError
+        If `tol` is negative or `max_iterations` no whole number.
+    DimensionError
+        Of a batch of systems.
+    TimeStepError
+        If `horizon` makes no sense.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        As :func:`mor.split_stable` and :func:`mor.hankel_singular_values`.
 
     Notes
     -----
     It converges fast where it does; nothing makes it. :func:`mor.h2_optimal` always
     descends. Cost ``25 n^3`` flops once and ``16 n^2 r`` an iteration; ``16 n r^2`` for a modal system.
 
-    Source: Xu and Zeng (2011); Bunse-Gerstner et al. (2010) in discrete time. Equals pyMOR's
+    Source: [Xu11]; [BunseGerstner10] in discrete time. Equals pyMOR's
     ``TSIAReductor`` (continuous time only).
 
     Examples
@@ -160,8 +168,10 @@ def irka(
 
     Raises
     ------
-    UnstableSystemError, QuadraticOutputError, ReductionError, DimensionError
+    UnstableSystemError, QuadraticOutputError, ReductionError, ArgumentError
         As :func:`mor.tsia`.
+    DimensionError, NotFiniteError, SingularEquationError
+        As :func:`mor.tsia`, too.
 
     Notes
     -----
@@ -173,8 +183,8 @@ def irka(
     :math:`(\sigma_i I - A)^{-H} C^H c_i` are those of the solutions X and Z of :func:`mor.tsia`,
     from which they are taken: for a real system in real arithmetic, and also where reduced poles coincide.
 
-    Source: Gugercin, Antoulas and Beattie (2008); Bunse-Gerstner et al. (2010) in discrete
-    time. Equals pyMOR's ``IRKAReductor`` (continuous time only).
+    Source: [Gugercin08]; [BunseGerstner10] in discrete time. Equals pyMOR's ``IRKAReductor``
+    (continuous time only).
 
     Examples
     --------
