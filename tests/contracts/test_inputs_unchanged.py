@@ -46,7 +46,7 @@ NO_ARRAYS = {
     "load",
     "read_checkpoint",
 }
-CONSTRUCTORS = {"LQO", "LTI", "Modal", "BlockDiagonal"}
+CONSTRUCTORS = {"LQO", "LTI", "Modal", "BlockDiagonal", "SparseLTI"}
 
 
 def calls(s, tmp_path):

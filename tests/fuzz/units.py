@@ -29,6 +29,7 @@ EXCUSED = {
     "LTI": "a constructor",
     "BlockDiagonal": "a constructor",
     "Modal": "a constructor",
+    "SparseLTI": "a constructor",
     "Infinite": "says which Gramians",
     "TimeLimited": "says which Gramians",
     "FrequencyLimited": "says which Gramians",
