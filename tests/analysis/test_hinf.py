@@ -294,7 +294,6 @@ def test_frameworks_and_precisions():
     np.testing.assert_allclose(float(norm), double, rtol=1e-7)
 
 
-@pytest.mark.data
 @pytest.mark.parametrize("name", ["building", "CDplayer", "iss"])
 def test_measured_structures(data_dir, name):
     """Against the stored response magnitudes and SLICOT."""

@@ -201,7 +201,6 @@ def test_generalised_examples_have_the_published_right_hand_sides():
     np.testing.assert_array_equal(-Q, Y)
 
 
-@pytest.mark.data
 @pytest.mark.parametrize("name", ["CDplayer", "building", "iss"])
 def test_stored_gains(data_dir, name):
     """Each entry of the transfer function, as stored with the system: column by column."""

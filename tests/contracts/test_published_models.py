@@ -6,8 +6,6 @@ import scipy.io
 
 import mor
 
-pytestmark = pytest.mark.data
-
 
 @pytest.mark.parametrize("name", ["CDplayer", "building", "iss"])
 def test_stored_values_and_responses(data_dir, name):

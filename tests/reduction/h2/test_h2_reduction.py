@@ -360,7 +360,6 @@ def test_a_fast_discrete_mode_does_not_underflow():
     assert norm(sys) == pytest.approx(float(mor.h2_norm(sys)), rel=1e-12)
 
 
-@pytest.mark.data
 @pytest.mark.parametrize("order", [4, 10, 16])
 def test_a_building(data_dir, order):
     data = scipy.io.loadmat(data_dir / "mor" / "building.mat")
