@@ -66,7 +66,7 @@ FAMILY = {"truncate", "hsv", "bounds", "full_order", "kept", "minimal", "norm", 
 RESULTS = (mor.Reduction, mor.Peak, mor.MorError, mor.deep.Compression)
 
 #: Names of parameters that are systems.
-SYSTEMS = ("sys", "a", "system", "obj")
+SYSTEMS = ("sys", "a", "system", "obj", "G", "K")
 
 #: Functions that take long, and the share of their turns that they are called in.
 RARE = {"h2_optimal": 0.3, "tsia": 0.5, "irka": 0.5, "squared_outputs": 0.5, "advection_diffusion": 0.1}
@@ -97,6 +97,9 @@ def targets() -> list[Target]:
     examples = {name: x for name, x in vars(mor.examples).items() if inspect.isfunction(x) and name[0] != "_"}
     found |= {f"examples.{name}": x for name, x in examples.items() if x.__module__ == "mor.examples"}
     found["nuclear_norm_gradient"] = nuclear_norm_gradient
+    # Of any number of systems: two are given.
+    found["series"] = lambda sys, a: mor.series(sys, a)
+    found["append"] = lambda sys, a: mor.append(sys, a)
     for name, function in (("jax", "hankel_regularizer"), ("torch", "truncate")):
         if importlib.util.find_spec(name):
             module = importlib.import_module(f"mor.adapters.{name}")

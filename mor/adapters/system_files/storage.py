@@ -21,7 +21,7 @@ from mor.adapters.system_files.matrix_market import (
 )
 from mor.adapters.system_files.npz import npz_bytes, read_npz
 from mor.checks import check_flag
-from mor.errors import MorError, SystemFileError
+from mor.errors import SystemFileError, at
 from mor.systems.base import System
 from mor.systems.convert import as_system
 
@@ -91,12 +91,10 @@ def load(path: str | Path, *, dt: float | None = None, max_bytes: int | None = N
     path = _checked(path)
     try:
         # Numbers out of range are named by the checks of the system, not by warnings before.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with at(path), np.errstate(over="ignore", invalid="ignore"):
             return _read(path, dt, max_bytes)
     except MemoryError as error:
         raise SystemFileError(f"{path}: there is not enough memory for it.") from error
-    except MorError as error:
-        raise type(error)(f"{path}: {str(error).rstrip('.')}.") from error
     except OSError as error:
         raise SystemFileError(f"cannot read {error.filename or path}: {error.strerror or error}.") from error
 
