@@ -32,6 +32,7 @@ def by_quadrature(sys, band, integrand):
     return scipy.integrate.quad_vec(at, *band, epsrel=1e-9, epsabs=1e-12)[0]
 
 
+@pytest.mark.slow
 @given(lti_systems(max_order=4), BANDS)
 @settings(max_examples=25)
 def test_gramians_agree_with_quadrature(sys, shares):

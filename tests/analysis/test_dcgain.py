@@ -124,6 +124,7 @@ def test_of_quadratic_outputs_that_of_the_linear_part():
     np.testing.assert_allclose(mor.dcgain(mor.LQO(linear, [[1.0]])), [[2.0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_frameworks(framework):
     pytest.importorskip(framework)

@@ -36,6 +36,7 @@ def assert_peak(sys, peak, norm, rtol=ROUNDOFF):
     assert peak.upper <= peak.gain * (1 + 2.1e-8)
 
 
+@pytest.mark.slow
 @given(SYSTEMS)
 @settings(max_examples=100)
 def test_no_gain_on_a_grid_is_above_it_and_it_is_attained(sys):
@@ -56,6 +57,7 @@ def slycot_norm(sys):
     return slycot.ab13dd(kind, "I", "N", "D", n, m, p, *matrices, 1e-10)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("discrete", [False, True])
 @given(data=st.data())
 def test_agrees_with_slycot(discrete, data):
@@ -294,6 +296,7 @@ def test_frameworks_and_precisions():
     np.testing.assert_allclose(float(norm), double, rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["building", "CDplayer", "iss"])
 def test_measured_structures(data_dir, name):
     """Against the stored response magnitudes and SLICOT."""

@@ -98,6 +98,7 @@ def test_the_infinite_norm_by_long_sums():
         assert abs(mor.h2_norm(sys) ** 2 / square - 1) < 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forms", ["dense", "products"])
 def test_norms_by_quadrature(forms):
     sys = random_lqo(rng_of(2), n=4, dt=0.0, forms=forms)

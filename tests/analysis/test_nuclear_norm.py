@@ -164,6 +164,7 @@ def test_torch_agrees_with_numpy(sys):
         np.testing.assert_allclose(got, gradient[field], rtol=0, atol=1e-6 * scale + 1e-300)
 
 
+@pytest.mark.slow
 def test_real_parameters_of_a_layer_get_gradients():
     rng = np.random.default_rng(0)
     blocks = torch.tensor(0.3 * rng.standard_normal((4, 2, 2)), requires_grad=True)
@@ -184,6 +185,7 @@ def test_a_batch_of_layers_in_one_call():
     np.testing.assert_allclose(totals.numpy(), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_torch_func_transforms():
     sys = random_modal(1, 6, 2, 2)
     poles, B, C = (torch.tensor(x) for x in (sys.poles, sys.B, sys.C))

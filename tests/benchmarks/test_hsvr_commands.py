@@ -15,6 +15,7 @@ import mor
 from tests.benchmarks.hsvr import SCRIPTS, run_main
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -50,6 +51,7 @@ def test_train_with_a_data_file_that_is_not_there(train, monkeypatch, capsys, tm
     assert code.startswith("error: ")
 
 
+@pytest.mark.slow
 def test_evaluate_as_a_command(trained):
     environment = {name: x for name, x in os.environ.items() if name != "MOR_DATA"}
     environment["PYTHONPATH"] = str(SCRIPTS.parents[1])

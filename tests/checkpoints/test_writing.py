@@ -201,6 +201,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path, checkpoint
     assert read_checkpoint(out).layers["root"].n_modes == checkpoint.layers["root"].n_modes
 
 
+@pytest.mark.slow
 def test_a_reader_sees_whole_files_only(tmp_path, checkpoint):
     out = tmp_path / "out.safetensors"
     code = f"""

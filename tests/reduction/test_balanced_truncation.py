@@ -138,6 +138,7 @@ def test_real_poles_come_back_as_real_modes():
     assert single.sum() + 2 * (~single).sum() == 7
 
 
+@pytest.mark.slow
 @given(modal_systems(batch=(3,), max_modes=4), st.integers(1, 4))
 def test_a_batch_is_reduced_to_one_order(batch, order):
     order = min(order, batch.order)
@@ -162,6 +163,7 @@ def test_float32_systems_are_reduced_in_double():
     np.testing.assert_allclose(rom.hsv, double.hsv, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_torch_systems_go_in():
     torch = pytest.importorskip("torch")
     poles = torch.tensor([0.9 + 0.1j, 0.2 + 0.5j], requires_grad=True)
