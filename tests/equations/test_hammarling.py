@@ -112,7 +112,9 @@ def test_hard_matrices(seed, dt, kind):
     try:
         Z = mor.lyapunov_factor(A, B, dt=dt)
     except UnstableSystemError:
-        return  # Poles of a large Jordan block scatter by more than the margin.
+        # Poles in stretched coordinates are known to less than the margin.
+        assert kind == 2
+        return
     assert residual(A, Z, B, None, dt, False) < RESIDUAL
 
 
