@@ -112,6 +112,7 @@ def test_every_kind_is_complete_public_and_in_the_docs():
         assert cells[2:] == [kind.needs, kind.promises, kind.bound, kind.source]
 
 
+@pytest.mark.slow
 def test_command_line(mor_command, tmp_path):
     full = tmp_path / "full.npz"
     mor.save(full, stable_system(np.random.default_rng(5)))

@@ -76,6 +76,7 @@ def test_agrees_with_python_control(sys):
     np.testing.assert_allclose(mor.hinf_norm(sys), peer, rtol=1e-8)
 
 
+@pytest.mark.slow
 @given(SYSTEMS)
 @settings(max_examples=30)
 def test_duality_sign_and_scaling(sys):
@@ -218,6 +219,7 @@ def test_twice_the_truncated_values_bound_the_error(sys, order):
     assert error.gain <= rom.error_bound + 1e-9 * float(np.max(rom.hsv))
 
 
+@pytest.mark.slow
 @given(SYSTEMS)
 @settings(max_examples=30)
 def test_it_lies_between_hankel_norm_and_nuclear_norm(sys):
@@ -272,6 +274,7 @@ def test_bad_input():
         mor.hinf_norm(([[-1.0]], [[1.0]], [[1.0]]), tol=0)
 
 
+@pytest.mark.slow
 @given(modal_systems(batch=(2, 2), max_modes=4))
 @settings(max_examples=10)
 def test_a_batch_is_many_systems(batch):

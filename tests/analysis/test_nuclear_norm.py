@@ -150,6 +150,7 @@ def test_torch_float32_gradient_matches_float64_finite_differences(shape, radius
         assert abs(pairing(gradient, direction) - expected) <= 1e-4 * scale
 
 
+@pytest.mark.slow
 @given(modal_systems(margin=1e-2))
 def test_torch_agrees_with_numpy(sys):
     value, gradient = nuclear_norm_gradient(sys)

@@ -34,6 +34,7 @@ def test_wrong_calls_of_train(train, monkeypatch, capsys, tmp_path, arguments, m
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_main_trains_what_the_configuration_says(train, monkeypatch, capsys, tmp_path, images):
     monkeypatch.setattr(train, "load", lambda name, path: (images, images))
     sizes = ["layers=1", "channels=4", "states=4", "epochs=1", "ramp=2"]

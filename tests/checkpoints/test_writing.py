@@ -165,6 +165,7 @@ def test_bytes_are_on_the_disk_before_the_move_and_the_move_before_the_end(tmp_p
     assert calls == ["fsync", "replace", "fsync"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path, checkpoint):
     out = tmp_path / "out.safetensors"

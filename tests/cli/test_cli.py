@@ -370,6 +370,7 @@ def test_the_demo_says_what_it_replaces(mor_command):
     assert "earlier run" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_the_installed_command_and_its_help():
     done = subprocess.run(
         [sys.executable, "-m", "mor.cli", "--help"], capture_output=True, text=True, check=True

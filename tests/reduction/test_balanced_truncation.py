@@ -41,6 +41,7 @@ def test_dense_and_block_systems(sys, data):
     assert error <= rom.error_bound + 1e-8 * rom.hsv[0]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.data())
 def test_the_bound_is_attained_at_frequency_zero_by_symmetric_systems(seed, data):
     rng = np.random.default_rng(seed)
