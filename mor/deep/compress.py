@@ -95,10 +95,15 @@ def compress(
     executor : any ``concurrent.futures.Executor`` to work on layers in parallel.
     progress : called as ``progress(task, done, total)``.
 
+    Returns
+    -------
+    Compression
+
     Raises
     ------
-    ReductionError, UnstableSystemError
-        With the name of the layer in the message.
+    ReductionError, UnstableSystemError, TimeStepError, NotFiniteError, SingularEquationError
+        As :func:`mor.balanced_truncation` and :func:`mor.modal_truncation`, with the name of the layer in the
+        message.
     NotASystemError
         For what is no network of systems: a path, a torch module.
 
@@ -108,6 +113,20 @@ def compress(
     above round-off. Layers that share all their tensors are one layer: they are reduced once and
     stay one. Where the balancings of all layers would take more than 256 MB, those beyond are made
     a second time when the orders are known.
+
+    Examples
+    --------
+    >>> import mor
+    >>> from mor.deep import compress
+    >>> class Stack:  # anything with layers and replace
+    ...     def __init__(self, layers):
+    ...         self.layers = layers
+    ...     def replace(self, systems):
+    ...         return Stack(systems)
+    >>> layer = mor.LTI([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]])
+    >>> small = compress(Stack({"a": layer, "b": layer}), keep=0.5)
+    >>> small.states, small.model.layers["a"].order
+    ((4, 2), 1)
     """
     check_choice("method", method, FAMILIES, error=ReductionError)
     if horizon is not None and method != "bt":
