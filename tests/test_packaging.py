@@ -60,6 +60,7 @@ def test_the_import_loads_nothing_that_is_not_used():
     assert {name for name in loaded if name.startswith("mor.")} == {"mor.version"}
 
 
+@pytest.mark.slow
 def test_a_reduction_loads_nothing_heavy():
     loaded = loaded_by(
         "import mor; mor.balanced_truncation(([[-1, 0], [0, -5]], [[1], [1]], [[1, 1]]), order=1)"
@@ -68,6 +69,7 @@ def test_a_reduction_loads_nothing_heavy():
     assert not loaded & {*HEAVY, "safetensors", "mor.adapters"}
 
 
+@pytest.mark.slow
 def test_the_library_needs_no_package_of_an_extra():
     code = WITHOUT.format(packages={"typer", "rich", "matplotlib"})
     code += """
@@ -106,6 +108,7 @@ def test_public_names_are_what_type_checkers_see():
     assert mor.__all__ == sorted(seen)
 
 
+@pytest.mark.slow
 def test_names_behave_as_if_they_had_been_imported():
     scope: dict[str, object] = {}
     exec("from mor import *", scope)
@@ -122,6 +125,7 @@ def test_no_name_is_a_module_too():
     assert set(mor._SUBMODULES) <= modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", mor._SUBMODULES)
 def test_submodules_need_no_import_of_their_own(name):
     told = run(f"import mor; print(mor.{name}.__name__)")

@@ -19,6 +19,7 @@ from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
 from mor.reduction.modal import ModeRanking
 from mor.report import plot_bode, plot_hsv, plot_poles, plot_sigma, plot_step
+from tests.fuzz.documented import sections
 
 PUBLIC: dict[str, Any] = {
     name: value
@@ -40,12 +41,6 @@ CLASSES = {name for name, value in PUBLIC.items() if isinstance(value, type)}
 
 #: A line 'name', 'name : what', 'a, b : what' or '*name'.
 _ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: :.*)?$")
-
-
-def sections(text):
-    """Bodies of numpydoc sections by title."""
-    parts = re.split(r"^(\w[\w ]*)\n-{3,}$", text, flags=re.M)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def documented(text):

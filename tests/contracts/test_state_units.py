@@ -22,6 +22,7 @@ def random_system(seed, *, dt=0.0, is_complex=False, n=12):
     return sys, 2.0 ** rng.integers(-12, 12, n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.1])
 @pytest.mark.parametrize("is_complex", [False, True])
 def test_units_of_states_cost_no_digits(dt, is_complex):

@@ -45,6 +45,7 @@ def residual(A, Z, B, E, dt, trans):
     return lyapunov_residual(A, Z @ Z.conj().T, B @ B.conj().T, E, dt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dt", "complex_A", "E", "complex_B", "trans"), CASES)
 def test_residuals(dt, complex_A, E, complex_B, trans):
     for n, m in [(1, 1), (2, 1), (3, 5), (33, 2), (70, 40), (40, 90)]:
@@ -111,7 +112,9 @@ def test_hard_matrices(seed, dt, kind):
     try:
         Z = mor.lyapunov_factor(A, B, dt=dt)
     except UnstableSystemError:
-        return  # Poles of a large Jordan block scatter by more than the margin.
+        # Poles in stretched coordinates are known to less than the margin.
+        assert kind == 2
+        return
     assert residual(A, Z, B, None, dt, False) < RESIDUAL
 
 
@@ -217,6 +220,7 @@ def draws(n, power, rotated):
         yield hsv, mor.LTI(K.T @ sys.A @ K, K.T @ sys.B, sys.C @ K)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("power", "rotated"), [(0, True), (0.5, True), (0.5, False)])
 @pytest.mark.parametrize("n", [8, 30])
 def test_hankel_singular_values_over_eleven_decades(n, power, rotated):
