@@ -107,5 +107,5 @@ def _check_the_only_one(file: TensorFile, dialect: Dialect) -> None:
     if others:
         raise CheckpointError(
             f"{file.path} holds layers in several state dicts: say which one with key= (--key), one of "
-            f"{', '.join([*file.place, *others])}."
+            f"{', '.join([*file.state_dict_path, *others])}."
         )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mor.adapters.layers.dialects.base import Tensors
-from mor.adapters.layers.dtypes import is_floating, widen
+from mor.adapters.layers.dtypes import as_double, is_floating
 from mor.adapters.layers.layer import Layer
 from mor.arrays import Array
 from mor.errors import CheckpointError
@@ -99,4 +99,4 @@ def is_resized(old: np.ndarray, new: np.ndarray, axis: int) -> bool:
 
 
 def _is_zero(x: np.ndarray) -> bool:
-    return not np.any(widen(x) if is_floating(x.dtype) or x.dtype.kind == "c" else x)
+    return not np.any(as_double(x) if is_floating(x.dtype) or x.dtype.kind == "c" else x)

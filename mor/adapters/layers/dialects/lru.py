@@ -33,7 +33,7 @@ class LRUComplex(Dialect):
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         poles, gains = _poles_and_gains(stored)
-        return poles, gains[..., :, None] * stored.wide("B"), stored.wide("C"), stored.wide("D")
+        return poles, gains[..., :, None] * stored.double("B"), stored.double("C"), stored.double("D")
 
     def from_arrays(
         self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored
@@ -63,8 +63,8 @@ class LRU(LRUComplex):
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         poles, gains = _poles_and_gains(stored)
-        B, C = (complex_from(stored.wide(f"{x}_re"), stored.wide(f"{x}_im")) for x in "BC")
-        return poles, gains[..., :, None] * B, C, diagonal_matrix(stored.wide("D"))
+        B, C = (complex_from(stored.double(f"{x}_re"), stored.double(f"{x}_im")) for x in "BC")
+        return poles, gains[..., :, None] * B, C, diagonal_matrix(stored.double("D"))
 
     def from_arrays(
         self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored
@@ -76,7 +76,7 @@ class LRU(LRUComplex):
 
 def _poles_and_gains(stored: Stored) -> tuple[Array, Array]:
     """Poles, and ``exp(gamma_log)`` by which the rows of B are multiplied."""
-    nu, theta, gamma = (stored.wide(name) for name in ("nu_log", "theta_log", "gamma_log"))
+    nu, theta, gamma = (stored.double(name) for name in ("nu_log", "theta_log", "gamma_log"))
     exp = namespace(nu).exp
     return exp(complex_from(-exp(nu), exp(theta))), exp(gamma)
 
