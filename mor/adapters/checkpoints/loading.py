@@ -79,9 +79,8 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
     if strict and report.unexpected:
         problems.append(f"the module lacks {', '.join(report.unexpected)}")
     for key, stored in pairs.items():
-        problems += _misfits(
-            key, _lookup(module, key), values[stored], resizable is None or stored in resizable
-        )
+        may_change = resizable is None or stored in resizable
+        problems += _misfits(key, getattr(*_owner(module, key)), values[stored], may_change)
     if problems:
         raise CheckpointError("cannot load: " + "; ".join(problems) + ".")
     replaced: dict[int, Any] = {}
@@ -112,11 +111,6 @@ def _misfits(key: str, old: Any, value: Any, may_change: bool) -> Iterator[str]:
 def _owner(module: Any, key: str) -> tuple[Any, str]:
     path, _, name = key.rpartition(".")
     return module.get_submodule(path), name
-
-
-def _lookup(module: Any, key: str) -> Any:
-    owner, name = _owner(module, key)
-    return getattr(owner, name)
 
 
 def _place(torch: Any, module: Any, key: str, value: Any, replaced: dict[int, Any], report: Loaded) -> None:
