@@ -15,6 +15,9 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
     from mor.adapters.system_files import load as load
     from mor.adapters.system_files import save as save
     from mor.analysis.dcgain import dcgain as dcgain
+    from mor.analysis.gramians import FrequencyLimited as FrequencyLimited
+    from mor.analysis.gramians import Infinite as Infinite
+    from mor.analysis.gramians import TimeLimited as TimeLimited
     from mor.analysis.hankel import gramians as gramians
     from mor.analysis.hankel import hankel_nuclear_norm as hankel_nuclear_norm
     from mor.analysis.hankel import hankel_singular_values as hankel_singular_values
@@ -49,6 +52,9 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
     from mor.reduction.result import Reduction as Reduction
     from mor.reduction.splitting import split_stable as split_stable
     from mor.systems.block_diagonal import BlockDiagonal as BlockDiagonal
+    from mor.systems.connect import append as append
+    from mor.systems.connect import feedback as feedback
+    from mor.systems.connect import series as series
     from mor.systems.convert import as_system as as_system
     from mor.systems.labels import Labels as Labels
     from mor.systems.lqo import LQO as LQO
@@ -58,6 +64,8 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
 #: Where each public name is defined.
 _DEFINED_IN = {
     "BlockDiagonal": "mor.systems.block_diagonal",
+    "FrequencyLimited": "mor.analysis.gramians",
+    "Infinite": "mor.analysis.gramians",
     "LQO": "mor.systems.lqo",
     "LTI": "mor.systems.lti",
     "Labels": "mor.systems.labels",
@@ -65,10 +73,13 @@ _DEFINED_IN = {
     "MorError": "mor.errors",
     "Peak": "mor.analysis.hinf",
     "Reduction": "mor.reduction.result",
+    "TimeLimited": "mor.analysis.gramians",
+    "append": "mor.systems.connect",
     "as_system": "mor.systems.convert",
     "balance": "mor.reduction.balance",
     "balanced_truncation": "mor.reduction.balanced",
     "dcgain": "mor.analysis.dcgain",
+    "feedback": "mor.systems.connect",
     "freqresp": "mor.analysis.response",
     "gramians": "mor.analysis.hankel",
     "h2_error": "mor.analysis.norms",
@@ -92,6 +103,7 @@ _DEFINED_IN = {
     "rank_modes": "mor.reduction.modal",
     "read_checkpoint": "mor.adapters.checkpoints",
     "save": "mor.adapters.system_files",
+    "series": "mor.systems.connect",
     "simulate": "mor.analysis.response",
     "solve_lyapunov": "mor.equations.lyapunov",
     "solve_sylvester": "mor.equations.sylvester",

@@ -44,9 +44,13 @@ def hankel_regularizer(parameters: Any, *, order: int = 0, dialect: str | None =
         If there is no such layer.
     NotLinearTimeInvariantError
         If the layers are selective.
+    ReductionError
+        If `order` is not a whole number >= 0.
+    CheckpointError
+        If there is no such dialect, or more than one fits.
     NotFiniteError, UnstableSystemError
-        With the name of the layer and the array; not while JAX is tracing, when an unstable
-        layer gives a sum without meaning.
+        With the name of the layer and the array; not while JAX is tracing, when an unstable layer gives a sum
+        without meaning.
 
     Notes
     -----

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.band_norm import squared_norm_in_band
-from mor.analysis.hankel import check_one_limit, hankel_singular_values
+from mor.analysis.gramians import check_one_limit
+from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import (
     Array,
     as_scalar,
@@ -70,6 +71,14 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     ------
     UnstableSystemError
         On an infinite horizon, if a pole is not strictly stable.
+    TimeStepError
+        If `horizon` or `band` make no sense, or both are given.
+    QuadraticOutputError
+        If outputs are quadratic and `band` is given or the system is complex.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----
@@ -83,7 +92,7 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     4.242641
     """
     system = as_system(sys)
-    check_one_limit(horizon, band)
+    check_one_limit(horizon=horizon, band=band)
     if horizon is None:
         system.require_stable("an H2 norm")
     check_horizon(horizon, system.dt)
@@ -121,10 +130,16 @@ def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | N
     ------
     UnstableSystemError
         On an infinite horizon, if a pole of either is not strictly stable.
-    DimensionError, TimeStepError
-        If the systems' signals, batches or time steps differ; if `horizon` or `band` make no sense.
+    DimensionError
+        If the systems' signals or batches differ.
+    TimeStepError
+        If their time steps differ; if `horizon` or `band` make no sense, or both are given.
     QuadraticOutputError
-        If outputs are quadratic and `band` is given.
+        If outputs are quadratic and `band` is given or a system is complex.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----
@@ -140,7 +155,7 @@ def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | N
     """
     if band is None:
         return h2_norm(as_system(sys) - as_system(rom), horizon=horizon)
-    check_one_limit(horizon, band)
+    check_one_limit(horizon=horizon, band=band)
     parts = [as_system(sys), as_system(rom)]
     check_same_signals(*parts)
     for part in parts:
@@ -176,9 +191,16 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     UnstableSystemError
         On an infinite horizon, if a pole is not strictly stable.
     NotFiniteError
-        If a continuous system has D != 0: its impulse response is not square integrable.
-    DimensionError, TimeStepError
-        If the systems' signals or time steps differ.
+        If a continuous system has D != 0: its impulse response is not square integrable. If the data or the
+        result leave the range of double precision.
+    DimensionError
+        If the systems' signals or batches differ.
+    TimeStepError
+        If their time steps differ, or `horizon` makes no sense.
+    QuadraticOutputError
+        If outputs are quadratic and a system is complex.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----
@@ -242,6 +264,10 @@ def hankel_norm(sys: Any) -> Array:
         If a pole is not strictly stable.
     QuadraticOutputError
         Of a system with quadratic outputs.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----

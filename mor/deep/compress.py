@@ -19,7 +19,8 @@ from mor.errors import ArgumentTypeError, NotASystemError, ReductionError, Unsta
 from mor.reduction.balance import balance
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
-from mor.reduction.modal import ModeRanking, rank_modes
+from mor.reduction.methods import FAMILIES
+from mor.reduction.modal import ModeRanking
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import keeps_unstable
 from mor.systems.modal import Modal
@@ -94,10 +95,15 @@ def compress(
     executor : any ``concurrent.futures.Executor`` to work on layers in parallel.
     progress : called as ``progress(task, done, total)``.
 
+    Returns
+    -------
+    Compression
+
     Raises
     ------
-    ReductionError, UnstableSystemError
-        With the name of the layer in the message.
+    ReductionError, UnstableSystemError, TimeStepError, NotFiniteError, SingularEquationError
+        As :func:`mor.balanced_truncation` and :func:`mor.modal_truncation`, with the name of the layer in the
+        message.
     NotASystemError
         For what is no network of systems: a path, a torch module.
 
@@ -107,8 +113,22 @@ def compress(
     above round-off. Layers that share all their tensors are one layer: they are reduced once and
     stay one. Where the balancings of all layers would take more than 256 MB, those beyond are made
     a second time when the orders are known.
+
+    Examples
+    --------
+    >>> import mor
+    >>> from mor.deep import compress
+    >>> class Stack:  # anything with layers and replace
+    ...     def __init__(self, layers):
+    ...         self.layers = layers
+    ...     def replace(self, systems):
+    ...         return Stack(systems)
+    >>> layer = mor.LTI([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]])
+    >>> small = compress(Stack({"a": layer, "b": layer}), keep=0.5)
+    >>> small.states, small.model.layers["a"].order
+    ((4, 2), 1)
     """
-    check_choice("method", method, _METHODS, error=ReductionError)
+    check_choice("method", method, FAMILIES, error=ReductionError)
     if horizon is not None and method != "bt":
         raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
     if unstable == "split" and horizon is not None:
@@ -188,7 +208,8 @@ def _rank_by_balancing(work: tuple[Modal, bool], *, horizon: int | None, unstabl
 
 
 def _rank_by_modes(system: Modal, *, method: str, unstable: str) -> _Ranked:
-    ranking = _METHODS[method](system, unstable=unstable)
+    family: Any = FAMILIES[method].family
+    ranking = family(system, unstable=unstable)
     return _Ranked(ranking.merits, ranking.steps, partial(_itself, ranking))
 
 
@@ -236,17 +257,10 @@ def _layers(model: Layered) -> dict[str, Modal]:
 #: Memory of balancings, in bytes, that is held from one pass over all layers to the next.
 _HELD = 256e6
 
-#: Ranking functions by method; how balanced truncation ranks depends on its options.
-_METHODS: dict[str, Callable[..., Any]] = {
-    "bt": balance,
-    "modal": partial(rank_modes, score="hinf"),
-    "modal-h2": partial(rank_modes, score="h2"),
-}
-
 
 def compression_methods() -> tuple[str, ...]:
     """Names of the ways to reduce a layer."""
-    return tuple(_METHODS)
+    return tuple(FAMILIES)
 
 
 def _truncate(work: tuple[_Ranked, int]) -> Reduction:

@@ -64,12 +64,13 @@ def load(path: str | Path, *, dt: float | None = None, max_bytes: int | None = N
     Raises
     ------
     SystemFileError
-        If there is no such file, its ending is unknown, it is damaged, would take more than
-        `max_bytes`, a matrix is missing or not numeric, or more than one struct holds a system.
+        If there is no such file, its ending is unknown, it is damaged, would take more than `max_bytes`, a
+        matrix is missing or not numeric, or more than one struct holds a system.
     DimensionError
-        If the matrices do not fit together, or are sparse and of an order above 5000 or with
-        indices outside of their shape.
+        If the matrices do not fit together, or are sparse and of an order above 5000 or with indices outside
+        of their shape.
     NotFiniteError
+        If an entry is NaN or infinite.
     TimeStepError
         If the time step is none, or `dt` is another than the file's.
     MissingDependencyError
@@ -114,8 +115,10 @@ def save(path: str | Path, system: Any, *, overwrite: bool = False) -> None:
     Raises
     ------
     SystemFileError
-        If the ending is unknown, the file exists, or it cannot be written. Files are written
-        whole or not at all.
+        If the ending is unknown, the file exists, or it cannot be written. Files are written whole or not at
+        all.
+    QuadraticOutputError
+        If outputs are quadratic: save ``.linear``, and the forms apart.
 
     Notes
     -----

@@ -146,6 +146,13 @@ class InTrainingTruncation:
     ----------
     history : ``(step, {layer: order})`` of every truncation that changed something.
 
+    Raises
+    ------
+    ReductionError
+        Unless `at` or `every` are steps from 1; else as :func:`truncate`.
+    NotASystemError, NotLinearTimeInvariantError, CheckpointError
+        As :func:`truncate`.
+
     Examples
     --------
     >>> import torch
