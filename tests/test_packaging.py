@@ -60,6 +60,11 @@ def test_the_import_loads_nothing_that_is_not_used():
     assert {name for name in loaded if name.startswith("mor.")} == {"mor.version"}
 
 
+def test_the_command_loads_nothing_before_it_is_told_what_to_do():
+    loaded = loaded_by("import mor.cli")
+    assert not loaded & {"numpy", "scipy", "matplotlib", "safetensors"}
+
+
 def test_a_reduction_loads_nothing_heavy():
     loaded = loaded_by(
         "import mor; mor.balanced_truncation(([[-1, 0], [0, -5]], [[1], [1]], [[1, 1]]), order=1)"

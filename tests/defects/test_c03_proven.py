@@ -3,11 +3,11 @@
 import mpmath
 import numpy as np
 import pytest
-from mor.report.reduction import measured
 
 import mor
 from mor.analysis.difference import difference_peak
 from mor.analysis.error import ErrorMeasure, measure
+from mor.report.reduction import measured
 from tests.defects.models import convection, exact_response, heated_rod, masses, rod
 
 MODELS = {

@@ -20,10 +20,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mor.adapters.checkpoints.verification import verify
-
 from mor import read_checkpoint
 from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.verification import verify
 from mor.deep import compress
 from mor.errors import MorError, ReductionError
 from tests.oracles.checkpoint_layers import DIALECTS, prefixed, random_layer

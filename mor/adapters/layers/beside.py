@@ -12,6 +12,7 @@ import numpy as np
 
 from mor.adapters.layers.dialects.base import Dialect, Tensors
 from mor.adapters.layers.dtypes import is_floating, widen
+from mor.errors import keyword
 
 
 def beside_states(dialect: Dialect, tensors: Tensors, prefix: str) -> dict[str, tuple[int, ...]]:
@@ -43,5 +44,5 @@ def refusal(name: str, modes: int, beside: Mapping[str, tuple[int, ...]]) -> str
         f"layer {name!r}: {listed} has an axis as long as the layer has states ({modes} modes). If it "
         "belongs to the states (an initial state, say), the reduced layer needs another one and the "
         "compressed network would be wrong: train or export the network without it. If it has nothing to do "
-        f"with the states, say so with leave= (--leave {next(iter(beside))})."
+        f"with the states, say so with {keyword('leave', next(iter(beside)))}."
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mor.checks import shown
-from mor.errors import ArgumentTypeError, DimensionError, MissingDependencyError, SystemFileError
+from mor.errors import ArgumentTypeError, DimensionError, MissingDependencyError, SystemFileError, keyword
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.labels import signal_names
@@ -183,7 +183,7 @@ def check_plot(path: Path, *, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise SystemFileError(f"{path}: there is no folder {path.parent}.")
     if path.exists() and not overwrite:
-        raise SystemFileError(f"{path} exists; overwrite=True (--force) replaces it.")
+        raise SystemFileError(f"{path} exists; {keyword('overwrite', 'True')} replaces it.")
 
 
 def save_figure(figure: Any, path: Path) -> None:
