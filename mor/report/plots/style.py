@@ -156,6 +156,16 @@ def name_channels(axes: np.ndarray, model: System) -> None:
         left.set_ylabel(f"{outputs[i] if outputs else f'output {i + 1}'}\n{left.get_ylabel()}")
 
 
+def finish_grid(axes: np.ndarray, below: str) -> np.ndarray:
+    """A grid in each of them, what the horizontal axis is below the last row, and a legend in the first."""
+    for each in axes.flat:
+        each.grid(alpha=0.3)
+    for each in axes[-1]:
+        each.set_xlabel(below)
+    finish(axes[0, 0])
+    return axes
+
+
 def finish(axes: Any) -> Any:
     """A grid, and a legend where there is something to say."""
     axes.grid(alpha=0.3)
