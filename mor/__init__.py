@@ -52,6 +52,9 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
     from mor.reduction.result import Reduction as Reduction
     from mor.reduction.splitting import split_stable as split_stable
     from mor.systems.block_diagonal import BlockDiagonal as BlockDiagonal
+    from mor.systems.connect import append as append
+    from mor.systems.connect import feedback as feedback
+    from mor.systems.connect import series as series
     from mor.systems.convert import as_system as as_system
     from mor.systems.labels import Labels as Labels
     from mor.systems.lqo import LQO as LQO
@@ -71,10 +74,12 @@ _DEFINED_IN = {
     "Peak": "mor.analysis.hinf",
     "Reduction": "mor.reduction.result",
     "TimeLimited": "mor.analysis.gramians",
+    "append": "mor.systems.connect",
     "as_system": "mor.systems.convert",
     "balance": "mor.reduction.balance",
     "balanced_truncation": "mor.reduction.balanced",
     "dcgain": "mor.analysis.dcgain",
+    "feedback": "mor.systems.connect",
     "freqresp": "mor.analysis.response",
     "gramians": "mor.analysis.hankel",
     "h2_error": "mor.analysis.norms",
@@ -98,6 +103,7 @@ _DEFINED_IN = {
     "rank_modes": "mor.reduction.modal",
     "read_checkpoint": "mor.adapters.checkpoints",
     "save": "mor.adapters.system_files",
+    "series": "mor.systems.connect",
     "simulate": "mor.analysis.response",
     "solve_lyapunov": "mor.equations.lyapunov",
     "solve_sylvester": "mor.equations.sylvester",

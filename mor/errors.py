@@ -177,3 +177,15 @@ def spelled(spelling: Callable[[str, str], str]) -> Iterator[None]:
         yield
     finally:
         _spelling.reset(before)
+
+
+@contextmanager
+def at(where: object) -> Iterator[None]:
+    """Say where it happened in what goes wrong inside: ``where: message``, all else of the error kept."""
+    try:
+        yield
+    except MorError as error:
+        # Made without its constructor, whose arguments a kind of error may choose; the attributes follow.
+        told = type(error).__new__(type(error), f"{where}: {str(error).rstrip('.')}.", *error.args[1:])
+        vars(told).update(vars(error))
+        raise told from error

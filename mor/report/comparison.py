@@ -14,7 +14,7 @@ import numpy as np
 from mor.adapters.system_files import load
 from mor.analysis.comparison import dc_error, norms
 from mor.analysis.error import ErrorMeasure, measure
-from mor.errors import DimensionError, MorError
+from mor.errors import DimensionError, MorError, at
 from mor.report.document import Document, Table, Text, moment, note, number, percent, yes
 from mor.report.plots.figures import save_comparison_plot
 from mor.report.plots.style import check_plot
@@ -148,11 +148,9 @@ def compare_systems(full: tuple[str, System], roms: Mapping[str, System]) -> Com
 
 def _compared(full: System, size: ErrorMeasure, name: str, rom: System) -> ReducedSystem:
     start = time.perf_counter()
-    try:
+    with at(name):
         found = measure(full, rom)
-    except MorError as error:
-        raise type(error)(f"{name}: {error}") from error
-    dc, dc_relative = dc_error(full, rom)
+        dc, dc_relative = dc_error(full, rom)
     return ReducedSystem(
         **_facts(name, rom),
         **_gain(found),

@@ -11,13 +11,7 @@ import pytest
 import mor
 from mor.analysis.gramians import KINDS
 from mor.reduction.methods import FAMILIES, METHODS
-from tests.cli.test_cli import run
 from tests.oracles.dense import random_stable
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 def random_system(rng, n):

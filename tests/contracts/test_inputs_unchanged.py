@@ -62,10 +62,12 @@ def calls(s, tmp_path):
         if x is not None:
             x.setflags(write=False)
     return {
+        "append": lambda: mor.append(s, s),
         "as_system": lambda: mor.as_system(s),
         "balance": lambda: mor.balance(s).truncate(3),
         "balanced_truncation": lambda: mor.balanced_truncation(s, order=3),
         "dcgain": lambda: mor.dcgain(s),
+        "feedback": lambda: mor.feedback(s, s),
         "freqresp": lambda: mor.freqresp(s, t),
         "gramians": lambda: (mor.gramians(s), mor.gramians(s, horizon=3), mor.gramians(s, band=(0.5, 1.0))),
         "h2_error": lambda: mor.h2_error(s, s),
@@ -90,6 +92,7 @@ def calls(s, tmp_path):
         "peak_gain": lambda: mor.peak_gain(s),
         "rank_modes": lambda: mor.rank_modes(s).truncate(3),
         "save": lambda: mor.save(tmp_path / "system.npz", s),
+        "series": lambda: mor.series(s, s),
         "simulate": lambda: mor.simulate(s, u, t),
         "solve_lyapunov": lambda: mor.solve_lyapunov(A, Q, E, dt=dt),
         "solve_sylvester": lambda: mor.solve_sylvester(A, A, Q, dt=dt),

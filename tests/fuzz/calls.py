@@ -3,7 +3,8 @@
     python tests/fuzz/calls.py --calls 60000 --seed 0
     python tests/fuzz/calls.py --seed 0 --only 1234        # one call again, with its traceback
 
-Of each call it is asked that only a MorError is raised; that no warning is given but the library's own;
+Of each call it is asked that only a MorError is raised, and of functions and constructors only one that
+their docstring speaks of; that no warning is given but the library's own;
 that no number of the result is NaN; that no array that was given is changed; and that it ends in time.
 Systems are of all kinds, frameworks, precisions and magnitudes, arguments partly absurd. A number and a
 seed make a call, whatever came before. Exits with 1 if anything was found, and says how to repeat it.
@@ -39,6 +40,7 @@ from mor.arrays import is_array, to_numpy
 from mor.errors import MorError
 from mor.reduction.balancing import Balancing
 from tests.fuzz.arguments import MAKERS, Sizes
+from tests.fuzz.documented import is_documented
 from tests.fuzz.values import Rng, absurd, family, in_framework, numpy_system, pick, system
 
 #: Seconds of the processor that a call may take.
@@ -66,7 +68,7 @@ FAMILY = {"truncate", "hsv", "bounds", "full_order", "kept", "minimal", "norm", 
 RESULTS = (mor.Reduction, mor.Peak, mor.MorError, mor.deep.Compression)
 
 #: Names of parameters that are systems.
-SYSTEMS = ("sys", "a", "system", "obj")
+SYSTEMS = ("sys", "a", "system", "obj", "G", "K")
 
 #: Functions that take long, and the share of their turns that they are called in.
 RARE = {"h2_optimal": 0.3, "tsia": 0.5, "irka": 0.5, "squared_outputs": 0.5, "advection_diffusion": 0.1}
@@ -97,6 +99,9 @@ def targets() -> list[Target]:
     examples = {name: x for name, x in vars(mor.examples).items() if inspect.isfunction(x) and name[0] != "_"}
     found |= {f"examples.{name}": x for name, x in examples.items() if x.__module__ == "mor.examples"}
     found["nuclear_norm_gradient"] = nuclear_norm_gradient
+    # Of any number of systems: two are given.
+    found["series"] = lambda sys, a: mor.series(sys, a)
+    found["append"] = lambda sys, a: mor.append(sys, a)
     for name, function in (("jax", "hankel_regularizer"), ("torch", "truncate")):
         if importlib.util.find_spec(name):
             module = importlib.import_module(f"mor.adapters.{name}")
@@ -291,7 +296,11 @@ def _attempt(target: Target, subject: Any, args: list[Any], kwargs: dict[str, An
         place = _nan(result)
         return Outcome("NaN", place, "") if place else None
     except MorError as error:
-        return None if str(error) else Outcome("no message", type(error).__name__, traceback.format_exc())
+        if not str(error):
+            return Outcome("no message", type(error).__name__, traceback.format_exc())
+        if target.function is None or is_documented(error, target.function):
+            return None
+        return Outcome("not documented", f"{type(error).__name__}: {str(error)[:60]}", traceback.format_exc())
     except OutOfTime:
         return Outcome("no end", f"after {LIMIT:g} s", traceback.format_exc())
     except Exception as error:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mor.adapters.checkpoints.checkpoint import Checkpoint
 from mor.adapters.checkpoints.formats.tensors import sidecar
-from mor.adapters.checkpoints.formats.torch_file import same_bits
 from mor.adapters.checkpoints.manifest import has_stale_manifest, original_key, promised_bounds, recorded_key
 from mor.adapters.checkpoints.reading import read_checkpoint
 from mor.deep.compare import LayerComparison
@@ -79,7 +78,7 @@ def verify(before: Checkpoint, after: Checkpoint, progress: Progress | None = No
     missing = sorted(set(before.layers) - set(after.layers))
     other = after.manifest is not None and promised is None
     old, new = before.outside, after.outside
-    changed = [key for key, x in old.items() if key in new and not same_bits(x, new[key])]
+    changed = [key for key in old if key in new and not before.same_outside(key, new[key])]
     lost, added = [key for key in old if key not in new], [key for key in new if key not in old]
     stale = sidecar(after.path).name if has_stale_manifest(after.source) else None
     reason = None if after.manifest is not None else _nothing_verified(before, after, stale, layers)

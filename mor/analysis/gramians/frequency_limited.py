@@ -32,7 +32,7 @@ class FrequencyLimited(Gramians):
 
     Notes
     -----
-    Source: Gawronski and Juang (1990).
+    Source: [Gawronski90].
 
     Examples
     --------

@@ -22,7 +22,7 @@ class Infinite(Gramians):
 
     Notes
     -----
-    Source: Moore (1981); bound by Enns (1984), Glover (1984).
+    Source: [Moore81]; bound [Enns84], [Glover84].
 
     Examples
     --------

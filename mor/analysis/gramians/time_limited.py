@@ -31,7 +31,7 @@ class TimeLimited(Gramians):
 
     Notes
     -----
-    Source: Gawronski and Juang (1990).
+    Source: [Gawronski90].
 
     Examples
     --------

@@ -181,7 +181,7 @@ def frequencies(gains: Sequence[SystemGains], models: Sequence[System]) -> np.nd
 
 
 def signs(*gains: SystemGains) -> list[tuple[int, str]]:
-    """Signs of the frequencies that responses are drawn at, negative ones dashed, and only of complex systems."""
+    """Signs of the frequencies to draw, negative ones of complex systems only, and with which lines."""
     return [(1, "-")] if all(gain.is_real for gain in gains) else [(1, "-"), (-1, "--")]
 
 
