@@ -10,6 +10,7 @@ exceeds its bound; 130 interrupted.
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
@@ -234,7 +235,7 @@ def reduce(
         raise typer.BadParameter("give --order or --tol or --rel-tol, and one only.")
     if plot and no_plot:
         raise typer.BadParameter("give --plot or --no-plot, and not both.")
-    if not (plot or no_plot or as_json):
+    if not (plot or no_plot or as_json) and find_spec("matplotlib"):
         plot = rom.with_suffix(".png")
     from mor.report.reduction import reduce_file
     from mor.report.views import show

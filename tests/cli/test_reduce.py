@@ -10,6 +10,7 @@ import pytest
 
 import mor
 from mor.analysis.gramians import KINDS
+from mor.errors import NotFiniteError
 from mor.reduction.methods import FAMILIES, METHODS
 from tests.oracles.dense import random_stable
 
@@ -68,6 +69,26 @@ def test_a_plot_only_where_one_is_wanted(mor_command, model, tmp_path):
     assert files("--no-plot") == set()
     assert files("--json", "--plot", tmp_path / "p.svg") == {"p.svg"}
     assert files() == {"p.svg", "rom.png"}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_report_is_printed_without_a_plot(mor_command, model, tmp_path, monkeypatch, as_json):
+    def fail(*_):
+        raise NotFiniteError("the response overflows.")
+
+    monkeypatch.setattr("mor.report.reduction.save_reduction_plot", fail)
+    rom, plot = tmp_path / "rom.npz", tmp_path / "rom.png"
+    options = ["--json", "--plot", plot] if as_json else []
+    code, out, err = mor_command("reduce", model, rom, "--order", "4", *options)
+    assert (code, plot.exists(), mor.load(rom).order) == (3, False, 4)
+    assert "the response overflows." in err
+    assert f"There is no plot {plot}" in err
+    if as_json:
+        found = json.loads(out)
+        assert (found["plot"], found["order"]) == (None, [12, 4])
+    else:
+        assert "12 -> 4" in out
+        assert f"Wrote {rom} in" in out
 
 
 def test_a_gain_that_was_only_searched_for_says_how_to_prove_it(mor_command, model, tmp_path, monkeypatch):
