@@ -32,6 +32,7 @@ from mor.errors import (
     ReductionError,
     TimeStepError,
     UnstableSystemError,
+    keyword,
 )
 from mor.systems.labels import Labels, listed, signal_names
 
@@ -358,10 +359,10 @@ class System(ABC):
 
 def _remedy(dt: float, unstable: bool, otherwise: str | None) -> str:
     """What to do about an unstable pole, or one on the boundary."""
-    horizon = "horizon= gives the finite-horizon quantity, which any system has."
+    horizon = f"{keyword('horizon')} gives the finite-horizon quantity, which any system has."
     if not unstable:
         return otherwise or f"mor.split_stable sets such poles apart; {horizon}"
-    kind, step = ("continuous", "dt=0") if dt else ("discrete", "its step as dt=")
+    kind, step = ("continuous", keyword("dt", "0")) if dt else ("discrete", f"its step as {keyword('dt')}")
     other = f"If this is a {kind}-time system, give {step}"
     return f"{other}. {otherwise}" if otherwise else f"{other}; {horizon}"
 
@@ -417,9 +418,10 @@ def check_same_signals(a: System, b: System) -> None:
 def no_dc_gain(dt: float) -> ReductionError:
     """What is wrong with a system that has a pole at :func:`dc_point`."""
     point = "z = 1" if dt else "s = 0"
+    infinity, split = keyword("match", "'infinity'"), keyword("unstable", "'split'")
     return ReductionError(
-        f"a pole is at {point}: the gain at dc is infinite and cannot be matched. Take match='infinity', "
-        "or unstable='split', which keeps such a pole."
+        f"a pole is at {point}: the gain at dc is infinite and cannot be matched. Take {infinity}, or "
+        f"{split}, which keeps such a pole."
     )
 
 

@@ -293,7 +293,7 @@ def test_everything_that_can_be_wrong_has_its_exit_code_and_no_traceback(mor_com
         (("compress", good, out, "--keep", "0"), 3, "keep"),
         (("compress", good, out, "--keep", "1.5"), 3, "keep"),
         (("compress", good, out, "--keep", "nan"), 3, "keep"),
-        (("compress", good, out, "--keep", "0.01"), 3, "least is keep="),
+        (("compress", good, out, "--keep", "0.01"), 3, "least is --keep "),
         (("compress", good, out, "--keep", "x"), 2, "--keep"),
         (("compress", good, out), 2, "--keep"),
         (("compress", good, out, "--keep", "0.5", "--ranks", "magic"), 3, "energy, uniform"),

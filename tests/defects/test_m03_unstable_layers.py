@@ -177,7 +177,7 @@ def test_a_horizon_says_what_can_be_done(file, tmp_path, mor_command):
     code, _, err = mor_command("compress", file, out, "--keep", "0.5", "--horizon", "50")
     assert code == 4
     assert "Bring the layer's poles inside" in err
-    assert "without horizon" in err
+    assert "without --horizon" in err
     options = ("--keep", "0.5", "--horizon", "50", "--unstable", "split")
     code, _, err = mor_command("compress", file, out, *options)
     assert code == 3
