@@ -11,7 +11,7 @@ from mor.equations import cauchy
 from mor.equations.blocks import pairwise_solve
 from mor.equations.cauchy_factor import factor
 from mor.equations.definite import definite_factor
-from mor.equations.modal import _doubled
+from mor.equations.modal import _by_doubling
 from mor.testing import block_systems, lti_systems, modal_systems
 
 # The Kronecker oracle itself loses about the condition of the equation, 1 / margin.
@@ -48,7 +48,7 @@ def test_pivot_by_pivot_factor_equals_the_closed_form(sys):
 
 @given(modal_systems(max_signals=2, real_modes=False))
 def test_doubling_factor_equals_the_closed_form(sys):
-    Z = _doubled(sys.poles, sys.B, sys.dt, None)
+    Z = _by_doubling(sys.poles, sys.B, sys.dt, None)
     close(Z @ Z.T, mor.gramians(sys)[0], 1e-10)
 
 
