@@ -9,6 +9,7 @@ import numpy as np
 
 from mor.analysis.difference import DifferencePeak, difference_peak
 from mor.analysis.gains import sampled_peak
+from mor.analysis.gramians import Gramians
 from mor.analysis.norms import h2_error, h2_norm
 from mor.arrays import to_numpy
 from mor.equations.band import Band
@@ -89,6 +90,15 @@ def measure(
     h2, relative = _h2(full, rom, horizon, band) if stable or horizon is not None else (np.nan, np.nan)
     peak, omega, limit, noise = _peak(full, rom, prove) if stable else (np.nan, np.nan, np.inf, np.nan)
     return ErrorMeasure(h2, relative, peak, omega, limit, noise)
+
+
+def aimed_error(gramians: Gramians, full: System, rom: System) -> float:
+    """The error that a reduction by these Gramians is to make small; nan of unstable systems."""
+    seen, image = gramians.compared(full, rom)
+    if seen is not full:
+        return measure(seen, image, prove=False).peak
+    stable = full.is_stable and rom.is_stable
+    return float(h2_error(full, rom, **gramians.limits)) if stable or gramians.end is not None else np.nan
 
 
 def _h2(full: System, rom: System, horizon: float | None, band: Band | None) -> tuple[float, float]:

@@ -8,29 +8,30 @@ from typing import Any
 
 import numpy as np
 
+from mor.analysis.gramians import Gramians, gramians_of
 from mor.arrays import (
     Array,
     adjoint,
     astype_like,
+    beside,
     conj,
     detach,
     device_kwargs,
     eps,
-    from_numpy,
     is_concrete,
     is_jax,
     is_numpy,
     namespace,
     real,
 )
-from mor.checks import check_horizon, check_whole, guarded
+from mor.checks import check_whole, guarded
 from mor.equations.band import Band
 from mor.equations.definite import definite_factor
 from mor.equations.graded import graded_values
-from mor.errors import ReductionError, TimeStepError
+from mor.errors import ReductionError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
-from mor.systems.units import OWN, Units, from_units, in_units
+from mor.systems.units import OWN, from_units, in_units
 from mor.threads import side_by_side, threads, threads_by_order
 
 #: Spread of Hankel singular values up to which their squares serve as well.
@@ -51,7 +52,13 @@ _NO_SUM = "mor.hankel_singular_values(sys, horizon=...) gives those of a finite 
 
 @guarded
 @threads_by_order
-def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> tuple[Array, Array]:
+def gramians(
+    sys: Any,
+    *,
+    gramians: Gramians | None = None,
+    horizon: float | None = None,
+    band: Band | None = None,
+) -> tuple[Array, Array]:
     r"""Controllability and observability Gramian ``(P, Q)``, of a Modal those of its real map.
 
     .. math:: A P A^H - P + B B^H = 0, \quad A^H Q A - Q + C^H C = 0 \quad (dt > 0)
@@ -68,9 +75,10 @@ def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None
     Parameters
     ----------
     sys : anything :func:`mor.as_system` takes.
-    horizon : end time (continuous) or number of steps (discrete); None is infinite.
+    gramians : which Gramians, an object such as :class:`~mor.TimeLimited`; None is :class:`~mor.Infinite`.
+    horizon : end time (continuous) or number of steps (discrete); ``gramians=TimeLimited(horizon)`` in short.
     band : ``(omega_1, omega_2)`` in radians per unit of time, ``0 <= omega_1 < omega_2``; omega_2 may be
-        infinite, in discrete time ``pi/dt``. None is all frequencies.
+        infinite, in discrete time ``pi/dt``; ``gramians=FrequencyLimited(band)`` in short.
 
     Returns
     -------
@@ -80,11 +88,11 @@ def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None
     Raises
     ------
     UnstableSystemError
-        On an infinite horizon, if a pole is not strictly stable.
+        If a pole is not strictly stable, and there are none of an unstable system.
     TimeStepError
-        If `horizon` or `band` make no sense, or both are given.
+        If `horizon` or `band` make no sense, or more than one of the three is given.
     QuadraticOutputError
-        If outputs are quadratic and `band` is given or the system is complex.
+        If outputs are quadratic, and there are none of those, or the system is complex.
     DimensionError
         Of a batch of BlockDiagonals, if `band` is given.
     NotFiniteError
@@ -99,21 +107,31 @@ def gramians(sys: Any, *, horizon: float | None = None, band: Band | None = None
     >>> P.round(6), Q.round(6)
     (array([[2.]]), array([[4.5]]))
     """
-    system = as_system(sys)
-    check_one_limit(horizon, band)
-    if horizon is None:
-        system.require_stable("a Gramian")
-    check_horizon(horizon, system.dt)
+    system, kind = _asked(sys, "a Gramian", gramians, horizon, band)
     inner, units = in_units(system)
-    P, Q = inner.gramians(horizon=horizon) if band is None else inner.band_gramians(band)
-    check_overflow(horizon, P, Q)
+    P, Q = kind.gramians(inner)
+    check_overflow(kind.end, P, Q)
     P = from_units(P, 2 * units.inputs, 2, "the controllability Gramian")
     return P, from_units(Q, 2 * units.outputs, 2, "the observability Gramian")
 
 
+def _asked(sys: Any, what: str, gramians: Any, horizon: Any, band: Any) -> tuple[System, Gramians]:
+    """System and Gramians that a caller asks `what` of."""
+    system, kind = as_system(sys), gramians_of(gramians, horizon, band)
+    if kind.needs_stable:
+        system.require_stable(what)
+    return system, kind.checked(system)
+
+
 @guarded
 @threads_by_order
-def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band | None = None) -> Array:
+def hankel_singular_values(
+    sys: Any,
+    *,
+    gramians: Gramians | None = None,
+    horizon: float | None = None,
+    band: Band | None = None,
+) -> Array:
     r"""Hankel singular values, of a Modal those of its real map, largest first.
 
     :math:`\sigma_i = \sqrt{\lambda_i(P Q)} = \sigma_i(Z_o^H Z_c)` with
@@ -123,8 +141,7 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band
     Parameters
     ----------
     sys : anything :func:`mor.as_system` takes; a batch gives a batch.
-    horizon : as for :func:`gramians`.
-    band : as for :func:`gramians`.
+    gramians, horizon, band : as for :func:`gramians`.
 
     Returns
     -------
@@ -134,11 +151,11 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band
     Raises
     ------
     UnstableSystemError
-        On an infinite horizon, if a pole is not strictly stable.
+        If a pole is not strictly stable, and there are none of an unstable system.
     TimeStepError
-        If `horizon` or `band` make no sense, or both are given.
+        If `horizon` or `band` make no sense, or more than one of the three is given.
     QuadraticOutputError
-        If outputs are quadratic and `band` is given or the system is complex.
+        If outputs are quadratic, and there are none of those, or the system is complex.
     DimensionError
         Of a batch of BlockDiagonals, if `band` is given.
     NotFiniteError
@@ -157,48 +174,24 @@ def hankel_singular_values(sys: Any, *, horizon: float | None = None, band: Band
     >>> mor.hankel_singular_values(([[-1.0]], [[2.0]], [[3.0]])).round(6)
     array([3.])
     """
-    system = as_system(sys)
-    check_one_limit(horizon, band)
-    if horizon is None:
-        system.require_stable("a Hankel singular value")
-    check_horizon(horizon, system.dt)
+    system, kind = _asked(sys, "a Hankel singular value", gramians, horizon, band)
     constant, units = in_units(system.detached())
-    if band is not None:
-        return _singular_values_in_band(constant, units, system.D, band)
     slices = constant.split(threads()) if is_numpy(constant.D) else [constant]
     if len(slices) == 1:
-        values = _singular_values(constant, horizon)
+        values = _singular_values(constant, kind)
     else:
-        values = np.concatenate(side_by_side(*(partial(_singular_values, part, horizon) for part in slices)))
-    check_overflow(horizon, values)
-    return astype_like(from_units(values, units.gain, 1, _VALUES), system.D)
+        values = np.concatenate(side_by_side(*(partial(_singular_values, part, kind) for part in slices)))
+    check_overflow(kind.end, values)
+    return astype_like(beside(from_units(values, units.gain, 1, _VALUES), system.D), system.D)
 
 
-def _singular_values_in_band(system: System, units: Units, like: Array, band: Band) -> Array:
-    """Singular values of ``Zo^H Zc``, computed on NumPy, as many as states."""
-    Zc, Zo = system.band_factors(band)
-    product = adjoint(Zo) @ Zc
-    values = graded_values(product) if product.ndim == 2 else np.linalg.svdvals(product)
-    missing = Zo.shape[-2] - values.shape[-1]
-    values = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, max(missing, 0))])[..., : Zo.shape[-2]]
-    return astype_like(from_numpy(from_units(values, units.gain, 1, _VALUES), like), like)
-
-
-def check_one_limit(horizon: float | None, band: Band | None) -> None:
-    """Raise if both a horizon and a band are given."""
-    if horizon is not None and band is not None:
-        raise TimeStepError(
-            "give horizon= or band=, not both: limits in time and in frequency exclude each other."
-        )
-
-
-def _singular_values(system: System, horizon: float | None) -> Array:
+def _singular_values(system: System, kind: Gramians) -> Array:
     """Singular values of ``Zo^H Zc``, filled up with zeros to the number of states."""
-    quick = _close_together(system, horizon)
+    quick = _close_together(system, kind)
     if quick is not None:
         return quick
-    Zc, Zo = system.factors(horizon=horizon)
-    check_overflow(horizon, Zc, Zo)
+    Zc, Zo = kind.factors(system)
+    check_overflow(kind.end, Zc, Zo)
     xp = namespace(Zo)
     n = Zo.shape[-2]
     product = adjoint(Zo) @ Zc
@@ -210,7 +203,7 @@ def _singular_values(system: System, horizon: float | None) -> Array:
     return xp.concat([values, fill], axis=-1)
 
 
-def _close_together(system: System, horizon: float | None) -> Array | None:
+def _close_together(system: System, kind: Gramians) -> Array | None:
     """Hankel singular values from eigenvalues, where these do not spread; else None.
 
     The eigenvalues of ``L^H Q L``, ``P = L L^H``, are the squares: they cost a quarter of
@@ -218,9 +211,9 @@ def _close_together(system: System, horizon: float | None) -> Array | None:
     few inputs or outputs a state they never are.
     """
     signals = min(system.n_inputs, system.n_outputs)
-    if 8 * signals < system.input_factor_matrix.shape[-2]:
+    if not kind.accurate_when_formed or 8 * signals < system.input_factor_matrix.shape[-2]:
         return None
-    P, Q = system.gramians(horizon=horizon)
+    P, Q = kind.gramians(system)
     L = definite_factor(P) if is_concrete(P, Q) else None
     if L is None:
         return None

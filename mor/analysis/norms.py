@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.band_norm import squared_norm_in_band
-from mor.analysis.hankel import check_one_limit, hankel_singular_values
+from mor.analysis.gramians import check_one_limit
+from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import (
     Array,
     as_scalar,
@@ -91,7 +92,7 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     4.242641
     """
     system = as_system(sys)
-    check_one_limit(horizon, band)
+    check_one_limit(horizon=horizon, band=band)
     if horizon is None:
         system.require_stable("an H2 norm")
     check_horizon(horizon, system.dt)
@@ -154,7 +155,7 @@ def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | N
     """
     if band is None:
         return h2_norm(as_system(sys) - as_system(rom), horizon=horizon)
-    check_one_limit(horizon, band)
+    check_one_limit(horizon=horizon, band=band)
     parts = [as_system(sys), as_system(rom)]
     check_same_signals(*parts)
     for part in parts:

@@ -15,11 +15,12 @@ from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.checks import check_choice, guarded, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import ArgumentTypeError, MorError, NotASystemError, ReductionError, UnstableSystemError
+from mor.errors import ArgumentTypeError, NotASystemError, ReductionError, UnstableSystemError, at
 from mor.reduction.balance import balance
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
-from mor.reduction.modal import ModeRanking, rank_modes
+from mor.reduction.methods import FAMILIES
+from mor.reduction.modal import ModeRanking
 from mor.reduction.result import Reduction
 from mor.reduction.splitting import keeps_unstable
 from mor.systems.modal import Modal
@@ -127,7 +128,7 @@ def compress(
     >>> small.states, small.model.layers["a"].order
     ((4, 2), 1)
     """
-    check_choice("method", method, _METHODS, error=ReductionError)
+    check_choice("method", method, FAMILIES, error=ReductionError)
     if horizon is not None and method != "bt":
         raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
     if unstable == "split" and horizon is not None:
@@ -207,7 +208,8 @@ def _rank_by_balancing(work: tuple[Modal, bool], *, horizon: int | None, unstabl
 
 
 def _rank_by_modes(system: Modal, *, method: str, unstable: str) -> _Ranked:
-    ranking = _METHODS[method](system, unstable=unstable)
+    family: Any = FAMILIES[method].family
+    ranking = family(system, unstable=unstable)
     return _Ranked(ranking.merits, ranking.steps, partial(_itself, ranking))
 
 
@@ -255,17 +257,10 @@ def _layers(model: Layered) -> dict[str, Modal]:
 #: Memory of balancings, in bytes, that is held from one pass over all layers to the next.
 _HELD = 256e6
 
-#: Ranking functions by method; how balanced truncation ranks depends on its options.
-_METHODS: dict[str, Callable[..., Any]] = {
-    "bt": balance,
-    "modal": partial(rank_modes, score="hinf"),
-    "modal-h2": partial(rank_modes, score="h2"),
-}
-
 
 def compression_methods() -> tuple[str, ...]:
     """Names of the ways to reduce a layer."""
-    return tuple(_METHODS)
+    return tuple(FAMILIES)
 
 
 def _truncate(work: tuple[_Ranked, int]) -> Reduction:
@@ -275,7 +270,7 @@ def _truncate(work: tuple[_Ranked, int]) -> Reduction:
     return ranking.truncate(min(order, ranking.hsv.shape[-1])).settled()
 
 
-def _unstable(name: str, error: UnstableSystemError, holds_unstable: bool) -> UnstableSystemError:
+def _unstable(error: UnstableSystemError, holds_unstable: bool) -> UnstableSystemError:
     """`error` with the ways that a layer of a model has."""
     pole = str(error).partition(": ")[0]
     if holds_unstable:
@@ -285,7 +280,7 @@ def _unstable(name: str, error: UnstableSystemError, holds_unstable: bool) -> Un
             "layers of this kind cannot hold an unstable pole, and this one is at the limit of their "
             "precision: bring it inside the unit circle and save the model again"
         )
-    return UnstableSystemError(f"layer {name}: {pole}: {way}.")
+    return UnstableSystemError(f"{pole}: {way}.")
 
 
 @dataclass(frozen=True)
@@ -305,12 +300,11 @@ class _Runner:
         for done, name in enumerate(names):
             if self.progress:
                 self.progress(task, done, len(names))
-            try:
-                results.append(next(outcomes))
-            except UnstableSystemError as error:
-                raise _unstable(name, error, self.holds_unstable) from error
-            except MorError as error:
-                raise type(error)(f"layer {name}: {error}") from error
+            with at(f"layer {name}"):
+                try:
+                    results.append(next(outcomes))
+                except UnstableSystemError as error:
+                    raise _unstable(error, self.holds_unstable) from error
         if self.progress:
             self.progress(task, len(names), len(names))
         return results

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from mor.checks import guarded
+from mor.analysis.gramians import Gramians, gramians_of
+from mor.checks import check_choice, guarded
 from mor.equations.band import Band
-from mor.errors import DimensionError
-from mor.reduction.balancing import Balancing, balance_one
+from mor.errors import DimensionError, ReductionError
+from mor.reduction.balancing import MATCHES, Balancing, balance_one
 from mor.reduction.batch import flatten_batch
 from mor.reduction.batch_balancing import BatchBalancing, balance_batch
 from mor.reduction.splitting import keeps_unstable, split_stable
-from mor.reduction.variant import Variant
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
@@ -23,6 +23,7 @@ from mor.threads import threads_by_order
 def balance(
     sys: Any,
     *,
+    gramians: Gramians | None = None,
     horizon: float | None = None,
     band: Band | None = None,
     match: str = "infinity",
@@ -37,8 +38,8 @@ def balance(
     Parameters
     ----------
     sys : anything :func:`mor.as_system` takes.
-    horizon, band, match, unstable : the options of :func:`mor.balanced_truncation`, which is this and one
-        truncation.
+    gramians, horizon, band, match, unstable : the options of :func:`mor.balanced_truncation`, which is this
+        and one truncation.
 
     Returns
     -------
@@ -49,13 +50,14 @@ def balance(
     Raises
     ------
     UnstableSystemError
-        If the system is not strictly stable, `horizon` is None and `unstable` is "error".
+        If the system is not strictly stable, the Gramians need that and `unstable` is "error".
     QuadraticOutputError
-        If outputs are quadratic and `band` or ``unstable="split"`` is given, or the system is complex.
+        If outputs are quadratic and the Gramians, or ``unstable="split"``, are not for such, or the system is
+        complex.
     ReductionError
         If the options make no sense.
     TimeStepError
-        If `horizon` or `band` make no sense, or both are given.
+        If `horizon` or `band` make no sense, or more than one of the three is given.
     DimensionError
         Of a batch without systems, or one that is not of Modals.
     NotFiniteError, SingularEquationError
@@ -77,19 +79,21 @@ def balance(
     ([1, 2], 1)
     """
     system = as_system(sys)
-    variant = Variant.of(horizon, band, match, system.dt)
+    kind = gramians_of(gramians, horizon, band)
+    check_choice("match", match, MATCHES, error=ReductionError)
+    kind = kind.checked(system)
     constant = system.detached()
-    if keeps_unstable(unstable, horizon):
-        return _balance_split(constant, variant)
-    if horizon is None:
+    if keeps_unstable(unstable, kind.end):
+        return _balance_split(constant, kind, match)
+    if kind.needs_stable:
         split = "unstable='split' reduces the stable part and keeps the rest; " if system.is_linear else ""
         system.require_stable(
             "balanced truncation",
             otherwise=f"{split}horizon= gives the time-limited reduction, which any system has.",
         )
     if not system.batch_shape:
-        return balance_one(constant, variant)
-    return balance_batch(_as_modals(constant), system.batch_shape, variant)
+        return balance_one(constant, kind, match)
+    return balance_batch(_as_modals(constant), system.batch_shape, kind, match)
 
 
 def _as_modals(batch: System) -> Modal:
@@ -98,11 +102,11 @@ def _as_modals(batch: System) -> Modal:
     return flatten_batch(batch)
 
 
-def _balance_split(system: System, variant: Variant) -> Balancing | BatchBalancing:
+def _balance_split(system: System, gramians: Gramians, match: str) -> Balancing | BatchBalancing:
     """Members of a batch one by one: they have unequal numbers of stable modes."""
     if system.batch_shape:
         flat = _as_modals(system)
-        parts = [_balance_split(flat[i], variant) for i in range(len(flat.poles))]
+        parts = [_balance_split(flat[i], gramians, match) for i in range(len(flat.poles))]
         return BatchBalancing(tuple(cast(list[Balancing], parts)), system.batch_shape)
     stable, rest = split_stable(system)
-    return balance_one(stable, variant, rest if rest.order else None)
+    return balance_one(stable, gramians, match, rest if rest.order else None)

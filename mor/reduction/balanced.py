@@ -7,6 +7,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from mor.analysis.gramians import Gramians
 from mor.checks import guarded
 from mor.equations.band import Band
 from mor.reduction.balance import balance
@@ -23,6 +24,7 @@ def balanced_truncation(
     *,
     tol: float | None = None,
     rel_tol: float | None = None,
+    gramians: Gramians | None = None,
     horizon: float | None = None,
     band: Band | None = None,
     match: str = "infinity",
@@ -35,6 +37,7 @@ def balanced_truncation(
     sys: Any,
     order: Sequence[int] | np.ndarray,
     *,
+    gramians: Gramians | None = None,
     horizon: float | None = None,
     band: Band | None = None,
     match: str = "infinity",
@@ -50,6 +53,7 @@ def balanced_truncation(
     *,
     tol: float | None = None,
     rel_tol: float | None = None,
+    gramians: Gramians | None = None,
     horizon: float | None = None,
     band: Band | None = None,
     match: str = "infinity",
@@ -82,11 +86,13 @@ def balanced_truncation(
         of each of a batch). As :math:`\sigma_1 \le \|G - D\|_\infty`, the largest gain of the error is
         then at most `rel_tol` times that of the system without D; that is not a limit on the ratio
         of the two frequency by frequency.
-    horizon : end time or number of steps: time-limited balanced truncation. It has no
-        error bound and may lose stability; ``diagnostics`` then says so.
+    gramians : which Gramians to balance by: an object such as :class:`~mor.TimeLimited`, which says what it
+        needs and promises; None is :class:`~mor.Infinite`. At most one of `gramians`, `horizon` and `band`.
+    horizon : end time or number of steps: time-limited balanced truncation, by
+        :class:`~mor.TimeLimited`. It has no error bound and may lose stability; ``diagnostics`` then
+        says so.
     band : ``(omega_1, omega_2)`` in radians per unit of time: frequency-limited balanced
-        truncation, with the Gramians of :func:`mor.gramians`. No bound and no promise of
-        stability either.
+        truncation, by :class:`~mor.FrequencyLimited`. No bound and no promise of stability either.
     match : ``"infinity"`` keeps D, the gain at infinite frequency; ``"dc"`` keeps the gain at
         zero frequency, :math:`G_r(0) = G(0)` (:math:`G_r(1) = G(1)` in discrete time), by
         singular perturbation (below). Of an LQO the output at rest is kept, for all constant inputs.
@@ -105,15 +111,16 @@ def balanced_truncation(
     Raises
     ------
     UnstableSystemError
-        If the system is not strictly stable, `horizon` is None and `unstable` is "error".
+        If the system is not strictly stable, the Gramians need that and `unstable` is "error".
     QuadraticOutputError
-        If outputs are quadratic and `band` or ``unstable="split"`` is given, or the system is complex.
+        If outputs are quadratic and the Gramians, or ``unstable="split"``, are not for such, or the system is
+        complex.
     ReductionError
         If `order`, `tol`, `rel_tol` or an option make no sense, the result cannot be diagonalised, `order`
         splits equal Hankel singular values so that stability is lost, is below the number of states that are
         always kept, or dc is a pole.
     TimeStepError
-        If `horizon` or `band` make no sense, or both are given.
+        If `horizon` or `band` make no sense, or more than one of the three is given.
     DimensionError
         Of a batch without systems, or one that is not of Modals.
     NotFiniteError, SingularEquationError
@@ -168,6 +175,6 @@ def balanced_truncation(
     orders = order if is_several(order) else [order]
     for r in orders:
         check_request(system.order, r, tol, rel_tol)
-    balancing = balance(system, horizon=horizon, band=band, match=match, unstable=unstable)
+    balancing = balance(system, gramians=gramians, horizon=horizon, band=band, match=match, unstable=unstable)
     roms = [balancing.truncate(r, tol=tol, rel_tol=rel_tol) for r in orders]
     return roms if is_several(order) else roms[0]

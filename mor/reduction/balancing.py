@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from mor.analysis.gramians import INFINITE, Gramians
 from mor.arrays import adjoint, to_numpy
 from mor.checks import check_order, check_real, guarded, shown
 from mor.equations.graded import graded_svd
@@ -16,9 +17,11 @@ from mor.errors import ReductionError
 from mor.reduction.result import Reduction, is_several
 from mor.reduction.roundoff import full_roundoff, reduced_roundoff
 from mor.reduction.splitting import too_few_states
-from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.units import OWN, Units, from_units, in_units
+
+#: Frequencies at which a reduced system may be exact, and what the method is called then.
+MATCHES = {"infinity": "balanced truncation", "dc": "balanced singular perturbation approximation"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,8 @@ class Balancing:
     system : the full system, or its stable part.
     left, right : arrays (n, r), ``Zo U`` and ``Zc V``, for W and V before they are cut and scaled.
     values : array (r,), singular values of ``Zo^T Zc``, over ``2^exponent``.
-    variant : what the factors are those of.
+    gramians : which Gramians the factors are those of.
+    match : where a reduced system is exact, one of `MATCHES`.
     rest : what is kept as it is beside the stable part; None if nothing is.
     exponent : power of two that brings `values` into range (:mod:`mor.systems.units`).
 
@@ -48,7 +52,8 @@ class Balancing:
     left: np.ndarray
     right: np.ndarray
     values: np.ndarray
-    variant: Variant = field(default_factory=Variant)
+    gramians: Gramians = INFINITE
+    match: str = "infinity"
     rest: System | None = None
     exponent: int = 0
 
@@ -86,12 +91,13 @@ class Balancing:
     @property
     def minimal(self) -> int:
         """Number of states above round-off, those always kept among them."""
-        return self.kept + self.variant.rank(self.values, len(self.left))
+        noise = len(self.left) * np.finfo(float).eps * np.max(self.values, initial=0.0)
+        return self.kept + int(np.sum(self.values > noise))
 
     @cached_property
     def bounds(self) -> np.ndarray | None:
         """The error bound of every order (full_order + 1,); None where theory has none."""
-        return self.variant.bounds(self.hsv) if self.system.is_linear else None
+        return self.gramians.bounds(self.hsv, self.system)
 
     @property
     def norm(self) -> float:
@@ -124,7 +130,7 @@ class Balancing:
         """What the bound must not exceed; None if nothing is asked of it."""
         name, value = ("tol", tol) if rel_tol is None else ("rel_tol", rel_tol)
         if value is not None and self.bounds is None:
-            what = self.variant.name + ("" if self.system.is_linear else " of quadratic outputs")
+            what = self._name + ("" if self.system.is_linear else " of quadratic outputs")
             raise ReductionError(
                 f"{name}={value:g} limits the error bound, and {what} has none; give order=."
             )
@@ -142,7 +148,7 @@ class Balancing:
 
     @cached_property
     def projectable(self) -> System:
-        return self.variant.projectable(self.system)
+        return projectable(self.system, self.match)
 
     def cut(self, total: int, order: int | None, tol: float | None) -> Reduction:
         """The reduction to `total` states, which `order` and `tol` have come to."""
@@ -158,16 +164,18 @@ class Balancing:
 
     def project(self, r: int) -> System:
         """The system reduced to r states."""
-        return self.variant.projectable(self.projectable.project(*self.bases(r))[0])
+        return projectable(self.projectable.project(*self.bases(r))[0], self.match)
 
     def roundoff(self, reduced: System, r: int) -> float:
         """What double precision adds to the error of the system reduced to r states."""
-        of_projection = reduced_roundoff(self.variant, self.projectable, *self.bases(r), reduced)
+        of_projection = reduced_roundoff(
+            self.projectable, *self.bases(r), reduced, end=self.gramians.end, match=self.match
+        )
         return self._of_data + float(of_projection)
 
     @cached_property
     def _of_data(self) -> float:
-        return float(full_roundoff(self.variant, self.system))
+        return float(full_roundoff(self.system, self.gramians.end))
 
     def report(
         self,
@@ -188,7 +196,6 @@ class Balancing:
             full_order=self.full_order,
             hsv=self.hsv,
             error_bound=None if self.bounds is None else float(self.bounds[total]),
-            bound_kind="none" if self.bounds is None else "hinf",
             method=self.method,
             estimate=roundoff,
             diagnostics=diagnostics,
@@ -196,19 +203,24 @@ class Balancing:
             bounds=self.bounds,
             left=self.system.test_space(left),
             right=right,
+            bounded_norm=self.gramians.bounded_norm,
         )
 
     @property
     def method(self) -> str:
         """The name of what is done."""
-        return self.variant.name + (" of the stable part" if self.rest else "")
+        return self._name + (" of the stable part" if self.rest else "")
+
+    @property
+    def _name(self) -> str:
+        return self.gramians.of(MATCHES[self.match])
 
     def note(
         self, total: int, order: int | None, tol: float | None, stable: bool, roundoff: Callable[[], float]
     ) -> str | None:
         """What is to be said of a result of `total` states, if anything."""
         hsv, n = self.hsv, self.full_order
-        if not stable and self.variant.bounded:
+        if not stable and self.gramians.stable:
             raise ReductionError(
                 f"the result of order {total} is not stable, or cannot be told from one that is not: Hankel "
                 f"singular values {total} and {total + 1} ({hsv[total - 1]:.3e}, "
@@ -216,7 +228,7 @@ class Balancing:
                 "take another order."
             )
         if not stable:
-            return f"not stable: {self.variant.name} does not promise it"
+            return f"not stable: {self._name} does not promise it"
         if order is not None and total < order:
             return f"only {self.minimal} of {n} states stand above round-off; asked for {order}"
         if tol is not None and self.bounds is not None and self.bounds[total] > tol:
@@ -226,14 +238,19 @@ class Balancing:
         return None
 
 
-def balance_one(system: System, variant: Variant, rest: System | None = None) -> Balancing:
+def projectable(system: System, match: str) -> System:
+    """What is projected: the system, or its reciprocal, whose gain at infinity is that at dc."""
+    return system if match == "infinity" else system.reciprocal()
+
+
+def balance_one(system: System, gramians: Gramians, match: str, rest: System | None = None) -> Balancing:
     """The balancing of a single system, with what is kept beside it."""
     inner, units = in_units(system)
-    Zc, Zo = (to_numpy(z) for z in variant.factors(inner))
-    check_overflow(variant.horizon, Zc, Zo)
+    Zc, Zo = (to_numpy(z) for z in gramians.factors(inner))
+    check_overflow(gramians.end, Zc, Zo)
     U, values, Vt = graded_svd(adjoint(Zo) @ Zc)
     left, right = in_balance(Zo @ U, Zc @ adjoint(Vt), units)
-    return Balancing(system, left, right, values, variant, rest, int(units.gain))
+    return Balancing(system, left, right, values, gramians, match, rest, int(units.gain))
 
 
 def in_balance(left: np.ndarray, right: np.ndarray, units: Units) -> tuple[np.ndarray, np.ndarray]:

@@ -10,14 +10,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from mor.analysis.gramians import Gramians
 from mor.arrays import adjoint, to_numpy
 from mor.checks import guarded
 from mor.equations.graded import batch_svd
-from mor.reduction.balancing import Balancing, check_request, in_balance
+from mor.reduction.balancing import Balancing, check_request, in_balance, projectable
 from mor.reduction.batch import stack
 from mor.reduction.result import Reduction
 from mor.reduction.roundoff import full_roundoff, reduced_roundoff
-from mor.reduction.variant import Variant
 from mor.systems.base import System, check_overflow
 from mor.systems.modal import Modal, project_batch
 from mor.systems.units import OWN, Units, in_units
@@ -88,7 +88,8 @@ class BatchBalancing:
     @cached_property
     def _every_bound(self) -> np.ndarray | None:
         """That of each member, (members, full_order + 1)."""
-        return self.parts[0].variant.bounds(self.hsv.reshape(len(self.parts), self.full_order))
+        first = self.parts[0]
+        return first.gramians.bounds(self.hsv.reshape(len(self.parts), self.full_order), first.system)
 
     @guarded
     def truncate(
@@ -131,11 +132,11 @@ class BatchBalancing:
             full_order=self.full_order,
             hsv=self.hsv,
             error_bound=at_order,
-            bound_kind="none" if bounds is None else "hinf",
             method=self.parts[0].method,
             estimate=lambda: float(np.max(roundoff(), initial=0.0)),
             diagnostics=diagnostics,
             bounds=self.bounds,
+            bounded_norm=self.parts[0].gramians.bounded_norm,
         )
 
     def _roundoff(self, reduced: list[System], orders: list[int]) -> np.ndarray:
@@ -147,33 +148,36 @@ class BatchBalancing:
 
     @cached_property
     def _of_data(self) -> np.ndarray:
-        return full_roundoff(self.parts[0].variant, cast(Modal, self.flat))
+        return full_roundoff(cast(Modal, self.flat), self.parts[0].gramians.end)
 
     def _of_projection(self, reduced: list[Modal], orders: np.ndarray) -> np.ndarray:
         """A few members of one order at a time, so that what is stacked stays small."""
         full, result = cast(Modal, self.flat), np.zeros(len(reduced))
-        stacked, variant = stack(reduced, (len(reduced),)), self.parts[0].variant
+        stacked, match = stack(reduced, (len(reduced),)), self.parts[0].match
+        end = self.parts[0].gramians.end
         for r in np.unique(orders):
             alike = np.flatnonzero(orders == r)
             for some in np.array_split(alike, -(-len(alike) // _STACKED)):
                 left, right = (np.stack(x) for x in zip(*(self.parts[i].bases(r) for i in some), strict=True))
-                projectable = variant.projectable(full[some])
-                result[some] = reduced_roundoff(variant, projectable, left, right, stacked[some])
+                projected = projectable(full[some], match)
+                result[some] = reduced_roundoff(projected, left, right, stacked[some], end=end, match=match)
         return result
 
 
-def balance_batch(flat: Modal, batch_shape: tuple[int, ...], variant: Variant) -> BatchBalancing:
+def balance_batch(
+    flat: Modal, batch_shape: tuple[int, ...], gramians: Gramians, match: str
+) -> BatchBalancing:
     """All factors and SVDs in one go, a share of them in each thread."""
-    shares = side_by_side(*(partial(_balance_all, share, variant) for share in flat.split(threads())))
+    shares = side_by_side(*(partial(_balance_all, share, gramians, match) for share in flat.split(threads())))
     return BatchBalancing(tuple(part for share in shares for part in share), batch_shape, flat)
 
 
-def _balance_all(flat: Modal, variant: Variant) -> list[Balancing]:
+def _balance_all(flat: Modal, gramians: Gramians, match: str) -> list[Balancing]:
     # Found for all at once: members of the batch are told.
     _ = flat.real_modes
     inner, units = in_units(flat)
-    Zc, Zo = (to_numpy(z) for z in variant.factors(inner))
-    check_overflow(variant.horizon, Zc, Zo)
+    Zc, Zo = (to_numpy(z) for z in gramians.factors(inner))
+    check_overflow(gramians.end, Zc, Zo)
     gains, parts = np.broadcast_to(units.gain, len(Zc)), []
     for start in range(0, len(Zc), _AT_ONCE):
         few = slice(start, start + _AT_ONCE)
@@ -181,7 +185,7 @@ def _balance_all(flat: Modal, variant: Variant) -> list[Balancing]:
         own = units if units is OWN else Units(*(np.broadcast_to(x, len(Zc))[few] for x in units))
         left, right = in_balance(Zo[few] @ U, Zc[few] @ adjoint(Vt), own)
         parts += [
-            Balancing(flat[i], *found, variant, exponent=int(gains[i]))
+            Balancing(flat[i], *found, gramians, match, exponent=int(gains[i]))
             for i, found in enumerate(zip(left, right, values, strict=True), start)
         ]
     return parts
@@ -202,7 +206,7 @@ def _project_together(parts: Sequence[Balancing], orders: Sequence[int]) -> list
         bases = [parts[i].bases(r) for i in members]
         W, V = (np.stack(side) for side in zip(*bases, strict=True))
         reduced = project_batch([cast(Modal, parts[i].projectable) for i in members], W, V)
-        return [parts[i].variant.projectable(rom) for i, rom in zip(members, reduced, strict=True)]
+        return [projectable(rom, parts[i].match) for i, rom in zip(members, reduced, strict=True)]
 
     results = side_by_side(*(partial(project, *share) for share in shares))
     found: dict[int, System] = {}

@@ -1,34 +1,80 @@
-"""The methods of reduction by short names, for the command line."""
+"""The methods of reduction by short names: one list for the command line and for the layers of networks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mor.errors import ReductionError
+from mor.reduction.balance import balance
 from mor.reduction.balanced import balanced_truncation
 from mor.reduction.h2.fixed_point import irka, tsia
 from mor.reduction.h2.optimal import h2_optimal
-from mor.reduction.modal import modal_truncation
+from mor.reduction.modal import modal_truncation, rank_modes
 from mor.reduction.result import Reduction
 
-METHODS: dict[str, Callable[..., Any]] = {
-    "bt": balanced_truncation,
-    "tsia": tsia,
-    "irka": irka,
-    "h2": h2_optimal,
-    "modal": modal_truncation,
+
+@dataclass(frozen=True)
+class Method:
+    """A method of reduction.
+
+    Attributes
+    ----------
+    name : on the command line.
+    help : what it is, in a few words.
+    function : called with a system, an order or None, and options.
+    options : keywords that it knows, beside ``unstable``.
+    family : what sees through a system for all orders; None where each order is found by itself, so that
+        layers of a network cannot share a budget by it.
+    """
+
+    name: str
+    help: str
+    function: Callable[..., Any]
+    options: tuple[str, ...] = ()
+    family: Callable[..., Any] | None = None
+
+
+_LIMITS = ("tol", "rel_tol")
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method(
+            "bt",
+            "balanced truncation",
+            balanced_truncation,
+            (*_LIMITS, "gramians", "horizon", "band", "match"),
+            balance,
+        ),
+        Method("tsia", "H2 error by two-sided iteration", tsia, ("horizon",)),
+        Method("irka", "H2 error by interpolation", irka),
+        Method("h2", "least H2 error", h2_optimal, ("horizon",)),
+        Method("modal", "whole modes by gain", modal_truncation, _LIMITS, partial(rank_modes, score="hinf")),
+        Method(
+            "modal-h2",
+            "whole modes by energy",
+            partial(modal_truncation, score="h2"),
+            _LIMITS,
+            partial(rank_modes, score="h2"),
+        ),
+    )
 }
 
-#: Options that are not for every method, the methods that know them, and what to say of them.
-_OPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
-    "tol": (("bt", "modal"), "is a limit on the bound of bt or modal; give method {method} an order"),
-    "rel_tol": (("bt", "modal"), "is a limit on the bound of bt or modal; give method {method} an order"),
-    "horizon": (("bt", "tsia", "h2"), "is for bt, tsia and h2, not for {method}"),
-    "band": (("bt",), "is for bt, not for {method}"),
-    "match": (("bt",), "is for bt, not for {method}"),
-    "unstable": (tuple(METHODS), ""),
-}
+#: Those that reduce the layers of a network.
+FAMILIES: dict[str, Method] = {name: method for name, method in METHODS.items() if method.family}
+
+
+def explained(methods: dict[str, Method]) -> str:
+    """Their names and what they are."""
+    return "; ".join(f"{name}: {method.help}" for name, method in methods.items())
+
+
+def knowing(option: str) -> str:
+    """The names of the methods that know an option."""
+    return ", ".join(name for name, method in METHODS.items() if option in method.options)
 
 
 def reduce_by(method: str, sys: Any, order: int | None = None, **options: Any) -> Reduction:
@@ -36,9 +82,9 @@ def reduce_by(method: str, sys: Any, order: int | None = None, **options: Any) -
 
     Parameters
     ----------
-    method : "bt", "tsia", "irka", "h2" or "modal".
+    method : one of `METHODS`.
     sys, order : as for the method; one order.
-    **options : `tol`, `rel_tol`, `horizon`, `band`, `match`, `unstable` of the method; None is its default.
+    **options : of the method; None is its default.
 
     Raises
     ------
@@ -55,7 +101,7 @@ def reduce_by(method: str, sys: Any, order: int | None = None, **options: Any) -
         raise ReductionError(f"method={method!r} is not one of {', '.join(METHODS)}.")
     given = {name: value for name, value in options.items() if value is not None}
     for name, value in given.items():
-        methods, advice = _OPTIONS[name]
-        if method not in methods:
-            raise ReductionError(f"{name}={value} {advice.format(method=method)}.")
-    return METHODS[method](sys, order, **given)
+        if name not in (*METHODS[method].options, "unstable"):
+            instead = f"; give method {method} an order" if name in _LIMITS else ""
+            raise ReductionError(f"{name}={value} is for {knowing(name)}, not for {method}{instead}.")
+    return METHODS[method].function(sys, order, **given)

@@ -155,7 +155,6 @@ def _result(
         full_order=full,
         hsv=np.zeros(0),
         error_bound=None,
-        bound_kind="none",
         method="minimal realisation",
         diagnostics={"unreachable": unreachable, "unobservable": unobservable, "neglected": neglected},
     )

@@ -291,7 +291,6 @@ class ModeRanking:
             full_order=full,
             hsv=self.hsv,
             error_bound=max(dropped) if self.system.is_linear else None,
-            bound_kind="hinf" if self.system.is_linear else "none",
             method=f"modal truncation ({self.score})" + (" of the stable part" if self.kept else ""),
             diagnostics=diagnostics,
             stable_parts=self._stable_parts(reduced),

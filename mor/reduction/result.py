@@ -56,11 +56,11 @@ class Reduction:
         batch, and for methods whose result is no single projection (the H2 methods, which iterate) or
         that choose modes (where the result has them as they were).
     estimate : makes :attr:`roundoff`.
-    bound_kind : what `error_bound` limits: ``"hinf"`` or ``"none"``.
     method : name of the method.
     diagnostics : what was measured on the way.
     stable_parts : where unstable states are kept the stable part of the full system and its
         reduction, whose difference is the error; else, and for a batch, None.
+    bounded_norm : which norm of the error the method's bounds limit, where it has any.
 
     Examples
     --------
@@ -77,7 +77,6 @@ class Reduction:
     full_order: int
     hsv: np.ndarray
     error_bound: float | None
-    bound_kind: str
     method: str
     estimate: Callable[[], float] = zero
     diagnostics: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +84,12 @@ class Reduction:
     bounds: np.ndarray | None = None
     left: np.ndarray | None = None
     right: np.ndarray | None = None
+    bounded_norm: str = "hinf"
+
+    @property
+    def bound_kind(self) -> str:
+        """Which norm `error_bound` limits, ``"hinf"``; ``"none"`` where there is no bound."""
+        return "none" if self.error_bound is None else self.bounded_norm
 
     @cached_property
     def roundoff(self) -> float:

@@ -1,4 +1,4 @@
-"""What double precision adds to the error of balanced truncation: the estimate for each variant of it."""
+"""What double precision adds to the error of balanced truncation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import numpy as np
 from mor.analysis.roundoff import POINTS, POINTS_OF_MEMBER, PRODUCT, Projected, critical_points, data_roundoff
 from mor.arrays import adjoint, is_complex, to_numpy
 from mor.equations.boundary import dc_point
-from mor.reduction.variant import Variant
 from mor.systems.base import System
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -19,16 +18,22 @@ _LARGE = 64
 _MANY_SIGNALS = 32
 
 
-def full_roundoff(variant: Variant, system: System) -> np.ndarray:
-    """The part that no order changes: that of the Gramians, (...) of a batch."""
+def full_roundoff(system: System, end: float | None) -> np.ndarray:
+    """The part that no order changes: that of the Gramians up to `end`, (...) of a batch."""
     many = system.carrier.n_inputs + system.carrier.n_outputs > _MANY_SIGNALS
     count = POINTS_OF_MEMBER if many or system.batch_shape else POINTS
     poles, margin = to_numpy(system.poles), to_numpy(system.margins)
-    return data_roundoff(system.carrier, critical_points(poles, margin, system.dt, variant.horizon, count))
+    return data_roundoff(system.carrier, critical_points(poles, margin, system.dt, end, count))
 
 
 def reduced_roundoff(
-    variant: Variant, system: System, left: np.ndarray, right: np.ndarray, reduced: System
+    system: System,
+    left: np.ndarray,
+    right: np.ndarray,
+    reduced: System,
+    *,
+    end: float | None,
+    match: str,
 ) -> np.ndarray:
     """The part of the projection and of what came after it, (...) of a batch.
 
@@ -37,27 +42,29 @@ def reduced_roundoff(
     system : what was projected, by left and right (..., n, r).
     reduced : what was returned: it went through modal coordinates, or back from the reciprocal, and what that
         has changed is measured.
+    end : of the Gramians; None is infinite.
+    match : where the reduced system is exact.
     """
     poles, margin = to_numpy(reduced.poles), to_numpy(reduced.margins)
     if not poles.size:
         return np.zeros(system.batch_shape)
     large = right.shape[-1] > _LARGE
     count = POINTS_OF_MEMBER if large or system.batch_shape else POINTS
-    points = critical_points(poles, margin, system.dt, variant.horizon, count)
+    points = critical_points(poles, margin, system.dt, end, count)
     carrier, result = system.carrier.on_numpy(), reduced.carrier
     projected, s = Projected.of(carrier, left, right), points.s
-    if variant.match == "dc":
+    if match == "dc":
         projected, s = (
             _with_inversion(projected, carrier, left, right),
             _reciprocal_points(s, margin, system.dt),
         )
-    form = result.schur if large and isinstance(result, LTI) and variant.match == "infinity" else None
+    form = result.schur if large and isinstance(result, LTI) and match == "infinity" else None
     try:
         gains, values = projected.roundoff(s, form)
     except np.linalg.LinAlgError:
         return np.full(system.batch_shape, np.inf)
-    if (variant.match == "dc" or isinstance(result, Modal)) and result.D.shape == carrier.D.shape:
-        back = _reciprocal_of(s, system.dt) if variant.match == "dc" else s
+    if (match == "dc" or isinstance(result, Modal)) and result.D.shape == carrier.D.shape:
+        back = _reciprocal_of(s, system.dt) if match == "dc" else s
         returned = _values(result, back)
         change = values + to_numpy(carrier.D)[..., None, :, :] - returned
         # Twice, as it may be larger between the points.

@@ -5,17 +5,11 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from test_cli import run
 
 import mor
 from mor.errors import DimensionError, TimeStepError
 
 A, B, C = -np.diag([1.0, 2.0]), np.ones((2, 1)), np.ones((1, 2))
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 def test_a_time_step_beside_the_file_s_own(mor_command, tmp_path):

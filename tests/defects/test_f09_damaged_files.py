@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from test_cli import run
 
 import mor
 
 MATRIX = "%%MatrixMarket matrix array real general\n"
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 def market(comment="", sizes="1 1", numbers="-1"):

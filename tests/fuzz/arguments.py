@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import mor
-from fuzz.values import Rng, magnitude, normal, pick
+from tests.fuzz.values import Rng, magnitude, normal, pick
 
 
 class Sizes:
@@ -54,7 +54,17 @@ def _tol(rng: Rng, sys: Any, size: Sizes) -> Any:
     return None if size.has_order and rng.random() < 0.9 else pick(rng, 1e-3, 1e-8, 0.0, 1e-300, 0.1, 10.0)
 
 
+def _gramians(rng: Rng, sys: Any, size: Sizes) -> Any:
+    if rng.random() < 0.7:
+        return None
+    size.has_limit = True
+    makers = (mor.Infinite, lambda: mor.TimeLimited(5), lambda: mor.FrequencyLimited((0.5, 2.0)))
+    return pick(rng, *makers)()
+
+
 def _horizon(rng: Rng, sys: Any, size: Sizes) -> Any:
+    if size.has_limit:
+        return None
     size.has_limit = True
     return pick(rng, None, 1, 5, 7.0, 1, 5, 0.3, 1000, 1e300, 1e-300, 0, 10**12)
 
@@ -126,6 +136,7 @@ def _values(rng: Rng, sys: Any, size: Sizes) -> Any:
 MAKERS: dict[str, Callable[[Rng, Any, Sizes], Any]] = {
     "order": _order,
     "tol": _tol,
+    "gramians": _gramians,
     "horizon": _horizon,
     "band": _band,
     "match": lambda rng, sys, size: pick(rng, "infinity", "dc"),

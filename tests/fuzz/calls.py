@@ -31,17 +31,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import mor
 import mor.deep
 import mor.examples
-from fuzz.arguments import MAKERS, Sizes
-from fuzz.documented import is_documented
-from fuzz.values import Rng, absurd, family, in_framework, numpy_system, pick, system
 from mor.arrays import is_array, to_numpy
 from mor.errors import MorError
 from mor.reduction.balancing import Balancing
+from tests.fuzz.arguments import MAKERS, Sizes
+from tests.fuzz.documented import is_documented
+from tests.fuzz.values import Rng, absurd, family, in_framework, numpy_system, pick, system
 
 #: Seconds of the processor that a call may take.
 LIMIT = 20.0
@@ -68,7 +68,7 @@ FAMILY = {"truncate", "hsv", "bounds", "full_order", "kept", "minimal", "norm", 
 RESULTS = (mor.Reduction, mor.Peak, mor.MorError, mor.deep.Compression)
 
 #: Names of parameters that are systems.
-SYSTEMS = ("sys", "a", "system", "obj")
+SYSTEMS = ("sys", "a", "system", "obj", "G", "K")
 
 #: Functions that take long, and the share of their turns that they are called in.
 RARE = {"h2_optimal": 0.3, "tsia": 0.5, "irka": 0.5, "squared_outputs": 0.5, "advection_diffusion": 0.1}
@@ -99,6 +99,9 @@ def targets() -> list[Target]:
     examples = {name: x for name, x in vars(mor.examples).items() if inspect.isfunction(x) and name[0] != "_"}
     found |= {f"examples.{name}": x for name, x in examples.items() if x.__module__ == "mor.examples"}
     found["nuclear_norm_gradient"] = nuclear_norm_gradient
+    # Of any number of systems: two are given.
+    found["series"] = lambda sys, a: mor.series(sys, a)
+    found["append"] = lambda sys, a: mor.append(sys, a)
     for name, function in (("jax", "hankel_regularizer"), ("torch", "truncate")):
         if importlib.util.find_spec(name):
             module = importlib.import_module(f"mor.adapters.{name}")

@@ -57,4 +57,4 @@ def _without_states(stable: System, name: str) -> Reduction:
     rom = balancing.truncate(0)
     error = float(h2_error(stable, rom.system))
     found = {"h2_error": error, "start_error": error, "iterations": 0, "stopped": "no states to choose"}
-    return Reduction(rom.system, 0, stable.order, rom.hsv, None, "none", name, diagnostics=found)
+    return Reduction(rom.system, 0, stable.order, rom.hsv, None, name, diagnostics=found)

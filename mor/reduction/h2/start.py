@@ -209,7 +209,6 @@ def result(
         full_order=system.order,
         hsv=problem.balancing.hsv,
         error_bound=None,
-        bound_kind="none",
         method=method,
         diagnostics=diagnostics,
     )

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from mor.analysis.gramians import INFINITE
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.reduction.result import Reduction
-from mor.reduction.variant import Variant
 from mor.report.plots.style import COLOURS, axes_of, finish, positive
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -72,5 +72,5 @@ def plot_hsv(sys: Any, ax: Any = None) -> Any:
 
 def _bounds_of(sys: System, hsv: np.ndarray) -> np.ndarray | None:
     """The bounds of balanced truncation, of a batch the largest; None where there are none."""
-    bounds = Variant().bounds(hsv) if sys.is_linear else None
+    bounds = INFINITE.bounds(hsv, sys)
     return None if bounds is None else np.max(bounds, axis=0, initial=0.0)
