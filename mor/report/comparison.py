@@ -14,7 +14,7 @@ import numpy as np
 from mor.adapters.system_files import load
 from mor.analysis.comparison import dc_error, norms
 from mor.analysis.error import ErrorMeasure, measure
-from mor.errors import DimensionError, at
+from mor.errors import DimensionError, MorError, at
 from mor.report.document import Document, Table, Text, moment, note, number, percent, yes
 from mor.report.plots.figures import save_comparison_plot
 from mor.report.plots.style import check_plot
