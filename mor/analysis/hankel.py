@@ -92,7 +92,7 @@ def gramians(
     TimeStepError
         If `horizon` or `band` make no sense, or more than one of the three is given.
     QuadraticOutputError
-        If outputs are quadratic, and there are none of those, or the system is complex.
+        If outputs are quadratic and the Gramians are not for such, or the system is complex.
     DimensionError
         Of a batch of BlockDiagonals, if `band` is given.
     NotFiniteError
@@ -155,7 +155,7 @@ def hankel_singular_values(
     TimeStepError
         If `horizon` or `band` make no sense, or more than one of the three is given.
     QuadraticOutputError
-        If outputs are quadratic, and there are none of those, or the system is complex.
+        If outputs are quadratic and the Gramians are not for such, or the system is complex.
     DimensionError
         Of a batch of BlockDiagonals, if `band` is given.
     NotFiniteError
