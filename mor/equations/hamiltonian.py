@@ -178,7 +178,7 @@ def _weighted(X: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return (X * weights) @ X.conj().T
 
 
-def to_the_line(
+def to_the_axis(
     A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, point: complex
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     r"""A continuous system with the gains of a discrete one, :math:`G_c(s) = G(z_0\frac{s+1}{s-1})`.
@@ -198,6 +198,6 @@ def to_the_line(
     return -WF, 2**0.5 * WB, -(2**0.5) * z * CW, D + C @ WB
 
 
-def from_the_line(omega: np.ndarray, point: complex) -> np.ndarray:
-    """Angles on the unit circle, in [-pi, pi], of the points ``i omega`` of :func:`to_the_line`."""
+def from_the_axis(omega: np.ndarray, point: complex) -> np.ndarray:
+    """Angles on the unit circle, in [-pi, pi], of the points ``i omega`` of :func:`to_the_axis`."""
     return np.angle(point * (1j * omega + 1) / (1j * omega - 1))
