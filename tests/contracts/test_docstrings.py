@@ -49,10 +49,10 @@ KINDS += [Balancing, BatchBalancing, ModeRanking, Checkpoint]
 _ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: :.*)?$")
 
 
-def documented(text):
+def documented(text, titles=("Parameters", "Attributes")):
     """Names in the sections of parameters and attributes."""
     found = sections(text)
-    lines = (found.get("Parameters", "") + found.get("Attributes", "")).splitlines()
+    lines = "".join(found.get(title, "") for title in titles).splitlines()
     names = (match.group(1).split(",") for line in lines if (match := _ENTRY.match(line)))
     return {name.strip(" *") for entry in names for name in entry}
 
@@ -67,9 +67,9 @@ def test_every_parameter_is_documented(name):
     assert parameters <= documented(text_of(name))
 
 
-@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+@pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_no_parameter_is_documented_that_there_is_not(name):
-    assert documented(text_of(name)) <= set(inspect.signature(PUBLIC[name]).parameters)
+    assert documented(text_of(name), ["Parameters"]) <= set(inspect.signature(PUBLIC[name]).parameters)
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
