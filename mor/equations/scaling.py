@@ -59,7 +59,7 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return index, np.ones(n)
     # Over a power of two near its largest entry, so that norms neither overflow nor underflow.
     largest = float(np.max(np.abs(A), initial=0.0))
-    A = np.ldexp(1.0, -int(np.frexp(largest)[1])) * A if largest else A
+    A = np.ldexp(1.0, min(-int(np.frexp(largest)[1]), 1023)) * A
     balance: Any = scipy.linalg.get_lapack_funcs("gebal", (A,))
     balanced, _, _, scale, _ = balance(A, scale=1, permute=0)
     exponent = np.frexp(scale)[1]
