@@ -23,8 +23,8 @@ from mor.errors import TimeStepError
 #: Inputs from which P may be well conditioned, so that forming it is worth a try.
 _MANY_INPUTS = 16
 
-#: Modes for each input from which on elimination pivot by pivot is faster than doubling (measured).
-_MODES_PER_INPUT = 4
+#: Modes an input above which pivot by pivot is faster than doubling (measured).
+_SPARSE_INPUTS = 4
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def modal_factor(poles: Array, B: Array, *, dt: float, horizon: float | None = N
     if not is_concrete(poles, B):
         if horizon is None:
             return pivoted_factor(poles, B, dt=dt)
-        return _by_doubling(poles, B, dt, horizon)
+        return _doubled(poles, B, dt, horizon)
     units = _row_units(B)
-    Z = _concrete_factor(poles, B / units, dt, horizon)
+    Z = _factor(poles, B / units, dt, horizon)
     return Z * (namespace(Z).concat([units, units], axis=-2) if is_complex(B) else units)
 
 
@@ -91,20 +91,23 @@ def _row_units(B: Array) -> Array:
     return xp.pow(xp.full_like(exponent, 2.0), exponent)
 
 
-def _concrete_factor(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
-    """P formed and factored, pivot by pivot or doubled, as the values ask for."""
+def _factor(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
     many = B.shape[-1] >= _MANY_INPUTS
     if many or horizon is not None:
-        kernels = cauchy.kernels(poles, dt=dt, horizon=horizon)
-        quick = definite_factor(cauchy.gramian(poles, B, dt=dt, kernels=kernels).matrix)
+        quick = _formed(poles, B, dt, horizon)
         if quick is not None:
             return quick
     if horizon is not None:
-        return _by_doubling(poles, B, dt, horizon)
+        return _doubled(poles, B, dt, horizon)
     B = _independent_inputs(poles, B, dt) if many else B
-    if not many or _MODES_PER_INPUT * B.shape[-1] <= B.shape[-2]:
+    if not many or _SPARSE_INPUTS * B.shape[-1] <= B.shape[-2]:
         return pivoted_factor(poles, B, dt=dt)
-    return _by_doubling(poles, B, dt, None)
+    return _doubled(poles, B, dt, None)
+
+
+def _formed(poles: Array, B: Array, dt: float, horizon: float | None) -> Array | None:
+    kernels = cauchy.kernels(poles, dt=dt, horizon=horizon)
+    return definite_factor(cauchy.gramian(poles, B, dt=dt, kernels=kernels).matrix)
 
 
 def _independent_inputs(poles: Array, B: Array, dt: float) -> Array:
@@ -124,7 +127,7 @@ def _independent_inputs(poles: Array, B: Array, dt: float) -> Array:
     return cauchy.complex_rows(rows) if is_complex(B) else rows
 
 
-def _by_doubling(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
+def _doubled(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
     xp = namespace(B)
     if dt:
         steps = None if horizon is None else int(horizon)

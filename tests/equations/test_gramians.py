@@ -10,7 +10,7 @@ from mor.equations import cauchy
 from mor.equations.blocks import pairwise_solve
 from mor.equations.cauchy_factor import factor
 from mor.equations.definite import definite_factor
-from mor.equations.modal import _by_doubling
+from mor.equations.modal import _doubled
 from mor.testing import block_systems, lti_systems, modal_systems
 from tests.oracles.dense import dense_gramian, real_form
 
@@ -48,7 +48,7 @@ def test_pivot_by_pivot_factor_equals_the_closed_form(sys):
 
 @given(modal_systems(max_signals=2, real_modes=False))
 def test_doubling_factor_equals_the_closed_form(sys):
-    Z = _by_doubling(sys.poles, sys.B, sys.dt, None)
+    Z = _doubled(sys.poles, sys.B, sys.dt, None)
     close(Z @ Z.T, mor.gramians(sys)[0], 1e-10)
 
 
