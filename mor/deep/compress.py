@@ -131,7 +131,7 @@ def compress(
     check_choice("method", method, FAMILIES, error=ReductionError)
     if horizon is not None and method != "bt":
         raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
-    if isinstance(unstable, str) and unstable == "split" and horizon is not None:
+    if unstable == "split" and horizon is not None:
         raise ReductionError(
             "unstable='split' and a horizon do not go together: unstable='split' without horizon keeps the "
             "unstable modes of layers as they are; horizon without it is for stable layers, and for models "

@@ -24,8 +24,7 @@ class Gramians(ABC):
     name: ClassVar[str]
     #: What it makes of the word balanced.
     adjective: ClassVar[str]
-    #: What it asks of a system, what it promises of a reduced one, its bound, and its source by the keys of
-    #: ``docs/references.md``: for the docs.
+    #: What it asks of a system, what it promises of a reduced one, its bound and its source: for the docs.
     needs: ClassVar[str]
     promises: ClassVar[str]
     bound: ClassVar[str] = "none"

@@ -48,7 +48,7 @@ class FrequencyLimited(Gramians):
     adjective = "frequency-limited"
     needs = "a stable system with linear outputs"
     promises = "nothing; a lost stability is said"
-    source = "[Gawronski90]"
+    source = "Gawronski and Juang (1990)"
     aim = "H2 error in the band"
     needs_linear = True
 

@@ -22,7 +22,7 @@ class Infinite(Gramians):
 
     Notes
     -----
-    Source: [Moore81]; the bound [Enns84], [Glover84].
+    Source: [Moore81]; bound [Enns84], [Glover84].
 
     Examples
     --------
@@ -36,7 +36,7 @@ class Infinite(Gramians):
     needs = "a stable system"
     promises = "stability"
     bound = "2 (sigma_{r+1} + ... + sigma_n), of linear outputs"
-    source = "[Moore81]; [Enns84], [Glover84]"
+    source = "Moore (1981); Enns (1984), Glover (1984)"
     accurate_when_formed = True
 
     @property
