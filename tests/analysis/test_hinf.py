@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import mor
 from mor.analysis.gains import sampled_peak
 from mor.deep.compare import compare_layer
-from mor.equations.hamiltonian import from_the_line, level_pencil, to_the_line
+from mor.equations.hamiltonian import from_the_axis, level_pencil, to_the_axis
 from mor.errors import AccuracyWarning, ArgumentError, DimensionError, UnstableSystemError
 from mor.testing import block_systems, lti_systems, modal_systems, penzl_fom, system_with_hsv
 from tests.oracles.dense import frequencies, largest_gain
@@ -331,9 +331,9 @@ def test_crossings_are_where_a_singular_value_meets_the_level(sys, share):
     point = -1 + 0j
     matrices = sys.A, sys.B, sys.C, sys.D
     if sys.dt:
-        matrices = to_the_line(*matrices, point)
+        matrices = to_the_axis(*matrices, point)
     for w in level_pencil(*matrices, gamma).crossings():
-        omega = from_the_line(np.array([w]), point)[0] / sys.dt if sys.dt else abs(w)
+        omega = from_the_axis(np.array([w]), point)[0] / sys.dt if sys.dt else abs(w)
         values = np.linalg.svd(np.asarray(sys.frequency_response([omega]))[0], compute_uv=False)
         # A level that is only touched leaves crossings that are right to the root of round-off.
         assert np.min(np.abs(values - gamma)) < 1e-4 * (gamma + values[0])

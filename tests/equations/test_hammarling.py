@@ -133,7 +133,7 @@ def test_a_pair_of_poles_in_closed_form_to_the_last_digits(quick):
         b = rng.standard_normal((2, int(rng.integers(1, 4)))) * 10 ** rng.uniform(-8, 8, (2, 1))
         if draw % 5 == 0:
             b[1] = b[0]
-        U, M, W = hammarling._two(T, b) if quick else hammarling._double(T, b, dt)
+        U, M, W = hammarling._continuous_pair(T, b) if quick else hammarling._pair(T, b, dt)
         identity = M @ M.T + W @ W.T - np.eye(2) if dt else M + M.T + W @ W.T
         assert np.linalg.norm(identity) < 1e-14 * max(np.linalg.norm(M), dt)
         t, g, eye = mpmath.matrix(T.tolist()), mpmath.matrix(b.tolist()), mpmath.eye(2)
@@ -368,8 +368,8 @@ def test_empty_and_precision():
 def test_a_pair_in_closed_form_does_not_see_the_scales(ratio, size, unit):
     """Deflated rows of B are as small as that; the formulas are homogeneous, so the rest is round-off."""
     T, b = np.array([[-1.0, 2 * ratio], [-ratio / 2, -1.0]]), np.random.default_rng(0).standard_normal((2, 3))
-    expected = hammarling._two(T, b)[0]
-    U, M, W = hammarling._two(unit * T, size * b)
+    expected = hammarling._continuous_pair(T, b)[0]
+    U, M, W = hammarling._continuous_pair(unit * T, size * b)
     U, M, W = U / size * unit**0.5, M / unit, W / unit**0.5
     # The factor is free up to a rotation; the state is that of the factor.
     np.testing.assert_allclose(U @ U.T, expected @ expected.T, rtol=1e-13, atol=1e-13)
