@@ -7,7 +7,7 @@ power of A each time (the squared Smith iteration), so an infinite horizon takes
 singular values keep an accuracy of round-off times the largest.
 
 A is given by what it can do: an :class:`Evolution` knows how to apply itself to a matrix
-and how to square itself. Dense, modal and block-diagonal systems bring their own.
+and how to square itself (:mod:`mor.operators`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,6 @@ class Evolution(Protocol):
 
     def square(self) -> Self:
         """The evolution over twice as many steps."""
-        ...
-
-    def adjoint(self) -> Self:
-        """``x -> A^H x``."""
-        ...
-
-    def apply_absolute(self, Z: Array) -> Array:
-        """``|A| Z``, with the absolute values of the entries of A."""
         ...
 
 

@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
 from mor.checks import check_dt, check_flag, check_horizon, check_shape, guarded
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.equations.schur import SchurForm
@@ -178,12 +177,6 @@ class DenseEvolution:
 
     def square(self) -> Self:
         return type(self)(self.A @ self.A)
-
-    def adjoint(self) -> Self:
-        return type(self)(adjoint(self.A))
-
-    def apply_absolute(self, Z: np.ndarray) -> np.ndarray:
-        return np.abs(self.A) @ Z
 
 
 def _square_matrices(**values: Any) -> list[Any]:

@@ -282,7 +282,7 @@ def test_the_projection_of_modes_is_in_real_and_imaginary_parts(sys, order):
     if rom is None:
         return
     W, V = rom.left.T, rom.right
-    A, B, C = sys.evolution.apply(V), sys.input_factor_matrix, sys.output_factor_matrix
+    A, B, C = sys.operator.apply(V), sys.input_factor_matrix, sys.output_factor_matrix
     np.testing.assert_allclose(W @ V, np.eye(rom.order), atol=1e-8)
     projected = mor.LTI(W @ A, W @ B, C @ V, sys.D, dt=sys.dt)
     grid = frequencies(sys, 50)

@@ -10,7 +10,7 @@ from mor.equations import cauchy
 from mor.equations.blocks import pairwise_solve
 from mor.equations.cauchy_factor import factor
 from mor.equations.definite import definite_factor
-from mor.equations.modal import _doubled
+from mor.operators.diagonal import _doubled
 from mor.testing import block_systems, lti_systems, modal_systems
 from tests.oracles.dense import dense_gramian, real_form
 
