@@ -97,6 +97,7 @@ def test_writing_without_a_replacement_copies(tmp_path):
     assert_same_bits(read_checkpoint(tmp_path / "out.safetensors").tensors, tensors)
 
 
+@pytest.mark.slow
 def test_every_cut_of_a_file_is_noticed(tmp_path):
     whole = save(tmp_path, random_layer("lru", n=2, h=2)).read_bytes()
     path = tmp_path / "cut.safetensors"

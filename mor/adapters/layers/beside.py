@@ -14,7 +14,7 @@ from mor.adapters.layers.dialects.base import Tensors
 from mor.adapters.layers.dtypes import as_double, is_floating
 from mor.adapters.layers.layer import Layer
 from mor.arrays import Array
-from mor.errors import CheckpointError
+from mor.errors import CheckpointError, keyword
 
 
 def beside_states(layer: Layer, tensors: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
@@ -53,7 +53,7 @@ def check_beside(layer: Layer, tensors: Tensors) -> None:
             f"{listed} has an axis as long as the layer has states ({layer.modes(tensors)} modes). If it "
             "belongs to the states (an initial state, say), the reduced layer needs another one and the "
             "compressed network would be wrong: train or export the network without it. If it has nothing "
-            f"to do with the states, say so with leave= (--leave {next(iter(told))})."
+            f"to do with the states, say so with {keyword('leave', next(iter(told)))}."
         )
 
 

@@ -13,7 +13,7 @@ from mor.adapters.layers.kept import has_pole, kept_modes
 from mor.adapters.layers.layer import Layer
 from mor.arrays import to_complex, to_numpy
 from mor.deep.unstable import rounding_of, same_unstable_modes
-from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError
+from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError, keyword
 from mor.reduction.result import Reduction
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -103,10 +103,11 @@ def _way_to_stability(old: Modal, holds_unstable: bool) -> str:
             f"layers of this kind cannot hold an unstable pole, and {own} is at the limit of their "
             "precision: bring it inside the unit circle and save the model again."
         )
+    split = keyword("unstable", "'split'")
     return (
         f"a pole that the layer had not is not written. It comes of {own} which is unstable: a time-limited "
         "reduction mixes unstable modes with the others. Bring the layer's poles inside the unit circle "
-        "(train it so), or keep its unstable modes with unstable='split' and without horizon."
+        f"(train it so), or keep its unstable modes with {split} and without {keyword('horizon')}."
     )
 
 

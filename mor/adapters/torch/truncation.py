@@ -212,9 +212,11 @@ class InTrainingTruncation:
         return reductions
 
     def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: steps, states at the start, and the history."""
         return {"steps": self.steps, "states": self.states, "history": list(self.history)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the `state` that :meth:`state_dict` gave."""
         self.steps, self.states = int(state["steps"]), int(state["states"])
         self.history = list(state["history"])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mor.analysis.gramians import KINDS, Gramians
 from mor.checks import shown
-from mor.errors import ReductionError
+from mor.errors import ReductionError, keyword
 
 
 def _pair(text: str) -> tuple[float, float]:
@@ -50,13 +50,15 @@ def read_gramians(text: str, load: Callable[[str], Any]) -> Gramians:
     """
     name, _, rest = text.partition(":")
     if name not in KINDS:
-        raise ReductionError(f"gramians={text!r}: {shown(name)} is none of {', '.join(KINDS)}.")
+        raise ReductionError(
+            f"{keyword('gramians', repr(text))}: {shown(name)} is none of {', '.join(KINDS)}."
+        )
     known = {field.name: field for field in fields(KINDS[name])}
     parts = [part.partition("=") for part in rest.split(",") if part]
     given = {key: value for key, _, value in parts}
     missing = {key for key, field in known.items() if field.default is MISSING} - set(given)
     if missing or not set(given) <= set(known):
-        raise ReductionError(f"gramians={text!r}: write {usage(name)}.")
+        raise ReductionError(f"{keyword('gramians', repr(text))}: write {usage(name)}.")
     return KINDS[name](**{key: _read(known[key], value, load) for key, value in given.items()})
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from mor.adapters.checkpoints.formats.pickle_scan import DAMAGE, check_archive, refuse_foreign_code
 from mor.adapters.checkpoints.formats.tensor_file import TensorFile
 from mor.adapters.limits import Budget
-from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError
+from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError, keyword
 
 #: Older ones load foreign code in spite of ``weights_only=True``.
 _SAFE_TORCH = (2, 10)
@@ -142,7 +142,7 @@ def find_state_dict(torch: Any, wrapper: Any, path: Path, key: str | None = None
         return (others[0],)
     if dicts:
         raise CheckpointError(
-            f"{path} holds {len(dicts)} dicts of tensors: say which one with key= (--key), one of "
+            f"{path} holds {len(dicts)} dicts of tensors: say which one with {keyword('key')}, one of "
             f"{', '.join(dicts)}."
         )
     found = ", ".join(map(repr, list(wrapper)[:12])) or "nothing"
