@@ -24,7 +24,7 @@ def file_with(tmp_path, others, *, dialect="lru", prefix="blocks.0.lru.", **size
         ((2, 16), np.float16, lambda k: (2, 2 * k)),
     ],
 )
-def test_it_follows_the_states(tmp_path, shape, dtype, expected, mor_command, mor_json):
+def test_it_follows_the_states(tmp_path, mor_command, mor_json, shape, dtype, expected):
     file, out = file_with(tmp_path, {X0: np.zeros(shape, dtype)}), tmp_path / "out.safetensors"
     assert "is cut with the states" in " ".join(mor_json("inspect", file)["notes"])
     assert mor_command("compress", file, out, "--keep", "0.5")[0] == 0
@@ -40,7 +40,7 @@ def test_it_follows_the_states(tmp_path, shape, dtype, expected, mor_command, mo
 
 
 @pytest.mark.parametrize("option", ["--pad", "--leave"])
-def test_it_stays_where_the_size_stays_and_where_it_is_told_to(tmp_path, option, mor_command):
+def test_it_stays_where_the_size_stays_and_where_it_is_told_to(tmp_path, mor_command, option):
     file, out = file_with(tmp_path, {X0: np.zeros(8, np.float32)}), tmp_path / "out.safetensors"
     options = [option] if option == "--pad" else [option, X0]
     assert mor_command("compress", file, out, "--keep", "0.5", *options)[0] == 0
@@ -53,7 +53,7 @@ def test_it_stays_where_the_size_stays_and_where_it_is_told_to(tmp_path, option,
     [((8, 8), 3), ((8, 16), 3), ((8,), 8), ((16,), 16)],
     ids=["two axes", "modes and states", "as many channels", "as many channels as states"],
 )
-def test_what_cannot_be_told_is_said(tmp_path, shape, channels, mor_command):
+def test_what_cannot_be_told_is_said(tmp_path, mor_command, shape, channels):
     """A bias of zeros may be as long as the layer has states, and must not be cut."""
     file, out = file_with(tmp_path, {X0: np.zeros(shape, np.float32)}, h=channels), tmp_path / "o.safetensors"
     checkpoint = mor.read_checkpoint(file)
