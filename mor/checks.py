@@ -1,4 +1,4 @@
-"""Checks of arguments that more than one room makes: numbers, arrays, shapes, finite values, time."""
+"""Checks of arguments that more than one package makes: numbers, arrays, shapes, finite values, time."""
 
 from __future__ import annotations
 

@@ -58,6 +58,7 @@ def test_the_command_loads_nothing_before_it_is_told_what_to_do():
     assert not loaded & {"numpy", "scipy", "matplotlib", "safetensors"}
 
 
+@pytest.mark.slow
 def test_a_reduction_loads_nothing_heavy():
     loaded = loaded_by(
         "import mor; mor.balanced_truncation(([[-1, 0], [0, -5]], [[1], [1]], [[1, 1]]), order=1)"
@@ -66,6 +67,7 @@ def test_a_reduction_loads_nothing_heavy():
     assert not loaded & {*HEAVY, "safetensors", "mor.adapters"}
 
 
+@pytest.mark.slow
 def test_the_library_needs_no_package_of_an_extra():
     code = WITHOUT.format(packages=["typer", "rich", "matplotlib"])
     code += """
@@ -116,6 +118,7 @@ def test_public_names_are_what_type_checkers_see():
     assert mor.__all__ == sorted(seen)
 
 
+@pytest.mark.slow
 def test_names_behave_as_if_they_had_been_imported():
     scope: dict[str, object] = {}
     exec("from mor import *", scope)
@@ -132,6 +135,7 @@ def test_no_name_is_a_module_too():
     assert set(mor._SUBMODULES) <= modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", mor._SUBMODULES)
 def test_submodules_need_no_import_of_their_own(name):
     told = run(f"import mor; print(mor.{name}.__name__)")

@@ -41,7 +41,7 @@ import numpy as np
 from mor.arrays import Array, adjoint, conj, namespace, to_complex
 from mor.checks import numbers, shown
 from mor.equations import cauchy
-from mor.equations.doubling import compress
+from mor.equations.doubling import qr_compress
 from mor.equations.panels import Piece, pieces, resolved
 from mor.equations.resolvent import resolvent
 from mor.equations.schur import SchurForm
@@ -189,7 +189,7 @@ def factor_in_band(
     Z = np.zeros((n, 0), dtype=float if is_real else complex)
     for _, values in resolved(of_frequency, panels, int(np.prod(shape))):
         X: Any = np.moveaxis(values, 0, 1).reshape(n, values.shape[0] * values.shape[2])
-        Z = compress(np.hstack([Z, X.real, X.imag] if is_real else [Z, X]))
+        Z = qr_compress(np.hstack([Z, X.real, X.imag] if is_real else [Z, X]))
     return Z / divisor**0.5
 
 

@@ -86,6 +86,7 @@ class Balancing:
 
     @property
     def steps(self) -> np.ndarray:
+        """How many states each value stands for: one."""
         return np.ones(self.full_order, dtype=int)
 
     @property
@@ -149,6 +150,7 @@ class Balancing:
 
     @cached_property
     def projectable(self) -> System:
+        """What :meth:`project` projects (:func:`projectable`)."""
         return projectable(self.system, self.match)
 
     def cut(self, total: int, order: int | None, tol: float | None) -> Reduction:

@@ -29,6 +29,7 @@ def model(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_report_files_and_plot(mor_command, model, tmp_path):
     rom = tmp_path / "rom.npz"
     code, out, _ = mor_command("reduce", model, rom, "--order", "4", "--json")
@@ -58,6 +59,7 @@ def test_report_files_and_plot(mor_command, model, tmp_path):
     assert (tmp_path / "p.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_a_plot_only_where_one_is_wanted(mor_command, model, tmp_path):
     def files(*options):
         rom = tmp_path / "rom.mat"
@@ -159,6 +161,7 @@ def test_tolerance_and_horizon(mor_command, model, tmp_path):
         assert found["error_bound"] is None
 
 
+@pytest.mark.slow
 def test_variants_of_balanced_truncation(mor_command, model, tmp_path):
     full, rom = mor.load(model), tmp_path / "a.mat"
 
@@ -181,6 +184,7 @@ def test_variants_of_balanced_truncation(mor_command, model, tmp_path):
     assert "From 0.5 to 2 rad" in out
 
 
+@pytest.mark.slow
 def test_unstable_poles_are_kept_when_asked(mor_command, tmp_path):
     A = np.diag([0.0, 1.5, -1.0, -2.0, -3.0, -4.0])
     A[2, 0] = 1.0
@@ -202,6 +206,7 @@ def test_unstable_poles_are_kept_when_asked(mor_command, tmp_path):
     assert "2 states belong to poles" in " ".join(err.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

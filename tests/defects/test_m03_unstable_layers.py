@@ -36,6 +36,7 @@ def test_the_message_has_no_dead_ends(file, tmp_path, mor_command):
     assert "dt=" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["bt", "modal"])
 def test_unstable_modes_are_kept_and_the_rest_is_reduced(file, tmp_path, mor_command, mor_json, method):
     out = tmp_path / "out.safetensors"

@@ -90,7 +90,7 @@ def read_checkpoint(
     if unknown := [name for name in leave if name not in tensors]:
         raise CheckpointError(f"{path} has no tensor {unknown[0]!r} to leave.")
     tied = {plain_key(key): tie[0] for tie in file.ties for key in tie}
-    found = Layers.find(tensors, dialect, root=_ROOT, identity=lambda key: tied.get(key, key))
+    found = Layers.find(tensors, dialect, root=_ROOT, identity=lambda key: tied.get(key, key), leave=leave)
     if key is None:
         _check_the_only_one(file, found.distinct[0].dialect)
     return Checkpoint(
@@ -98,7 +98,6 @@ def read_checkpoint(
         found=found,
         original=found.read(tensors),
         manifest=read_manifest(file),
-        leave=frozenset(leave),
     )
 
 
@@ -108,5 +107,5 @@ def _check_the_only_one(file: TensorFile, dialect: Dialect) -> None:
     if others:
         raise CheckpointError(
             f"{file.path} holds layers in several state dicts: say which one with {keyword('key')}, one of "
-            f"{', '.join([*file.place, *others])}."
+            f"{', '.join([*file.state_dict_path, *others])}."
         )

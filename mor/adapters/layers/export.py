@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.layers.dialects.base import Tensors
-from mor.adapters.layers.dtypes import widen
+from mor.adapters.layers.dtypes import as_double
 from mor.adapters.layers.kept import has_pole, kept_modes
 from mor.adapters.layers.layer import Layer
 from mor.arrays import to_complex, to_numpy
@@ -123,7 +123,7 @@ def write(layer: Layer, tensors: Tensors, old: Modal, new: Modal) -> Export:
     written = dialect.write(tensors, prefix, new)
     written = dialect.copy_modes(written, tensors, prefix, kept_modes(new, old))
     for key, x in written.items():
-        if not np.all(np.isfinite(widen(x))):
+        if not np.all(np.isfinite(as_double(x))):
             raise CheckpointError(f"{key} would not be finite in the type of the file.")
     try:
         stored = layer.read({**tensors, **written})

@@ -37,7 +37,7 @@ NAMES = {"InputName": "inputs", "OutputName": "outputs", "StateName": "states", 
 VARIABLES = (*MATRICES, *TIME_STEPS, *NAMES)
 
 
-def known(stored: Iterable[str]) -> dict[str, str]:
+def match_variables(stored: Iterable[str]) -> dict[str, str]:
     """By variable, the name it is stored under: as it is, or in another case of letters."""
     stored = list(stored)
     by_case = {name.lower(): name for name in reversed(stored)}

@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from mor.adapters.layers.dialects.base import Dialect, Tensors
-from mor.adapters.layers.dialects.lru import LRU
-from mor.adapters.layers.dialects.lru_complex import LRUComplex
+from mor.adapters.layers.dialects.lru import LRU, LRUComplex
 from mor.adapters.layers.dialects.rotation import Rotation
 from mor.adapters.layers.dialects.s4d import S4D
 from mor.adapters.layers.dialects.s5_pytorch import S5PyTorch

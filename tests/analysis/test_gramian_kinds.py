@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import random_stable
 
 import mor
 from mor.analysis.gramians import KINDS, Gramians
 from mor.analysis.gramians.text import read_gramians, usage
 from mor.errors import ReductionError, ReductionTypeError, TimeStepError, TimeTypeError
+from tests.oracles.dense import random_stable
 
-DOCS = Path(__file__).parent.parent / "docs" / "balanced-truncation.md"
+DOCS = Path(__file__).parents[2] / "docs" / "balanced-truncation.md"
 
 
 def stable_system(rng, n=6, m=2, p=3, dt=0.0):
@@ -112,6 +112,7 @@ def test_every_kind_is_complete_public_and_in_the_docs():
         assert cells[2:] == [kind.needs, kind.promises, kind.bound, kind.source]
 
 
+@pytest.mark.slow
 def test_command_line(mor_command, tmp_path):
     full = tmp_path / "full.npz"
     mor.save(full, stable_system(np.random.default_rng(5)))
