@@ -46,7 +46,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: pyproject.toml | $(BIN)/python
-	$(PIP) -e .
+	$(PIP) -e ".[cli,plot]"
 	touch $@
 
 # The CPU build of torch where an index offers one; the pinned version keeps runs comparable.

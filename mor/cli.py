@@ -23,11 +23,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typer.core import TyperCommand
 
-from mor.analysis.gramians import KINDS, gramians_of
-from mor.analysis.gramians.text import read_gramians, usage
 from mor.errors import MorError
-from mor.reduction.methods import FAMILIES, METHODS, explained, knowing
 
 #: Exit code of `mor verify` when a measured error exceeds its bound, or there was nothing to verify.
 NOT_VERIFIED = 9
@@ -44,8 +42,21 @@ _KEYWORD = re.compile(r"\b(order|tol|rel_tol|gramians|horizon|band|match|unstabl
 #: Options of `reduce` of which one chooses the Gramians.
 _LIMITS = ("gramians", "horizon", "band")
 
-#: The Gramians that `reduce` knows.
-GRAMIANS = " or ".join(usage(kind) for kind in KINDS)
+
+class _Listing(TyperCommand):
+    """A command whose help names what is in lists of the library, which are read when it is asked for."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from mor.analysis.gramians.text import usages
+        from mor.reduction.methods import FAMILIES, METHODS, explained, knowing
+
+        lists = {"METHODS": explained(METHODS), "FAMILIES": explained(FAMILIES), "GRAMIANS": usages()}
+        lists |= {f"WITH_{option.upper()}": knowing(option) for option in ("tol", "horizon", "gramians")}
+        options: Any = self.params
+        for option in options:
+            option.help = option.help.format_map(lists)
+        super().format_help(ctx, formatter)
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,7 +72,7 @@ Dialect = Annotated[str | None, typer.Option(help="How the layers are stored; fo
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Keep = Annotated[float, typer.Option(help="Share of all states to keep, in (0, 1].")]
 Ranks = Annotated[str, typer.Option(help="How layers share the budget: energy, uniform, adaptive or global.")]
-Method = Annotated[str, typer.Option(help=f"{explained(FAMILIES)}.")]
+Method = Annotated[str, typer.Option(help="{FAMILIES}.")]
 Horizon = Annotated[
     int | None, typer.Option(help="Optimise over this many steps instead of all time (no error bound).")
 ]
@@ -107,7 +118,7 @@ def inspect(checkpoint: Input, dialect: Dialect = None, key: Key = None, as_json
     _show(summary, print_inspection, as_json)
 
 
-@app.command()
+@app.command(cls=_Listing)
 def plan(
     checkpoint: Input,
     keep: Keep,
@@ -128,7 +139,7 @@ def plan(
     _show(summary, print_compression, as_json)
 
 
-@app.command()
+@app.command(cls=_Listing)
 def compress(
     checkpoint: Input,
     output: Annotated[Path, typer.Argument(help="Where to write: .safetensors, .pt or .pth.")],
@@ -149,13 +160,13 @@ def compress(
 ) -> None:
     """Reduce every layer and write a smaller checkpoint."""
     from mor.adapters.checkpoints import read_checkpoint
-    from mor.adapters.checkpoints.files.formats import check_output
+    from mor.adapters.checkpoints.formats.tensors import check_checkpoint_output
     from mor.report.summary import size_on_disk
     from mor.report.tables import print_compression
 
     if pad and equal:
         raise typer.BadParameter("give --pad or --equal, not both: the old sizes, or the largest new one.")
-    check_output(output, checkpoint, force=force)
+    check_checkpoint_output(output, checkpoint, force=force)
     options = {"keep": keep, "ranks": ranks, "method": method, "horizon": horizon, "unstable": unstable}
     result, summary = _compress(checkpoint, {"dialect": dialect, "key": key, "leave": leave or ()}, options)
     result.model.write(output, force=force, pad=pad, equal=equal)
@@ -202,7 +213,7 @@ def verify(
         raise typer.Exit(NOT_VERIFIED)
 
 
-@app.command()
+@app.command(cls=_Listing)
 def reduce(
     system: Annotated[
         Path, typer.Argument(help="System: .mat, .npz, or Matrix Market files by prefix or folder.")
@@ -210,18 +221,18 @@ def reduce(
     rom: Annotated[Path, typer.Argument(help="Where to write the reduced one: .mat, .npz or .mtx.")],
     order: Annotated[int | None, typer.Option(help="Number of states to keep.")] = None,
     tol: Annotated[
-        float | None, typer.Option(help=f"Upper limit on the error bound instead ({knowing('tol')}).")
+        float | None, typer.Option(help="Upper limit on the error bound instead ({WITH_TOL}).")
     ] = None,
     rel_tol: Annotated[
         float | None, typer.Option(help="The same, relative to the largest Hankel singular value.")
     ] = None,
-    method: Annotated[str, typer.Option(help=f"{explained(METHODS)}.")] = "bt",
+    method: Annotated[str, typer.Option(help="{METHODS}.")] = "bt",
     gramians: Annotated[
         str | None,
-        typer.Option(help=f"What to balance by ({knowing('gramians')}), {GRAMIANS}; infinite if left out."),
+        typer.Option(help="What to balance by ({WITH_GRAMIANS}): {GRAMIANS}; infinite if left out."),
     ] = None,
     horizon: Annotated[
-        float | None, typer.Option(help=f"End time or steps to optimise over ({knowing('horizon')}).")
+        float | None, typer.Option(help="End time or steps to optimise over ({WITH_HORIZON}).")
     ] = None,
     band: Annotated[
         tuple[float, float] | None,
@@ -280,7 +291,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Measure how far reduced systems are from the full one, side by side."""
-    from mor.adapters.files import load
+    from mor.adapters.system_files import load
     from mor.report.comparison import comparison_summary
     from mor.report.plots.figures import save_comparison_plot
     from mor.report.plots.style import check_plot
@@ -335,14 +346,16 @@ def _reduce(
 ) -> dict[str, Any]:
     """The report of `reduce`, ROM and plot being written, with the seconds that each part took."""
     clock = _Clock()
-    from mor.adapters.files import load, save
-    from mor.adapters.files.storage import check_output
+    from mor.adapters.system_files import load, save
+    from mor.adapters.system_files.storage import check_system_output
+    from mor.analysis.gramians import gramians_of
+    from mor.analysis.gramians.text import read_gramians
     from mor.reduction.methods import reduce_by
     from mor.report.plots.figures import save_reduction_plot
     from mor.report.plots.style import check_plot
     from mor.report.reduction import of_the_kind, reduction_summary
 
-    check_output(rom, overwrite=force)
+    check_system_output(rom, overwrite=force)
     if plot:
         check_plot(plot, overwrite=force)
     full = load(system, dt=dt)

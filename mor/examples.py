@@ -38,7 +38,7 @@ def advection_diffusion(n: int = 300, *, diffusion: float = 0.01, speed: float =
     -----
     The constant one half of the cost is left out: a system has none. Dense, memory ``16 n^2`` bytes.
 
-    Source: Diaz, Heinkenschloss, Gosea and Antoulas (2023).
+    Source: [Diaz23].
 
     Examples
     --------

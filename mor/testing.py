@@ -183,7 +183,7 @@ def lyapunov_example(
 
     Notes
     -----
-    Example 4.1 of the collections CTLEX and DTLEX, Kressner, Mehrmann and Penzl (1999), transposed;
+    Source: example 4.1 of the collections CTLEX and DTLEX, [Kressner99], transposed;
     SLICOT's BB03AD and BB04AD. X is right to a few units of round-off.
 
     Examples
@@ -211,7 +211,7 @@ def generalised_lyapunov_example(
 
     Notes
     -----
-    Example 4.3 of the collections CTLEX and DTLEX, Kressner, Mehrmann and Penzl (1999), transposed;
+    Source: example 4.3 of the collections CTLEX and DTLEX, [Kressner99], transposed;
     SLICOT's BB03AD and BB04AD. For whole numbers t up to 20 all four matrices are exact.
 
     Examples

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import scipy.linalg
-from lqo_oracle import close, written
 
 import mor
 from mor.errors import QuadraticOutputError
 from mor.examples import advection_diffusion, gated_layer, squared_outputs
+from tests.oracles.lqo import close, written
 
 
 def rate(v, u1, u2, diffusion, speed):

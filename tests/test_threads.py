@@ -4,11 +4,11 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import random_stable
 from threadpoolctl import threadpool_limits
 
 import mor
 from mor.threads import _BLAS, SMALL_ORDER, threads_by_order, threads_for
+from tests.oracles.dense import random_stable
 
 
 def counts():

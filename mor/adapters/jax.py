@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.live import LiveLayers
+from mor.adapters.layers.live import LiveLayers
 from mor.arrays import Array, is_numpy
 from mor.checks import check_unmasked, check_whole
 from mor.errors import MissingDependencyError, ReductionError

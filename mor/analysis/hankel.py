@@ -259,8 +259,7 @@ def hankel_nuclear_norm(sys: Any, *, beyond: int = 0) -> Array:
     along no vanishing direction.
     For a sequence of systems of equal sizes stack them as a batch.
 
-    Source: derivative of the nuclear norm (Watson 1992) and of the Stein equation.
-    Compare: Schwerdtner et al., Hankel singular value regularization (2025).
+    Source: [Watson92] for the derivative of the nuclear norm. Compare [Schwerdtner25].
 
     Examples
     --------

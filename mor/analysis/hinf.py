@@ -169,7 +169,7 @@ def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     mapped to the imaginary axis, so no generalised eigenvalues are needed there either, except where
     the largest gain is close to that of D (at the mapped point).
 
-    Source: Boyd and Balakrishnan (1990); Bruinsma and Steinbuch (1990). Equals MATLAB's
+    Source: [Boyd90], [Bruinsma90]. Equals MATLAB's
     ``getPeakGain``, SLICOT's ``AB13DD``, python-control's ``linfnorm``.
 
     Examples

@@ -12,7 +12,7 @@ the poles: after steps of the ADI iteration with the shifts :math:`\mu_j` what i
 and each step adds a rank of the number of inputs. Poles of little damping make that slow, and the factors
 are then not computed in vain.
 
-Source: Enns (1984), Glover (1984) for the bound; Penzl (2000) for the decay.
+Source: [Enns84], [Glover84] for the bound; [Penzl00] for the decay.
 """
 
 from __future__ import annotations

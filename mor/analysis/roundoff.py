@@ -11,8 +11,8 @@ the projection :math:`W^HAV` is rounded, entry by entry by no more than a few un
 :math:`\epsilon\,|W|^H|A||V|`. Both are evaluated at the points of the boundary next to those poles
 that lie nearest to it, and at dc.
 
-Source: Higham, Accuracy and Stability of Numerical Algorithms (2002), section 3.5, for products; the
-Schur form's backward error as in :mod:`mor.equations.boundary`.
+Source: [Higham02], section 3.5, for products; the Schur form's backward error as in
+:mod:`mor.equations.boundary`.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def zeros(sys: Any, *, tol: float | None = None) -> np.ndarray:
     Cost some ``50 n^3`` flops, dense. MATLAB's ``tzero``, SLICOT's ``AB08ND``, python-control's ``zeros``
     (with Slycot; without, for square systems only).
 
-    Source: Emami-Naeini and Van Dooren (1982).
+    Source: [EmamiNaeini82].
 
     Examples
     --------

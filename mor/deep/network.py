@@ -18,8 +18,7 @@ system that reads its updated state,
 with A block diagonal of scaled rotations (:mod:`mor.deep.rotation`) and D diagonal. Gelu is
 the form with tanh: the standard has no error function.
 
-Source of the architecture: Schwerdtner et al., Hankel singular value regularization
-(arXiv 2510.22951).
+Source: [Schwerdtner25] for the architecture.
 """
 
 from __future__ import annotations

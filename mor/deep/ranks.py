@@ -85,9 +85,10 @@ def allocate_ranks(
     Notes
     -----
     Raising g adds states one by one, always to the layer that has the smallest share so
-    far; that order is followed with a heap until the budget is spent. Sources: the energy
-    rule, Schwerdtner et al. (arXiv 2510.22951), whose budget is met on average only; the
-    adaptive one, for scores of modes, Gwak et al., LAST (NeurIPS 2024).
+    far; that order is followed with a heap until the budget is spent.
+
+    Source: [Schwerdtner25] for the energy rule, whose budget is met on average only; [Gwak24] for the
+    adaptive one, for scores of modes.
 
     Examples
     --------

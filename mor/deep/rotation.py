@@ -6,8 +6,7 @@ output column :math:`c_1 - i c_2`. The parameters are unconstrained:
 ``rho = (tanh(retentions) + 1)/2`` in (0, 1) and ``a = pi (tanh(angles) + 1)/2`` in (0, pi),
 so every layer is stable by construction. Array API; leading axes are a batch of layers.
 
-Source of the parametrisation: Schwerdtner et al., Hankel singular value regularization
-(arXiv 2510.22951).
+Source: [Schwerdtner25] for the parametrisation.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ Its right-hand side is indefinite though P is not: a P so formed is semidefinite
 all frequencies only. Of a dense A the logarithms are right to round-off of :math:`|A|`, in whatever units its
 states are, and are not taken.
 
-Source: Gawronski and Juang (1990); the logarithms as in Petersson and Löfberg (2014).
+Source: [Gawronski90]; the logarithms as in [Petersson14].
 """
 
 from __future__ import annotations

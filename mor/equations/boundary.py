@@ -10,8 +10,8 @@ For a simple eigenvalue it is the distance to s times the cosine between left an
 so that comparing it with round-off is comparing the distance with the first-order error. For a
 multiple one, which round-off moves by its k-th root, it still is what it is defined to be.
 
-Source: Wilkinson (1965), chapter 2, for the first-order error; Trefethen and Embree, Spectra and
-Pseudospectra (2005), section 2, for the smallest singular value.
+Source: [Wilkinson65], chapter 2, for the first-order error; [Trefethen05], section 2, for the smallest
+singular value.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NEAR = ROUNDOFF ** (1 / 3)
 def one_minus_abs2(poles: Array) -> Array:
     r"""``1 - |poles|^2`` to full relative accuracy, also for poles next to the unit circle.
 
-    The squares are split into a rounded value and its exact rounding error (Dekker 1971,
+    The squares are split into a rounded value and its exact rounding error ([Dekker71],
     Veltkamp's splitting), so that the leading cancellation is exact. Without this a float32
     pole of radius 0.9999 loses four of its seven digits here.
     """

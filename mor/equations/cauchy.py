@@ -168,8 +168,8 @@ def gramian(poles: Array, B: Array, *, dt: float, kernels: Kernels) -> CauchyGra
 
     Notes
     -----
-    Cost ``4 k^2 m`` flops. Source: entrywise solution of the Stein and Lyapunov
-    equations for a diagonal A, in the real coordinates ``[Re z; Im z]``.
+    Cost ``4 k^2 m`` flops: for a diagonal A the Stein and Lyapunov equations are solved entry by
+    entry, in the real coordinates ``[Re z; Im z]``.
     """
     rows = real_rows(B)
     if kernels.symmetric is None:

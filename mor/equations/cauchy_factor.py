@@ -7,8 +7,8 @@ time :math:`(\lambda_i-\lambda_p)/(\lambda_i+\bar\lambda_p)`. One input needs no
 at all, so that tiny Hankel singular values keep high relative accuracy; there poles are
 eliminated with their conjugates, which keeps the factor real.
 
-Source: factorisation of Cauchy-like matrices by generators (Gohberg, Kailath and
-Olshevsky 1995), in all-pass form. Array API; leading axes are a batch.
+Source: [Gohberg95], factorisation of Cauchy-like matrices by generators, here in all-pass form.
+Array API; leading axes are a batch.
 """
 
 from __future__ import annotations

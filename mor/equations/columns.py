@@ -9,7 +9,7 @@ equation each, the last column first,
 where q are the columns of Q U. So A needs no Schur form: of a diagonal or block-diagonal A
 (of a sparse one, too) nothing is asked but products and shifted solutions.
 
-Source: Benner, Koehler and Saak, Sparse-dense Sylvester equations in H2 model order reduction (2011).
+Source: [Benner11].
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ times :math:`|A|`. Residuals in the platform's widest floating type, and correct
 form, leave the round-off of that type (64 bits on x86; where it is no wider than double, what is gained
 is less, and the last correction says so).
 
-Source: Wilkinson (1963); Higham, Accuracy and Stability of Numerical Algorithms (2002), chapter 12.
+Source: [Wilkinson63]; [Higham02], chapter 12.
 """
 
 from __future__ import annotations

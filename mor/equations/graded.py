@@ -4,8 +4,10 @@ Such a matrix is graded: its rows and columns differ by many orders of magnitude
 do its singular values. A QR factorisation with column pivoting of the rows, largest first,
 keeps that grading, and the columns of :math:`R^H` hold the singular values almost by
 themselves; those far below round-off are left out, which for few inputs or outputs leaves
-a small matrix. Source: Powell and Reid (1969), Cox and Higham (1998) for the row order,
-Drmac and Veselic (2008) for QR before the SVD, Duersch and Gu (2017) for pivots by blocks.
+a small matrix.
+
+Source: [Powell69], [Cox98] for the row order, [Drmac08] for QR before the SVD, [Duersch17] for pivots by
+blocks.
 """
 
 from __future__ import annotations

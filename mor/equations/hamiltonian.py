@@ -15,8 +15,7 @@ which can be solved for its u and v unless its singular value is close to the le
 of them solved the pencil is the Hamiltonian matrix of order 2n; what is close stays in the
 pencil, so that :math:`(\gamma^2 I - D^HD)^{-1}` is never taken where it is large.
 
-Source: Boyd and Balakrishnan (1990); Bruinsma and Steinbuch (1990); the pencil as in Benner,
-Sima and Voigt (2012).
+Source: [Boyd90], [Bruinsma90]; the pencil as in [Benner12].
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ problem with :math:`B_1 - H W`, or with :math:`G Y^H + B_1 V^H` where Y and V co
 ``[M, W]`` to a unitary matrix. B keeps its number of columns, and no QR is needed. The same
 step serves a single eigenvalue and a panel of them.
 
-Source: Hammarling (1982); in blocks Kressner (2008), Sorensen and Zhou (2003).
+Source: [Hammarling82]; in blocks [Kressner08], [Sorensen03].
 """
 
 from __future__ import annotations

@@ -45,8 +45,9 @@ def solve_lyapunov(A: Any, Q: Any, E: Any = None, *, dt: float = 0.0) -> np.ndar
     (:class:`mor.equations.schur.SchurForm`), then the triangular equation in recursive
     blocks, half of it where Q is Hermitian. Cost ``25 n^3 + 9 n^3`` flops. The residual is
     round-off times ``|A| |E| |X|``.
-    Source: Bartels and Stewart (1972), Penzl (1998), Jonsson and Kagstrom (2002). Equals
-    MATLAB's ``lyap`` and ``dlyap`` (``lyap(A, Q, [], E)``), SLICOT's ``SB03MD``, ``SG03AD``.
+
+    Source: [Bartels72], [Penzl98], [Jonsson02]. Equals MATLAB's ``lyap`` and ``dlyap``
+    (``lyap(A, Q, [], E)``), SLICOT's ``SB03MD``, ``SG03AD``.
 
     Examples
     --------
@@ -100,7 +101,8 @@ def lyapunov_factor(
     (:mod:`mor.equations.doubling`). Cost ``25 n^3 + 3 n^3 + 2 n^2 m`` flops. A semidefinite
     X is no special case. Small singular values of Z are right to round-off times the
     largest, while those of a formed X are lost below the square root of that.
-    Source: Hammarling (1982), Penzl (1998), Kressner (2008). Equals MATLAB's ``lyapchol``
+
+    Source: [Hammarling82], [Penzl98], [Kressner08]. Equals MATLAB's ``lyapchol``
     and ``dlyapchol`` (transposed), SLICOT's ``SB03OD``, ``SG03BD``.
 
     Examples

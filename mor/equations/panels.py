@@ -10,7 +10,7 @@ tell, and the panel is halved again.
 Weights are positive, so the values times roots of the weights are a factor of the integral of
 :math:`f f^H`, which is semidefinite whatever round-off does.
 
-Source: Trefethen, Approximation Theory and Approximation Practice (2013), chapter 19.
+Source: [Trefethen13], chapter 19.
 """
 
 from __future__ import annotations

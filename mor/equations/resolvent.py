@@ -1,7 +1,7 @@
 r"""Resolvents ``(s S - T)^{-1} B`` of a triangular pencil at many points at once.
 
-Source: the recursion of :mod:`mor.equations.triangular`, with a diagonal second coefficient: it is
-the Sylvester equation ``T X - S X diag(s) + B = 0``.
+It is the recursion of :mod:`mor.equations.triangular`, with a diagonal second coefficient, for the
+Sylvester equation ``T X - S X diag(s) + B = 0``.
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@ relative to its largest entry, so what belongs to the small ones is lost. A diag
 powers of two and a permutation, which cost no rounding, bring rows and columns to equal norms and
 the largest ones first, the direction in which the QR algorithm keeps small eigenvalues accurate.
 
-Source: Osborne (1960); James, Langou and Lowery (2014) for the norm; Stewart, Matrix Algorithms II
-(2001), section 2.3.3, for the direction.
+Source: [Osborne60]; [James14] for the norm; [Stewart01], section 2.3.3, for the direction.
 """
 
 from __future__ import annotations
@@ -136,7 +135,7 @@ def balancing(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
     -----
     One linear system of order n. SLICOT's ``TB01ID`` and MATLAB's ``prescale`` balance norms instead, state
     by state, and stop where that gains little: along a chain of states scales drift by many decades.
-    Source: Curtis and Reid (1972).
+    Source: [Curtis72].
 
     Examples
     --------

@@ -41,7 +41,7 @@ def solve_sylvester(A: Any, B: Any, Q: Any, *, dt: float = 0.0) -> np.ndarray:
     Real (complex) Schur forms of A and ``B^H``, then the triangular equation in recursive
     blocks. Cost ``25 (n^3 + m^3) + 5 n m (n + m)`` flops. Backward stable as Bartels and
     Stewart's method is: the residual is round-off times ``(|A| + |B|) |X|``.
-    Source: Bartels and Stewart (1972); Jonsson and Kagstrom (2002). Equals MATLAB's
+    Source: [Bartels72], [Jonsson02]. Equals MATLAB's
     ``sylvester(A, B, -Q)``; SciPy's ``solve_sylvester(A, B, -Q)``.
 
     Examples

@@ -5,7 +5,7 @@ Sylvester equation (:mod:`mor.equations.resolvent`). What that costs in accuracy
 form where A is not normal, one step of iterative refinement with A itself gives back, so that both ways
 have the errors of the first.
 
-Source: fixed precision refinement, Skeel (1980); Higham, Accuracy and Stability (2002), chapter 12.
+Source: [Skeel80] for refinement in fixed precision; [Higham02], chapter 12.
 """
 
 from __future__ import annotations

@@ -7,7 +7,9 @@ With upper quasi-triangular ``(T, S)`` and ``(R, P)``, S and P without 2 x 2 blo
 
 Halving the longer side leaves two equations of half the size and one product between
 them, so that nearly all work is matrix products; what is left are tiles of a few dozen
-rows. Source: recursive blocked algorithms, Jonsson and Kagstrom (2002).
+rows.
+
+Source: [Jonsson02], recursive blocked algorithms.
 """
 
 from __future__ import annotations

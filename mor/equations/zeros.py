@@ -16,7 +16,7 @@ with fewer states and the same finite zeros, until D has full row rank. The same
 leaves a square regular D, whose rank is the normal rank of the transfer function, and the zeros are the
 eigenvalues of a regular pencil. No zero is told from infinity by its size.
 
-Source: Emami-Naeini and Van Dooren (1982); SLICOT's ``AB08ND`` goes the same way.
+Source: [EmamiNaeini82]; SLICOT's ``AB08ND`` goes the same way.
 """
 
 from __future__ import annotations

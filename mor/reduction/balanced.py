@@ -147,8 +147,8 @@ def balanced_truncation(
     for ``match="dc"``; for a band some hundred to thousand frequency responses of all states
     (:mod:`mor.equations.panels`).
 
-    Source: Tombs and Postlethwaite (1987); bound by Enns (1984), Glover (1984); singular
-    perturbation Liu and Anderson (1989); time and frequency limits Gawronski and Juang (1990).
+    Source: [Tombs87]; the bound [Enns84], [Glover84]; singular perturbation [Liu89]; time and frequency
+    limits [Gawronski90].
     Equals MATLAB's ``reducespec(sys, "balanced")``, SLICOT's ``AB09AD``, ``AB09BD`` (dc, continuous
     time), ``AB09MD`` (split) and pyMOR's ``BTReductor`` up to a change of state coordinates. `rel_tol`
     relates to the norm that SLICOT's TOL is recommended in, the Hankel norm.

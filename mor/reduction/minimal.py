@@ -82,7 +82,7 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     (:func:`mor.equations.scaling.balancing`), so those of the data do not matter. Cost about ``10 n^3``
     flops; for k modes ``k^2 (m + p)``.
 
-    Source: Rosenbrock (1970); Varga (1981). MATLAB's ``minreal``, SLICOT's ``TB01PD``.
+    Source: [Rosenbrock70], [Varga81]. Equals MATLAB's ``minreal``, SLICOT's ``TB01PD``.
 
     Examples
     --------

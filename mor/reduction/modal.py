@@ -117,8 +117,7 @@ def modal_truncation(
     time goes into the Hankel singular values of the result. Balanced truncation is better at
     the same order unless the modes are nearly independent.
 
-    Sources: Davison (1966); as pruning of network layers Gwak et al., LAST (NeurIPS 2024,
-    "hinf") and AIRE-Prune (2026, "h2").
+    Source: [Davison66]; as pruning of network layers [Gwak24] ("hinf") and [Padhy26] ("h2").
 
     Examples
     --------

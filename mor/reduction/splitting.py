@@ -76,7 +76,7 @@ def split_stable(sys: Any) -> tuple[System, System]:
     -----
     One Schur form, reordered, and one Sylvester equation (:mod:`mor.equations.separation`): about
     ``30 n^3`` flops.
-    Source: Kagstrom and Van Dooren (1992). MATLAB's ``stabsep``, SLICOT's ``TB01KD``.
+    Source: [Kagstrom92]. Equals MATLAB's ``stabsep``, SLICOT's ``TB01KD``.
 
     Examples
     --------

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.checkpoints import Checkpoint
-from mor.adapters.checkpoints.files.formats import files_of, sidecar
-from mor.adapters.checkpoints.files.torch_file import same_bits
+from mor.adapters.checkpoints.formats.tensors import files_of, sidecar
+from mor.adapters.checkpoints.formats.torch_file import same_bits
 from mor.adapters.checkpoints.manifest import has_stale_manifest, largest_order, promised_bounds, total_bound
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy

@@ -87,7 +87,7 @@ class LQO(System):
     system can be evaluated, simulated, sampled and added to others; norms, Gramians and reductions are
     those of real systems.
 
-    Source: Van Beeumen et al. (2012); Benner, Goyal and Pontes Duff (2021) for the Gramians.
+    Source: [VanBeeumen12]; [Benner22] for the Gramians.
 
     Examples
     --------

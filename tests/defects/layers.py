@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoint_layers import prefixed, random_layer
 from safetensors.numpy import save_file
 
 import mor.cli
+from tests.oracles.checkpoint_layers import prefixed, random_layer
 
 
 def checkpoint(dialect="lru", prefixes=("blocks.0.lru.",), *, n=8, h=3, dtype=np.float32, others=None):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from defects.models import in_units, masses
-from test_minimal_realization import kalman
 
 import mor
+from tests.defects.models import in_units, masses
+from tests.reduction.test_minimal_realization import kalman
 
 OMEGA = [0.05, 0.2, 0.5, 1.0]
 

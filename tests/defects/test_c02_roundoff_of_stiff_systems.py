@@ -3,9 +3,9 @@
 import mpmath
 import numpy as np
 import pytest
-from defects.models import exact_response
 
 import mor
+from tests.defects.models import exact_response
 
 
 def stiff(seed):

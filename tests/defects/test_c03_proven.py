@@ -3,12 +3,12 @@
 import mpmath
 import numpy as np
 import pytest
-from defects.models import convection, exact_response, heated_rod, masses, rod
 
 import mor
 from mor.analysis.difference import difference_peak
 from mor.analysis.error import ErrorMeasure, measure
 from mor.report.tables import _measured
+from tests.defects.models import convection, exact_response, heated_rod, masses, rod
 
 MODELS = {
     "rod": (rod, 10),

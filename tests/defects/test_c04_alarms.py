@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from defects.models import convection, heated_rod
 from typer.testing import CliRunner
 
 import mor
 import mor.reduction.methods
 from mor.analysis.error import measure
 from mor.cli import BOUND_EXCEEDED, app
+from tests.defects.models import convection, heated_rod
 
 
 @pytest.mark.parametrize(("build", "orders"), [(lambda: heated_rod(150), (16, 24)), (convection, (16, 20))])

@@ -1,18 +1,13 @@
 """Limits in frequency and time lost all digits with the units of the states, and SciPy warned."""
 
-import importlib.util
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-from defects.models import in_units, masses
 
 import mor
-
-_SPEC = importlib.util.spec_from_file_location("units", Path(__file__).parents[1] / "fuzz" / "units.py")
-units = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(units)
+from tests.defects.models import in_units, masses
+from tests.fuzz import units
 
 
 def in_other_units(decades, seed=0):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import scipy.integrate
-from defects.models import heated_rod, masses, rod
 
 import mor
+from tests.defects.models import heated_rod, masses, rod
 
 
 def by_quadrature(difference, band, points=None):

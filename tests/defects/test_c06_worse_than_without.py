@@ -1,11 +1,11 @@
 """A reduction limited in time or frequency may be worse there than plain truncation: it was not said."""
 
 import numpy as np
-from defects.models import masses
 
 import mor
 from mor.analysis.gramians import gramians_of
 from mor.report.reduction import reduction_summary
+from tests.defects.models import masses
 
 
 def summary_of(order, **limit):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from test_cli import run
 
 import mor
 from mor.errors import DimensionError, TimeStepError
+from tests.cli.test_cli import run
 
 A, B, C = -np.diag([1.0, 2.0]), np.ones((2, 1)), np.ones((1, 2))
 

@@ -3,10 +3,10 @@
 import mpmath
 import numpy as np
 import pytest
-from defects.models import exact_response, heated_rod
 
 import mor
 from mor.analysis.extended import ExtendedResponses
+from tests.defects.models import exact_response, heated_rod
 
 
 def rotated(seed):

@@ -6,11 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
-from fuzz.marginal import FUNCTIONS, MARGINAL, MOTOR, hidden, marginal, moved, rotation, split_right, stable
 
 import mor
 from mor.equations.boundary import ROUNDOFF
 from mor.errors import UnstableSystemError
+from tests.fuzz.marginal import (
+    FUNCTIONS,
+    MARGINAL,
+    MOTOR,
+    hidden,
+    marginal,
+    moved,
+    rotation,
+    split_right,
+    stable,
+)
 
 #: Draws of each kind; ``python tests/fuzz/marginal.py`` takes hundreds.
 DRAWS = 3

@@ -6,10 +6,10 @@ import warnings
 
 import numpy as np
 import pytest
-from fuzz.marginal import MOTOR, moved, rotation
 
 import mor
 from mor.errors import NotFiniteError, UnstableSystemError
+from tests.fuzz.marginal import MOTOR, moved, rotation
 
 
 @pytest.fixture(autouse=True)

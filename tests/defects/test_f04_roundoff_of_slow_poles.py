@@ -7,10 +7,10 @@ import pickle
 import mpmath
 import numpy as np
 import pytest
-from fuzz.roundoff import FAMILIES, examine, reduce
 
 import mor
 from mor.errors import MorError
+from tests.fuzz.roundoff import FAMILIES, examine, reduce
 
 #: Draws of each family; ``python tests/fuzz/roundoff.py`` takes thousands.
 DRAWS = 12

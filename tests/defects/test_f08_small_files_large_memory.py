@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz import bombs
 
 import mor
 from mor.errors import CheckpointError, SystemFileError
+from tests.fuzz import bombs
 
 #: Bytes that refusing a file may take: what Python and the readers need for themselves.
 ALLOWED = 100 << 20
@@ -45,7 +45,7 @@ MEASURE = textwrap.dedent(
     import mor
 
     try:
-        from mor.adapters.checkpoints.files.torch_file import import_torch
+        from mor.adapters.checkpoints.formats.torch_file import import_torch
         from torch.serialization import get_unsafe_globals_in_checkpoint
         import_torch()
     except ImportError:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from test_cli import run
 
 import mor
+from tests.cli.test_cli import run
 
 MATRIX = "%%MatrixMarket matrix array real general\n"
 

@@ -4,12 +4,7 @@ The measured error was held against the bound with an allowance relative to that
 while the measurement's own round-off is relative to the layer. ``tests/fuzz/checkpoints.py`` runs more.
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "fuzz"))
-
-import checkpoints
+from tests.fuzz import checkpoints
 
 
 def test_what_is_written_is_verified(capsys):

@@ -6,11 +6,11 @@ initial state computes something else, while the bound and ``mor verify`` said t
 
 import numpy as np
 import pytest
-from layers import checkpoint, mor_command, mor_json, write
 
 import mor
 from mor.deep import compress
 from mor.errors import CheckpointError
+from tests.defects.layers import checkpoint, mor_command, mor_json, write
 
 X0 = "blocks.0.lru.x0"
 

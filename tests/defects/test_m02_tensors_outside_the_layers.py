@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from layers import checkpoint, mor_command, mor_json, write
 from safetensors import safe_open
 from safetensors.numpy import load_file
+
+from tests.defects.layers import checkpoint, mor_command, mor_json, write
 
 HEAD = {"head.weight": np.ones((4, 3), np.float32), "head.bias": np.ones(4, np.float32)}
 
@@ -54,7 +55,7 @@ def test_torch(files, capsys, change):
     import hashlib
     import json
 
-    from mor.adapters.checkpoints.files.formats import OUTPUT_KEY, sidecar
+    from mor.adapters.checkpoints.formats.tensors import OUTPUT_KEY, sidecar
 
     model, folder = files
     small = folder / "small.pt"

@@ -8,13 +8,13 @@ import json
 
 import numpy as np
 import pytest
-from checkpoint_layers import forward, under
-from layers import checkpoint, mor_command, mor_json, write
 from safetensors import safe_open
 
 import mor
 from mor.deep import compress
 from mor.errors import UnstableSystemError
+from tests.defects.layers import checkpoint, mor_command, mor_json, write
+from tests.oracles.checkpoint_layers import forward, under
 
 NAMES = ("seq.0.", "seq.1.")
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from layers import checkpoint, mor_command, mor_json
 
 import mor
 from mor.deep import compress
+from tests.defects.layers import checkpoint, mor_command, mor_json
 
 torch = pytest.importorskip("torch")
 

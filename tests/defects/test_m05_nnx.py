@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from layers import checkpoint
+
+from tests.defects.layers import checkpoint
 
 jax = pytest.importorskip("jax")
 

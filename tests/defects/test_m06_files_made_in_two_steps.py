@@ -1,11 +1,11 @@
 """load_resized refused a file that was made layer by layer: it asked the last manifest only."""
 
 import pytest
-from layers import checkpoint, write
 
 import mor
 from mor.adapters.checkpoints import load_resized
 from mor.errors import CheckpointError
+from tests.defects.layers import checkpoint, write
 
 torch = pytest.importorskip("torch")
 

@@ -1,6 +1,6 @@
 """A layer with a misspelt tensor, or cut in two by shards, was left out, and nothing said so."""
 
-from layers import checkpoint, mor_command, mor_json, write
+from tests.defects.layers import checkpoint, mor_command, mor_json, write
 
 
 def test_a_misspelt_tensor_is_named(tmp_path, capsys):

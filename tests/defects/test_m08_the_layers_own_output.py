@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from checkpoint_layers import DIALECTS, forward, under
-from layers import checkpoint, write
 
 import mor
 from mor.errors import CheckpointError
+from tests.defects.layers import checkpoint, write
+from tests.oracles.checkpoint_layers import DIALECTS, forward, under
 
 
 @pytest.mark.parametrize("dialect", [d for d in DIALECTS if d != "s4d"])

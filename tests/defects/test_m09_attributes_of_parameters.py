@@ -1,11 +1,11 @@
 """load_resized dropped what was set on parameters, such as `_optim`: A was decayed in fine-tuning."""
 
 import pytest
-from layers import checkpoint, write
 
 import mor
 from mor.adapters.checkpoints import load_resized
 from mor.deep import compress
+from tests.defects.layers import checkpoint, write
 
 torch = pytest.importorskip("torch")
 

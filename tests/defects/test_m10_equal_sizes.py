@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from layers import checkpoint, mor_command, write
 
 import mor
 from mor.errors import CheckpointError
+from tests.defects.layers import checkpoint, mor_command, write
 
 NAMES = ("a.", "b.", "c.")
 

@@ -1,9 +1,9 @@
 """A padded file was said to have the states that it had before, and the next --keep was a share of those."""
 
 import pytest
-from layers import checkpoint, mor_command, mor_json, write
 
 import mor
+from tests.defects.layers import checkpoint, mor_command, mor_json, write
 
 
 @pytest.mark.parametrize("dialect", ["lru", "s5-pytorch", "s4d", "rotation", "lru-complex"])

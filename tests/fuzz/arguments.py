@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import mor
-from fuzz.values import Rng, magnitude, normal, pick
+from tests.fuzz.values import Rng, magnitude, normal, pick
 
 
 class Sizes:

@@ -30,16 +30,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import mor
 import mor.deep
 import mor.examples
-from fuzz.arguments import MAKERS, Sizes
-from fuzz.values import Rng, absurd, family, in_framework, numpy_system, pick, system
 from mor.arrays import is_array, to_numpy
 from mor.errors import MorError
 from mor.reduction.balancing import Balancing
+from tests.fuzz.arguments import MAKERS, Sizes
+from tests.fuzz.values import Rng, absurd, family, in_framework, numpy_system, pick, system
 
 #: Seconds of the processor that a call may take.
 LIMIT = 20.0

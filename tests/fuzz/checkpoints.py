@@ -18,15 +18,14 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from checkpoint_layers import DIALECTS, prefixed, random_layer
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mor import read_checkpoint
-from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
 from mor.deep import compress
 from mor.errors import MorError, ReductionError
 from mor.report.summary import verify_summary
+from tests.oracles.checkpoint_layers import DIALECTS, prefixed, random_layer
 
 #: Dialects whose tensors the safetensors format can hold in double precision.
 REAL = ("s4d", "lru", "rotation")

@@ -29,7 +29,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 #: Seconds of computing a file may take, and bytes beyond those of the process that opens it.
 SECONDS, ROOM = 20, 2 << 30
@@ -43,7 +43,7 @@ _BOMBS = 0.06
 
 def made(seed: int, seeds: dict[str, dict[str, bytes]]) -> tuple[str, str, dict[str, bytes]]:
     """Format, name to open and files of this seed."""
-    from fuzz import bombs, mutations
+    from tests.fuzz import bombs, mutations
 
     rng = random.Random(seed)
     if rng.random() < _BOMBS:
@@ -148,7 +148,7 @@ def forget_peak() -> None:
 def work() -> None:
     """Answer every number on standard input with a line of JSON."""
     import mor
-    from fuzz.seeds import all_seeds
+    from tests.fuzz.seeds import all_seeds
 
     with contextlib.suppress(ImportError):
         import torch  # noqa: F401

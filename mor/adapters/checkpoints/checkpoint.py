@@ -10,27 +10,27 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.beside import beside_states, is_zero, refusal
-from mor.adapters.checkpoints.dialects.base import Dialect, read_out
-from mor.adapters.checkpoints.dialects.detect import get_dialect, not_recognised
-from mor.adapters.checkpoints.export import Export, check_replacement, export, modal_of, padded
-from mor.adapters.checkpoints.files.dtypes import dtype_name
-from mor.adapters.checkpoints.files.formats import MANIFEST_KEY, check_output, write_tensors
-from mor.adapters.checkpoints.files.keys import plain_keys
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
-from mor.adapters.checkpoints.files.torch_file import same_bits
-from mor.adapters.checkpoints.kept import with_kept_modes
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensors import MANIFEST_KEY, check_checkpoint_output, write_tensors
+from mor.adapters.checkpoints.formats.torch_file import same_bits
 from mor.adapters.checkpoints.manifest import (
     SCHEMA,
     has_stale_manifest,
     json_number,
     layer_record,
-    library_version,
     source_record,
 )
 from mor.adapters.checkpoints.notes import file_notes, shard_note
+from mor.adapters.layers.beside import beside_states, is_zero, refusal
+from mor.adapters.layers.dialects.base import Dialect, read_out
+from mor.adapters.layers.dialects.detect import get_dialect, not_recognised
+from mor.adapters.layers.dtypes import dtype_name
+from mor.adapters.layers.export import Export, check_replacement, export, modal_of, padded
+from mor.adapters.layers.kept import with_kept_modes
+from mor.adapters.layers.keys import plain_keys
 from mor.errors import CheckpointError
 from mor.systems.modal import Modal
+from mor.version import __version__
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,7 +293,7 @@ class Checkpoint:
             layers that were not replaced keep all from being equal.
         """
         out = Path(path)
-        check_output(out, self.path, force=force)
+        check_checkpoint_output(out, self.path, force=force)
         sizes = self._final_sizes(pad, equal)
         exports = {name: self._final_export(name, size) for name, size in sizes.items()}
         tensors = self._merge({key: x for e in exports.values() for key, x in e.tensors.items()})
@@ -345,7 +345,7 @@ class Checkpoint:
             }
         manifest = {
             "schema": SCHEMA,
-            "mor": library_version(),
+            "mor": __version__,
             "dialect": self.dialect,
             "readout": self.readout,
             "source": source_record(self.source),

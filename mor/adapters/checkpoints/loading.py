@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mor.adapters.checkpoints.files.formats import read_tensors
-from mor.adapters.checkpoints.files.keys import plain_keys
-from mor.adapters.checkpoints.files.torch_file import from_numpy, import_torch
+from mor.adapters.checkpoints.formats.tensors import read_tensors
+from mor.adapters.checkpoints.formats.torch_file import from_numpy, import_torch
 from mor.adapters.checkpoints.manifest import read_manifest, recorded_key, resized_tensors
+from mor.adapters.layers.keys import plain_keys
 from mor.checks import check_path
 from mor.errors import CheckpointError
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.checkpoints.files.formats import MANIFEST_KEY, OUTPUT_KEY, sidecar
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensors import MANIFEST_KEY, OUTPUT_KEY, sidecar
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 
@@ -176,10 +176,3 @@ def hsv_record(reduction: Reduction) -> dict[str, Any]:
 def json_number(x: Any) -> float | None:
     """A number that JSON has; None for what it lacks."""
     return float(x) if x is not None and math.isfinite(x) else None
-
-
-def library_version() -> str:
-    """Version of this library."""
-    from mor import __version__
-
-    return __version__

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mor.adapters.checkpoints.files.formats import is_torch_output
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
-from mor.adapters.checkpoints.files.torch_file import dropped_entries, same_bits, stale_entries
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensors import is_torch_output
+from mor.adapters.checkpoints.formats.torch_file import dropped_entries, same_bits, stale_entries
 
 
 def file_notes(file: TensorFile, out: Path, tensors: Mapping[str, np.ndarray]) -> list[str]:

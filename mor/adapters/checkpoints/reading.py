@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mor.adapters.checkpoints.checkpoint import Checkpoint, plain_tensors
-from mor.adapters.checkpoints.dialects.base import Dialect
-from mor.adapters.checkpoints.dialects.detect import detect
-from mor.adapters.checkpoints.files.formats import read_tensors
-from mor.adapters.checkpoints.files.tensor_file import TensorFile
-from mor.adapters.checkpoints.files.torch_file import other_state_dicts
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
+from mor.adapters.checkpoints.formats.tensors import read_tensors
+from mor.adapters.checkpoints.formats.torch_file import other_state_dicts
 from mor.adapters.checkpoints.manifest import read_manifest
+from mor.adapters.layers.dialects.base import Dialect
+from mor.adapters.layers.dialects.detect import detect
 from mor.errors import CheckpointError
 
 #: Name of a layer whose tensors stand at the top of the file.
@@ -67,7 +67,7 @@ def read_checkpoint(
 
     >>> import pathlib, tempfile
     >>> import numpy as np, mor
-    >>> from mor.adapters.checkpoints.files.safetensors_file import safetensors_chunks
+    >>> from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
     >>> N, rng = 4, np.random.default_rng(0)
     >>> shapes = {"B_re": (N, 2), "B_im": (N, 2), "C_re": (2, N), "C_im": (2, N), "D": (2,)}
     >>> layer = {f"blocks.0.lru.{key}": rng.standard_normal(shape) for key, shape in shapes.items()}

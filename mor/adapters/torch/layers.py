@@ -38,7 +38,7 @@ class StateSpaceLayer(nn.Module):
     Initial values: retentions N(1, 1/16), angles N(0, 1), B and C LeCun normal; D N(0, 1) is a
     choice of this library.
 
-    Source: Schwerdtner et al., Hankel singular value regularization (arXiv 2510.22951).
+    Source: [Schwerdtner25].
 
     Examples
     --------
@@ -110,9 +110,8 @@ class StateSpaceBlock(nn.Module):
 
     Notes
     -----
-    Source: Schwerdtner et al. (arXiv 2510.22951), whose batch normalisation over batch and
-    time has a momentum of 0.9 (0.1 in PyTorch's count). The tanh form of gelu is a choice of
-    this library.
+    Source: [Schwerdtner25], whose batch normalisation over batch and time has a momentum of 0.9 (0.1 in
+    PyTorch's count). The tanh form of gelu is a choice of this library.
     """
 
     def __init__(

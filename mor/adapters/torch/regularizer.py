@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mor.adapters.checkpoints.dialects.detect import is_any_layer
-from mor.adapters.live import LiveLayers, stand_ins, unstable_in_training
+from mor.adapters.layers.dialects.detect import is_any_layer
+from mor.adapters.layers.live import LiveLayers, stand_ins, unstable_in_training
 from mor.analysis.hankel import hankel_nuclear_norm
 from mor.arrays import is_complex
 from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError
@@ -61,7 +61,7 @@ class HankelRegularizer:
     refused; layers on different devices are not. Calls raise NotFiniteError or
     UnstableSystemError with the step, the layer and the parameter.
 
-    Source: Schwerdtner et al., Hankel singular value regularization (arXiv 2510.22951).
+    Source: [Schwerdtner25].
 
     Examples
     --------

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mor.adapters.checkpoints.beside import beside_states, refusal
-from mor.adapters.checkpoints.export import check_replacement, export, modal_of
-from mor.adapters.checkpoints.files.torch_file import as_numpy, from_numpy
+from mor.adapters.checkpoints.formats.torch_file import as_numpy, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
-from mor.adapters.live import LiveLayers, stand_ins
+from mor.adapters.layers.beside import beside_states, refusal
+from mor.adapters.layers.export import check_replacement, export, modal_of
+from mor.adapters.layers.live import LiveLayers, stand_ins
 from mor.adapters.torch.regularizer import named_tensors
 from mor.checks import check_real, check_whole, shown
 from mor.deep.ranks import allocate_ranks, check_keep
@@ -87,7 +87,7 @@ def truncate(
     A mode with a real pole has a second state that stands still: with the rotation and LRU
     dialects its angle, and its half of B and C, have no gradient any more.
 
-    Source: Chahine et al., CompreSSM (ICLR 2026), for truncation by energy during training.
+    Source: [Chahine26], for truncation by energy during training.
 
     Examples
     --------

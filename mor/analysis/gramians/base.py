@@ -12,6 +12,9 @@ from mor.arrays import Array, adjoint
 from mor.errors import QuadraticOutputError
 from mor.systems.base import System
 
+#: Anything :func:`mor.as_system` takes.
+SystemLike = Any
+
 
 @dataclass(frozen=True)
 class Gramians(ABC):
@@ -24,11 +27,11 @@ class Gramians(ABC):
     name: ClassVar[str]
     #: What it makes of the word balanced.
     adjective: ClassVar[str]
-    #: What it asks of a system, what it promises of a reduced one, its bound and its source: for the docs.
+    #: What it asks of a system, what it promises of a reduced one, its bound and its sources: for the docs.
     needs: ClassVar[str]
     promises: ClassVar[str]
     bound: ClassVar[str] = "none"
-    source: ClassVar[str]
+    sources: ClassVar[tuple[str, ...]]
     #: The error that it is to make small.
     aim: ClassVar[str] = "H2 error"
     #: Which norm of the error :meth:`bounds` limit, as :attr:`mor.Reduction.bound_kind` has it.

@@ -22,7 +22,7 @@ class Infinite(Gramians):
 
     Notes
     -----
-    Source: Moore (1981); bound by Enns (1984), Glover (1984).
+    Source: [Tombs87]; bound [Enns84], [Glover84].
 
     Examples
     --------
@@ -36,7 +36,7 @@ class Infinite(Gramians):
     needs = "a stable system"
     promises = "stability"
     bound = "2 (sigma_{r+1} + ... + sigma_n), of linear outputs"
-    source = "Moore (1981); Enns (1984), Glover (1984)"
+    sources = ("Tombs87", "Enns84", "Glover84")
     accurate_when_formed = True
 
     @property

@@ -15,7 +15,7 @@ another one, wherever it lies. Without these units the problem is as badly scale
 Of a complex system the variables are the real and imaginary parts of kappa and g, or of that
 matrix; a gradient in a complex x is ``d/dRe x + i d/dIm x``.
 
-Source: Mullis and Roberts (1976) for the coordinates; Hanzon and Ober (1998).
+Source: [Mullis76], [Hanzon98] for the coordinates.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def tsia(
     It converges fast where it does; nothing makes it. :func:`mor.h2_optimal` always
     descends. Cost ``25 n^3`` flops once and ``16 n^2 r`` an iteration; ``16 n r^2`` for a modal system.
 
-    Source: Xu and Zeng (2011); Bunse-Gerstner et al. (2010) in discrete time. Equals pyMOR's
+    Source: [Xu11]; [BunseGerstner10] in discrete time. Equals pyMOR's
     ``TSIAReductor`` (continuous time only).
 
     Examples
@@ -173,8 +173,8 @@ def irka(
     :math:`(\sigma_i I - A)^{-H} C^H c_i` are those of the solutions X and Z of :func:`mor.tsia`,
     from which they are taken: for a real system in real arithmetic, and also where reduced poles coincide.
 
-    Source: Gugercin, Antoulas and Beattie (2008); Bunse-Gerstner et al. (2010) in discrete
-    time. Equals pyMOR's ``IRKAReductor`` (continuous time only).
+    Source: [Gugercin08]; [BunseGerstner10] in discrete time. Equals pyMOR's ``IRKAReductor``
+    (continuous time only).
 
     Examples
     --------

@@ -21,8 +21,7 @@ Of the full system nothing is asked but products with A and the equations for X 
 (:meth:`mor.systems.base.System.cross_solution`): ``O(n^2 r)`` flops for a dense system, whose
 Schur form is computed once, and ``O(n r^2)`` for a modal one.
 
-Source: Wilson (1970); Van Dooren, Gallivan and Absil (2008). On a finite horizon Goyal and
-Redmann (2019).
+Source: [Wilson70], [VanDooren08]; on a finite horizon [Goyal19].
 """
 
 from __future__ import annotations

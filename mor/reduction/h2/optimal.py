@@ -88,7 +88,7 @@ def h2_optimal(
     ``8 n r^2`` for a modal one. With a finite horizon the true optimum may be unstable; this finds
     the best stable system near the start. Unstable poles of a start are mirrored.
 
-    Sources: Wilson (1970), Van Dooren et al. (2008) for the gradient; see
+    Source: [Wilson70], [VanDooren08] for the gradient; see
     :mod:`mor.reduction.h2.coordinates` for the coordinates.
 
     Examples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mor.checks import shown
-from mor.errors import ArgumentTypeError, DimensionError, SystemFileError
+from mor.errors import ArgumentTypeError, DimensionError, MissingDependencyError, SystemFileError
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.labels import signal_names
@@ -92,6 +93,19 @@ def positive(values: np.ndarray) -> np.ndarray:
     return np.where((values > 0) & np.isfinite(values), values, np.nan)
 
 
+def _matplotlib(module: str) -> Any:
+    """One of its modules, imported when the first plot is drawn.
+
+    Raises
+    ------
+    MissingDependencyError
+    """
+    try:
+        return importlib.import_module(f"matplotlib.{module}")
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError("plots need matplotlib: pip install matplotlib.") from error
+
+
 def axes_of(ax: Any) -> Any:
     """`ax`, or axes in a new figure of pyplot, which shows it.
 
@@ -101,17 +115,13 @@ def axes_of(ax: Any) -> Any:
         If `ax` is something else.
     """
     if ax is None:
-        import matplotlib.pyplot as plt
-
-        return plt.subplots(layout="constrained")[1]
+        return _matplotlib("pyplot").subplots(layout="constrained")[1]
     _check_axes("ax", ax)
     return ax
 
 
 def _check_axes(name: str, ax: Any) -> None:
-    from matplotlib.axes import Axes
-
-    if not isinstance(ax, Axes):
+    if not isinstance(ax, _matplotlib("axes").Axes):
         raise ArgumentTypeError(f"{name}={shown(ax)}: these are no matplotlib axes.", argument=name)
 
 
@@ -124,12 +134,9 @@ def grid_of_axes(axes: Any, rows: int, columns: int, size: tuple[float, float]) 
         If `axes` are something else, or there are not as many.
     """
     if axes is None:
-        import matplotlib.pyplot as plt
-
         figsize = max(size[0] * columns, 4.8), max(size[1] * rows, 3.4)
-        return plt.subplots(rows, columns, figsize=figsize, layout="constrained", squeeze=False, sharex=True)[
-            1
-        ]
+        how = {"figsize": figsize, "layout": "constrained", "squeeze": False, "sharex": True}
+        return _matplotlib("pyplot").subplots(rows, columns, **how)[1]
     given = np.asarray(axes, dtype=object)
     for each in given.flat:
         _check_axes("axes", each)
@@ -159,9 +166,7 @@ def finish(axes: Any) -> Any:
 
 def new_figure(columns: int, rows: int = 1) -> tuple[Any, Any]:
     """A figure that is saved and never shown."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.2 * columns, 4 * rows), layout="constrained")
+    figure = _matplotlib("figure").Figure(figsize=(5.2 * columns, 4 * rows), layout="constrained")
     return figure, figure.subplots(rows, columns)
 
 

@@ -1,0 +1,278 @@
+"""Files that ``torch.save`` made, opened without running anything they contain."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import pickle
+from collections.abc import Iterable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mor.adapters.checkpoints.formats.pickle_scan import DAMAGE, check_archive, refuse_foreign_code
+from mor.adapters.checkpoints.formats.tensor_file import TensorFile
+from mor.adapters.limits import Budget
+from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError
+
+#: Older ones load foreign code in spite of ``weights_only=True``.
+_SAFE_TORCH = (2, 10)
+#: NumPy's arrays have no more.
+_MOST_AXES = 64
+#: Where a state dict stands in a training checkpoint, the likeliest first.
+_STATE_DICTS = ("state_dict", "model_state_dict", "model", "state")
+
+
+def import_torch() -> Any:
+    """PyTorch, of a version whose restricted loader has no known bypass.
+
+    Raises
+    ------
+    MissingDependencyError
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingDependencyError(
+            "PyTorch is needed for .pt, .pth, .ckpt and .bin files: pip install torch. "
+            "A .safetensors file needs nothing."
+        ) from error
+    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    if version < _SAFE_TORCH:
+        raise MissingDependencyError(
+            f"PyTorch {torch.__version__} has known ways around weights_only=True (CVE-2025-32434, "
+            "CVE-2026-24747), so that opening a file can run its code: install torch >= 2.10, or "
+            "convert the file to .safetensors."
+        )
+    return torch
+
+
+def read_torch(path: Path, budget: Budget, key: str | None = None) -> TensorFile:
+    """Tensors of the state dict in a torch file, and the rest of the file to write it back.
+
+    `key` says which, where it holds several.
+
+    Raises
+    ------
+    UnsafeCheckpointError
+        If the file names code other than PyTorch's own; before anything of it runs.
+    CheckpointError
+        If the file is damaged or holds no state dict.
+    """
+    torch = import_torch()
+    budget.spend(path.stat().st_size, str(path))
+    data = path.read_bytes()
+    check_archive(data, path, budget)
+    refuse_foreign_code(data, path)
+    wrapper = _load(torch, data, path)
+    place = find_state_dict(torch, wrapper, path, key)
+    state = _at(wrapper, place)
+    tensors, left_out = {}, []
+    held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
+    _spend(torch, held, path, budget)
+    for key, value in held.items():
+        array = as_numpy(torch, value)
+        if array is None:
+            left_out.append(key)
+        else:
+            tensors[key] = array
+    return TensorFile(
+        path=path,
+        format="torch",
+        tensors=tensors,
+        metadata={},
+        sha256=hashlib.sha256(data).hexdigest(),
+        ties=_ties({key: held[key] for key in tensors}),
+        wrapper=wrapper,
+        place=place,
+        left_out=tuple(left_out),
+    )
+
+
+def _spend(torch: Any, held: Mapping[str, Any], path: Path, budget: Budget) -> None:
+    """Take what the tensors are seen as: one stored number can be seen as a million. Tied ones count once."""
+    seen = {
+        (x.data_ptr(), x.shape, x.stride()): (key, x.numel() * x.element_size())
+        for key, x in held.items()
+        if x.layout == torch.strided and x.device.type == "cpu"
+    }
+    for key, size in seen.values():
+        budget.spend(size, f"{path}: the tensor {key!r}")
+
+
+def _load(torch: Any, data: bytes, path: Path) -> Any:
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except DAMAGE as error:
+        reason = _reason(error)
+        if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+            raise UnsafeCheckpointError(f"{path} was refused by PyTorch's safe loader: {reason}") from error
+        if "Unsupported operand" in str(error):
+            reason = "its pickle is of a newer protocol than torch.save's default, or damaged; save it again"
+        raise CheckpointError(f"{path} is damaged or was not made by torch.save: {reason}.") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The part of PyTorch's message that says what was found."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if "GLOBAL" in line or "nsupported" in line]
+    return (told or lines or [type(error).__name__])[0][:300]
+
+
+def find_state_dict(torch: Any, wrapper: Any, path: Path, key: str | None = None) -> tuple[str, ...]:
+    """Keys that lead to the state dict of a training checkpoint; () if it is one itself."""
+    if not isinstance(wrapper, Mapping):
+        raise CheckpointError(f"{path} holds a {type(wrapper).__name__}, not a state dict.")
+    dicts = [str(k) for k, x in wrapper.items() if isinstance(x, Mapping) and _is_state_dict(torch, x)]
+    if key is not None:
+        if key not in dicts:
+            raise CheckpointError(f"{path} has no state dict {key!r}; it has {', '.join(dicts) or 'none'}.")
+        return (key,)
+    if _is_state_dict(torch, wrapper):
+        return ()
+    for key in _STATE_DICTS:
+        if isinstance(wrapper.get(key), Mapping) and _is_state_dict(torch, wrapper[key]):
+            return (key,)
+    others = [name for name in dicts if name.endswith("state_dict") and not is_optimizer(name)]
+    if len(others) == 1:
+        return (others[0],)
+    if dicts:
+        raise CheckpointError(
+            f"{path} holds {len(dicts)} dicts of tensors: say which one with key= (--key), one of "
+            f"{', '.join(dicts)}."
+        )
+    found = ", ".join(map(repr, list(wrapper)[:12])) or "nothing"
+    raise CheckpointError(
+        f"{path} holds no state dict. Its top level has {found}; save the model's state_dict() alone."
+    )
+
+
+def other_state_dicts(file: TensorFile) -> dict[str, dict[str, np.ndarray]]:
+    """By name, the dicts of tensors beside the one that was read, but for an optimizer's."""
+    if not file.place:
+        return {}
+    torch = import_torch()
+    found = {}
+    for name, state in file.wrapper.items():
+        if name not in file.place and not is_optimizer(name) and isinstance(state, Mapping):
+            held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
+            arrays = {k: as_numpy(torch, x) for k, x in held.items()}
+            found[str(name)] = {k: x for k, x in arrays.items() if x is not None}
+    return found
+
+
+def _is_state_dict(torch: Any, mapping: Mapping[Any, Any]) -> bool:
+    return any(isinstance(key, str) and isinstance(x, torch.Tensor) for key, x in mapping.items())
+
+
+def is_optimizer(key: Any) -> bool:
+    """Whether an entry of a training checkpoint is the optimizer's state."""
+    return isinstance(key, str) and "optim" in key.lower()
+
+
+def _at(wrapper: Any, place: Iterable[str]) -> Any:
+    for key in place:
+        wrapper = wrapper[key]
+    return wrapper
+
+
+def as_numpy(torch: Any, tensor: Any) -> np.ndarray | None:
+    """A read-only array on the tensor's memory, or None if NumPy has no form for it."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        return None
+    if tensor.ndim > _MOST_AXES:
+        return None
+    plain = tensor.detach().resolve_conj().resolve_neg()
+    try:
+        array = plain.numpy()
+    except TypeError:
+        if plain.element_size() > 2:
+            return None
+        name = str(plain.dtype).removeprefix("torch.")
+        unsigned = torch.uint16 if plain.element_size() == 2 else torch.uint8
+        bits = plain.contiguous().view(unsigned).numpy()
+        array = bits.view(np.dtype([(name, bits.dtype.str)]))
+    array = array.view()
+    array.flags.writeable = False
+    return array
+
+
+def _ties(tensors: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Groups of keys that are the same memory seen the same way."""
+    groups: dict[Any, list[str]] = {}
+    for key, x in tensors.items():
+        if x.numel():
+            groups.setdefault((x.data_ptr(), x.dtype, tuple(x.shape), x.stride()), []).append(key)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def torch_bytes(file: TensorFile, tensors: Mapping[str, np.ndarray]) -> bytes:
+    """What ``torch.save`` writes for the file with these tensors.
+
+    Everything that `file` held beside the tensors stays, but not the state of an optimizer
+    whose parameters have changed.
+    """
+    torch = import_torch()
+    changed = {key: x for key, x in tensors.items() if x is not file.tensors.get(key)}
+    made = _make_tensors(torch, file, changed if file.wrapper is not None else tensors)
+    if file.wrapper is None:
+        content: Any = made
+    else:
+        content = _rewrap(torch, file, made)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def _make_tensors(torch: Any, file: TensorFile, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Tensors of their own memory; tied keys with equal values share one."""
+    made = {key: from_numpy(torch, x) for key, x in arrays.items()}
+    for first, *others in file.ties:
+        for key in others:
+            if first in made and key in made and same_bits(arrays[first], arrays[key]):
+                made[key] = made[first]
+    return made
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are equal in type, shape and every bit."""
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def from_numpy(torch: Any, x: np.ndarray) -> Any:
+    """A tensor of its own memory, bit for bit."""
+    if x.dtype.names is None:
+        return torch.from_numpy(np.array(x, order="C"))
+    bits = np.array(x, order="C").view(f"u{x.dtype.itemsize}")
+    return torch.from_numpy(bits).view(getattr(torch, x.dtype.names[0]))
+
+
+def _rewrap(torch: Any, file: TensorFile, made: Mapping[str, Any]) -> Any:
+    """A copy of the containers down to the state dict; every other entry is the one read."""
+    content = copy.copy(file.wrapper)
+    state: MutableMapping[str, Any] = content
+    for key in file.place:
+        state[key] = copy.copy(state[key])
+        state = state[key]
+    for key, tensor in made.items():
+        old = state[key]
+        is_parameter = isinstance(old, torch.nn.Parameter)
+        state[key] = torch.nn.Parameter(tensor, requires_grad=old.requires_grad) if is_parameter else tensor
+    for key in dropped_entries(file) if made else ():
+        del content[key]
+    return content
+
+
+def dropped_entries(file: TensorFile) -> list[str]:
+    """Entries beside the state dict that a change of shapes makes invalid."""
+    if not file.place:
+        return []
+    return [key for key in file.wrapper if is_optimizer(key)]
+
+
+def stale_entries(file: TensorFile, changed: set[str]) -> list[str]:
+    """Entries beside the state dict that hold a copy of changed tensors, an average say."""
+    beside = {key: x for key, x in file.wrapper.items() if key not in file.place and not is_optimizer(key)}
+    return [str(key) for key, x in beside.items() if isinstance(x, Mapping) and changed & set(x)]

@@ -1,5 +1,0 @@
-"""Systems in files: MATLAB's, NumPy's, and sets of Matrix Market files."""
-
-from mor.adapters.files.storage import load, save
-
-__all__ = ["load", "save"]

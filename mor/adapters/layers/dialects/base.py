@@ -1,0 +1,261 @@
+"""What a dialect is: names and shapes of a layer's tensors, and the map between them and a Modal."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from mor.adapters.layers.dtypes import (
+    ComplexArray,
+    dtype_name,
+    is_floating,
+    narrow,
+    precision,
+    widen,
+)
+from mor.arrays import Array, is_numpy, widest
+from mor.errors import CheckpointError, NotFiniteError
+from mor.systems.modal import Modal
+
+#: Types whose spacing is above this are too coarse to tell a real pole from a close pair.
+_FINE = 1e-6
+
+#: Distance from the unit circle that the functions which make poles of parameters cannot tell from zero.
+_ON_CIRCLE = 8 * np.finfo(float).eps
+
+#: When a layer reads its state.
+READOUTS = ("updated", "current")
+
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One tensor of a layer: its name after the layer's prefix, and its shape in symbols."""
+
+    name: str
+    shape: tuple[str | int, ...]
+    is_complex: bool = False
+
+    def __str__(self) -> str:
+        kind = " complex" if self.is_complex else ""
+        return f"{self.name} ({', '.join(map(str, self.shape))}){kind}"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The tensors of one layer, by field name, as a file or a model in memory holds them."""
+
+    arrays: Mapping[str, Array]
+
+    def wide(self, name: str) -> Array:
+        """The numbers in double precision, differentiable where the tensors are."""
+        x = self.arrays[name]
+        return widen(x) if is_numpy(x) else widest(x)
+
+    def rounded(self, name: str, values: np.ndarray) -> np.ndarray:
+        """What `values` become when the file holds them, in double precision."""
+        return widen(narrow(values, self.arrays[name].dtype))
+
+    @property
+    def eps(self) -> float:
+        """Spacing at 1 of the coarsest type among the layer's tensors."""
+        return max(precision(x.dtype) for x in self.arrays.values())
+
+
+class Dialect(ABC):
+    """How one kind of layer stands in a checkpoint.
+
+    Every one describes ``x_k = diag(poles) x_{k-1} + B u_k, y_k = Re(C x_k) + D u_k`` or, where
+    `readout` is ``"current"``, the same with the state before its update. The `Modal` has
+    ``dt = 1`` and is computed in double precision whatever the file holds.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    fields: ClassVar[tuple[Field, ...]]
+    #: Fields that set the moduli of the poles; the first has the modes along its last axis.
+    decay: ClassVar[tuple[str, ...]]
+    readout: ClassVar[str] = "updated"
+    #: Whether poles on and outside the unit circle have parameters.
+    holds_unstable: ClassVar[bool] = False
+
+    def locate(self, tensors: Tensors) -> list[str]:
+        """Prefixes under which every field of the dialect has a tensor, of whatever shape."""
+        marker = self.fields[0].name
+        prefixes = [key.removesuffix(marker) for key in tensors if _ends_with_part(key, marker)]
+        return [p for p in prefixes if all(p + field.name in tensors for field in self.fields)]
+
+    def find(self, tensors: Tensors) -> list[str]:
+        """Prefixes of the layers: fields, shapes and kinds of numbers all as described."""
+        return [prefix for prefix in self.locate(tensors) if self.mismatch(tensors, prefix) is None]
+
+    def mismatch(self, tensors: Tensors, prefix: str) -> str | None:
+        """What keeps the tensors under `prefix` from being a layer; None if nothing does."""
+        sizes: dict[str, int] = {}
+        for field in self.fields:
+            x = tensors[prefix + field.name]
+            if not (x.dtype.kind == "c" if field.is_complex else is_floating(x.dtype)):
+                return f"{prefix}{field.name} is {dtype_name(x.dtype)}; it must be {_kind(field)}"
+            if not _unify(field.shape, x.shape, sizes):
+                wanted = ", ".join(str(sizes.get(str(n), n)) for n in field.shape)
+                return f"{prefix}{field.name} has shape {x.shape}; it must be ({wanted})"
+        return None
+
+    def read(self, tensors: Tensors, prefix: str) -> Modal:
+        """The layer under `prefix`.
+
+        Raises
+        ------
+        CheckpointError
+            If shapes or kinds of numbers are not the dialect's.
+        NotFiniteError
+            Naming the tensor with NaN or infinity in it.
+        """
+        reason = self.mismatch(tensors, prefix)
+        if reason is not None:
+            raise CheckpointError(f"not a layer of dialect {self.name}: {reason}.")
+        stored = Stored({field.name: tensors[prefix + field.name] for field in self.fields})
+        for field in self.fields:
+            _check_finite(prefix + field.name, stored.wide(field.name))
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                system = self.system(stored)
+                if 0 in system.batch_shape:
+                    raise CheckpointError(f"the layer {prefix!r} has no channels: there is nothing in it.")
+                return _with_poles_on_the_circle(_with_real_poles(system, stored.eps))
+        except NotFiniteError as error:
+            raise NotFiniteError(
+                f"the tensors under {prefix!r} are finite, their system is not: {error}"
+            ) from error
+
+    def system(self, stored: Stored) -> Modal:
+        """The layer as its tensors say, in their framework and differentiable by them."""
+        poles, B, C, D = self.to_arrays(stored)
+        return Modal(poles, B, C, D, dt=1.0)
+
+    def write(self, tensors: Tensors, prefix: str, modal: Modal) -> dict[str, np.ndarray]:
+        """New tensors, in the dtypes of the old ones, whose layer is `modal`.
+
+        Fields that do not change (D among them) are left out.
+        """
+        stored = Stored({field.name: tensors[prefix + field.name] for field in self.fields})
+        poles, B, C = (np.asarray(x, dtype=complex) for x in (modal.poles, modal.B, modal.C))
+        values = self.from_arrays(poles, B, C, stored)
+        return {prefix + name: narrow(x, stored.arrays[name].dtype) for name, x in values.items()}
+
+    def copy_modes(
+        self, new: Tensors, tensors: Tensors, prefix: str, places: Mapping[int, int]
+    ) -> dict[str, np.ndarray]:
+        """`new` with the parameters of mode j of `tensors` as mode i, bit for bit, for ``places[i] = j``."""
+        to, source = list(places), list(places.values())
+        symbol = next(f.shape[-1] for f in self.fields if f.name == self.decay[0])
+        copied = dict(new)
+        for field in self.fields:
+            key = prefix + field.name
+            if key in new and symbol in field.shape:
+                axis = field.shape.index(symbol)
+                copied[key] = np.array(new[key])
+                np.moveaxis(copied[key], axis, 0)[to] = np.moveaxis(tensors[key], axis, 0)[source]
+        return copied
+
+    @abstractmethod
+    def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
+        """``(poles, B, C, D)`` of the discrete layer, D as a matrix.
+
+        Array API, for a batch of layers with leading axes as well.
+        """
+
+    @abstractmethod
+    def from_arrays(
+        self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored
+    ) -> dict[str, np.ndarray]:
+        """Field values of the layer with these poles, B and C; inverse of the above."""
+
+    def caveats(self, modal: Modal) -> list[str]:
+        """What the user of the written layer should know of it."""
+        return []
+
+
+def read_out(modal: Modal, readout: str) -> Modal:
+    """The map of a layer whose system is `modal`: ``z G(z) + D`` if it reads its ``"updated"`` state.
+
+    ``z C (z - A)^{-1} B = C A (z - A)^{-1} B + C B``.
+    """
+    if readout not in READOUTS:
+        raise CheckpointError(f"readout={readout!r} is not one of {', '.join(READOUTS)}.")
+    if readout == "current":
+        return modal
+    C = modal.C * modal.poles[..., None, :]
+    return Modal(modal.poles, modal.B, C, modal.D + np.real(modal.C @ modal.B), dt=modal.dt)
+
+
+def modes(count: int) -> str:
+    """So many modes, in words."""
+    return f"{count} mode" if count == 1 else f"{count} modes"
+
+
+def _ends_with_part(key: str, marker: str) -> bool:
+    return key == marker or key.endswith("." + marker)
+
+
+def _kind(field: Field) -> str:
+    return "complex" if field.is_complex else "real and floating"
+
+
+def _unify(pattern: tuple[str | int, ...], shape: tuple[int, ...], sizes: dict[str, int]) -> bool:
+    """Whether `shape` fits; sizes of symbols met for the first time are remembered."""
+    if len(pattern) != len(shape):
+        return False
+    return all(
+        n == (p if isinstance(p, int) else sizes.setdefault(p, n))
+        for p, n in zip(pattern, shape, strict=True)
+    )
+
+
+def _check_finite(key: str, values: np.ndarray) -> None:
+    bad = values.size - int(np.isfinite(values).sum())
+    if bad:
+        raise NotFiniteError(f"{key} has {bad} of {values.size} entries that are NaN or infinite.")
+
+
+def _with_real_poles(modal: Modal, eps: float) -> Modal:
+    """A real mode with a negative pole, which an angle of pi only nearly is, made exactly real.
+
+    Only where B and C of the mode are real as well, to the precision of the file: that is how
+    such a mode is exported, and no pair of modes looks like it.
+    """
+    if eps > _FINE:
+        return modal
+    poles, B, C = modal.poles, modal.B, modal.C
+    slack = 4 * eps
+    real = (poles.real < 0) & (np.abs(poles.imag) <= slack * math.pi * np.abs(poles))
+    real &= np.all(np.abs(B.imag) <= slack * np.abs(B), axis=-1)
+    real &= np.all(np.abs(C.imag) <= slack * np.abs(C), axis=-2)
+    if not real.any():
+        return modal
+    return Modal(
+        np.where(real, poles.real, poles),
+        np.where(real[..., :, None], B.real, B),
+        np.where(real[..., None, :], C.real, C),
+        modal.D,
+        dt=modal.dt,
+    )
+
+
+def _with_poles_on_the_circle(modal: Modal) -> Modal:
+    """Poles next to the unit circle, to within their own round-off, put where they count as not stable.
+
+    ``exp(i w)`` lies inside or outside as its last bit falls, and a reduction takes its word for it.
+    """
+    modulus = np.abs(modal.poles)
+    on_circle = (modulus < 1 + _ON_CIRCLE) & (modulus > 1 - _ON_CIRCLE)
+    if not on_circle.any():
+        return modal
+    outward = (1 + np.finfo(float).eps * 2) / np.where(on_circle, modulus, 1.0)
+    return replace(modal, poles=np.where(on_circle, modal.poles * outward, modal.poles))

@@ -1,0 +1,221 @@
+"""From a reduced system to the tensors of a layer, checked by reading them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mor.adapters.layers.dialects.base import Dialect, Stored, Tensors
+from mor.adapters.layers.dtypes import widen
+from mor.adapters.layers.kept import has_pole, kept_modes
+from mor.arrays import to_complex, to_numpy
+from mor.deep.unstable import rounding_of, same_unstable_modes
+from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError
+from mor.reduction.result import Reduction
+from mor.systems.lti import LTI
+from mor.systems.modal import Modal
+
+#: Roundings of a parameter that an export may cost, before they are amplified.
+_ROUNDINGS = 8
+#: Above this error the type of the file is too coarse for the system, whatever the reason.
+_WORST_TOLERANCE = 0.05
+_PROBES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """New tensors of one layer.
+
+    `rounding` limits the H-infinity norm of what rounding to the type of the file adds; `error` is
+    the largest deviation of the impulse response of what was stored, relative to the largest
+    response; `tolerance` is what that was held against. `same_unstable` says whether the unstable modes are
+    those of the layer as it was, to the last bit.
+    """
+
+    tensors: dict[str, np.ndarray]
+    rounding: float
+    error: float
+    tolerance: float
+    same_unstable: bool
+
+
+def modal_of(name: str, replacement: Any) -> Modal:
+    """The Modal in a replacement: a Reduction, a Modal, or what turns into one."""
+    system: Any = replacement.system if isinstance(replacement, Reduction) else replacement
+    if isinstance(system, LTI):
+        system = Modal.from_lti(system)
+    if not isinstance(system, Modal):
+        raise CheckpointError(f"layer {name!r} can be replaced by a Reduction or a Modal, not by {system!r}.")
+    poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))
+    modal = Modal(poles, B, C, to_numpy(system.D), dt=system.dt)
+    # A layer without states has no shape that code can load: it keeps one that does nothing.
+    return modal.padded(1)
+
+
+def check_replacement(name: str, old: Modal, new: Modal, holds_unstable: bool = False) -> None:
+    """Raise unless `new` can stand where `old` stood.
+
+    Poles on or outside the unit circle are those of `old`, in a dialect that `holds_unstable` layers.
+
+    Raises
+    ------
+    CheckpointError, UnstableSystemError
+    """
+    mine, theirs = ((x.batch_shape, x.n_inputs, x.n_outputs) for x in (new, old))
+    if mine != theirs:
+        raise CheckpointError(
+            f"layer {name!r} has batch {theirs[0]}, {theirs[1]} inputs and {theirs[2]} outputs; "
+            f"what is to replace it has batch {mine[0]}, {mine[1]} and {mine[2]}."
+        )
+    if new.dt != old.dt:
+        raise CheckpointError(f"layer {name!r} has dt={old.dt:g}; what is to replace it has dt={new.dt:g}.")
+    scale = float(np.max(np.abs(old.D), initial=0.0))
+    if np.max(np.abs(np.asarray(new.D) - old.D), initial=0.0) > 1e-9 * scale:
+        raise CheckpointError(
+            f"layer {name!r}: the feedthrough D has changed. The layer reads its updated state, so that "
+            "the error bound of a method that changes D does not hold for it; use one that keeps D."
+        )
+    modulus = np.abs(new.poles)
+    for where in np.argwhere(modulus >= 1):
+        place = tuple(where)
+        if holds_unstable and has_pole(old.poles[place[:-1]], new.poles[place]):
+            continue
+        raise UnstableSystemError(
+            f"layer {name!r}: pole {new.poles[place]:.6g} at {[int(i) for i in where]} of what is to replace "
+            f"it has modulus {modulus[place]:.9g} >= 1; {_way_to_stability(old, holds_unstable)}"
+        )
+
+
+def _way_to_stability(old: Modal, holds_unstable: bool) -> str:
+    """Why a layer with an unstable pole does not replace `old`, and what can be done."""
+    unstable = np.argwhere(np.abs(old.poles) >= 1)
+    if not len(unstable):
+        what = "a pole that the layer had not" if holds_unstable else "an unstable layer"
+        return f"{what} is not written. The layer itself is stable: keep another number of its states."
+    place = tuple(unstable[0])
+    own = f"pole {[int(i) for i in unstable[0]]} of the layer, {old.poles[place]:.6g},"
+    if not holds_unstable:
+        return (
+            f"layers of this kind cannot hold an unstable pole, and {own} is at the limit of their "
+            "precision: bring it inside the unit circle and save the model again."
+        )
+    return (
+        f"a pole that the layer had not is not written. It comes of {own} which is unstable: a time-limited "
+        "reduction mixes unstable modes with the others. Bring the layer's poles inside the unit circle "
+        "(train it so), or keep its unstable modes with unstable='split' and without horizon."
+    )
+
+
+def export(dialect: Dialect, tensors: Tensors, prefix: str, name: str, modal: Modal) -> Export:
+    """The tensors under `prefix` that make the layer `modal`.
+
+    Raises
+    ------
+    CheckpointError
+        If the dialect cannot hold the system, or the type of the file not accurately enough.
+    """
+    try:
+        old = dialect.read(tensors, prefix)
+        new = dialect.write(tensors, prefix, modal)
+        new = dialect.copy_modes(new, tensors, prefix, kept_modes(modal, old))
+    except CheckpointError as error:
+        raise CheckpointError(f"layer {name!r}: {error}") from error
+    for key, x in new.items():
+        if not np.all(np.isfinite(widen(x))):
+            raise CheckpointError(f"layer {name!r}: {key} would not be finite in the type of the file.")
+    merged = {**tensors, **new}
+    try:
+        stored = dialect.read(merged, prefix)
+    except NotFiniteError as error:
+        raise CheckpointError(
+            f"layer {name!r} would not be finite in the type of the file: {error}"
+        ) from error
+    _check_stable(name, modal, stored)
+    eps = Stored({field.name: tensors[prefix + field.name] for field in dialect.fields}).eps
+    error, tolerance = response_error(modal, stored, eps)
+    if error > tolerance:
+        raise CheckpointError(
+            f"layer {name!r}: what the file would hold deviates from the system by {error:.1e} of the "
+            f"largest response; {tolerance:.1e} is allowed. The type of its tensors is too coarse for these "
+            "poles."
+        )
+    return Export(new, rounding_of(modal, stored), error, tolerance, same_unstable_modes(old, stored))
+
+
+def _check_stable(name: str, modal: Modal, stored: Modal) -> None:
+    if np.any((np.abs(stored.poles) >= 1) & (np.abs(modal.poles) < 1)):
+        raise CheckpointError(f"layer {name!r}: a pole rounds to modulus 1 in the type of the file.")
+
+
+def response_error(wanted: Modal, stored: Modal, eps: float) -> tuple[float, float]:
+    """Largest relative deviation of the impulse response, and what rounding explains.
+
+    An error of `eps` in a pole is seen for ``1/(1 - |pole|)`` steps, and one in B or C as often
+    larger as the modes are larger than their sum. Unstable modes are followed until they have grown
+    by e.
+    """
+    modulus = np.abs(wanted.poles)
+    margin = float(np.min(1 - modulus[modulus < 1], initial=1.0))
+    growth = float(np.log(np.max(modulus, initial=0.0))) if np.any(modulus > 1) else 0.0
+    times = _sample_times(max(margin, 20 * growth))
+    if np.any(modulus >= 1):
+        margin = min(margin, 1 / times[-1])
+    probe = _probe(wanted.n_inputs)
+    reference, parts = _responses(wanted, times, probe)
+    actual, _ = _responses(stored, times, probe)
+    axes = (-3, -2, -1)
+    scale = np.max(np.abs(reference), axis=axes, initial=0.0)
+    deviation = np.max(np.abs(actual - reference), axis=axes, initial=0.0)
+    safe = np.where(scale > 0, scale, 1.0)
+    amplification = float(np.max(parts / safe, initial=1.0)) / margin
+    tolerance = min(_ROUNDINGS * eps * amplification, _WORST_TOLERANCE)
+    return float(np.max(deviation / safe, initial=0.0)), tolerance
+
+
+def _sample_times(margin: float) -> np.ndarray:
+    last = min(20 / margin, 1e7)
+    return np.unique(np.concatenate([np.arange(16), np.geomspace(16, max(last, 17), 32)]).astype(np.int64))
+
+
+def _powers(poles: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """``poles^times``, (..., k, times), by exponentials, which take a third of the time."""
+    zero = poles == 0
+    powers = np.exp(np.log(np.where(zero, 1.0, poles))[..., :, None] * times)
+    return np.where(zero[..., None] & (times > 0), 0.0, powers)
+
+
+def _probe(m: int) -> np.ndarray:
+    """Input directions (m, few): all of them, or a few fixed random ones."""
+    if m <= _PROBES:
+        return np.eye(m)
+    return np.random.default_rng(0).standard_normal((m, _PROBES)) / np.sqrt(m)
+
+
+def _responses(system: Modal, times: np.ndarray, probe: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``Re(C poles^t B) probe``, (..., p, times, probes), and the largest sum of moduli in it."""
+    powers = _powers(system.poles, times)
+    driven = powers[..., :, :, None] * (system.B @ probe)[..., :, None, :]
+    flat = driven.reshape(*driven.shape[:-2], len(times) * probe.shape[1])
+    shape = (*system.batch_shape, system.n_outputs, len(times), probe.shape[1])
+    value = (system.C @ flat).real.reshape(shape)
+    first = np.abs(system.C) @ np.abs(system.B @ probe)
+    return value, np.max(first, axis=(-2, -1), initial=0.0)
+
+
+def padded(modal: Modal, n_modes: int, name: str) -> Modal:
+    """`modal` with idle modes up to `n_modes`.
+
+    Raises
+    ------
+    CheckpointError
+        If it has more: a real pole takes a mode of its own where a pair shares one.
+    """
+    extra = n_modes - modal.n_modes
+    if extra < 0:
+        raise CheckpointError(
+            f"layer {name!r} cannot be padded: it had {n_modes} modes and now has {modal.n_modes}, because "
+            "its real poles take one each. Reduce it further or write it without padding."
+        )
+    return modal.padded(n_modes)
