@@ -197,7 +197,7 @@ def print_reduction(console: Console, summary: Summary) -> None:
         "stable": stable,
     }
     if summary["aim_error"] not in (None, summary["h2_error"]):
-        rows[f"error measured, {summary['aim']}"] = number(summary["aim_error"])
+        rows[summary["aim"]] = number(summary["aim_error"])
     for name, value in rows.items():
         table.add_row(name, value)
     if summary["stopped"]:

@@ -89,7 +89,7 @@ class Gramians(ABC):
     @property
     def about(self) -> str | None:
         """What is to be said, below a table, of numbers that belong to them."""
-        return None
+        return f"Hankel singular values are {self.adjective}." if self.adjective else None
 
     def compared(self, full: System, rom: System) -> tuple[System, System]:
         """Systems whose difference in the H-infinity norm is the error that these Gramians are about; the two
