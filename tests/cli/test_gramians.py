@@ -50,3 +50,27 @@ def test_help_names_what_the_lists_hold(mor_command, monkeypatch):
     assert code == 0
     assert all(usage(kind) in text for kind in KINDS)
     assert all(f"{name}:{method.help}".replace(" ", "") in text for name, method in METHODS.items())
+
+
+def test_weights_are_files(mor_command, tmp_path):
+    """The error that is reported beside the plain one is that of weight times difference."""
+    rng = np.random.default_rng(6)
+    paths = [tmp_path / name for name in ("full.npz", "in.npz", "out.mat", "rom.npz")]
+    full, first, last = stable_system(rng), stable_system(rng, 2, 2, 2), stable_system(rng, 3, 3, 1)
+    for path, sys in zip(paths, (full, first, last), strict=False):
+        mor.save(path, sys)
+    chosen = f"weighted:input={paths[1]},output={paths[2]}"
+    command = ("reduce", paths[0], paths[3], "--order", "3", "--gramians", chosen, "--no-plot")
+    code, out, _ = mor_command(*command, "--json")
+    found, rom = json.loads(out), mor.load(paths[3])
+    assert code == 0
+    assert found["method"] == "frequency-weighted balanced truncation (input, output)"
+    np.testing.assert_allclose(found["hinf_error"], mor.hinf_norm(full - rom), rtol=1e-3)
+    weighted = [
+        mor.hinf_norm(mor.series(first, full - x, last)) for x in (rom, mor.balanced_truncation(full, 3))
+    ]
+    np.testing.assert_allclose([found["aim_error"], found["aim_plain"]], weighted, rtol=1e-3)
+    code, out, _ = mor_command(*command, "--force")
+    assert code == 0
+    assert "weighted H-infinity error" in out
+    assert "Hankel singular values are frequency-weighted." in out
