@@ -8,6 +8,8 @@ from mor.errors import MissingDependencyError
 def main() -> None:
     """Run the command, or say which packages it needs."""
     try:
+        import rich  # noqa: F401  (what the commands print with)
+
         from mor.cli import main as run
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):

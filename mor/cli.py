@@ -9,23 +9,15 @@ exceeds its bound; 130 interrupted.
 
 from __future__ import annotations
 
-import json
-import re
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.core import TyperCommand
 
 from mor.errors import MorError
+from mor.version import __version__
 
 #: Exit code of `mor verify` when a measured error exceeds its bound, or there was nothing to verify.
 NOT_VERIFIED = 9
@@ -35,12 +27,6 @@ BOUND_EXCEEDED = 10
 
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
-
-#: Keywords of the library, and what they are set to where that is a word, that `reduce` has as options.
-_KEYWORD = re.compile(r"\b(order|tol|rel_tol|gramians|horizon|band|match|unstable|dt)=(?:'(\w+)')?")
-
-#: Options of `reduce` of which one chooses the Gramians.
-_LIMITS = ("gramians", "horizon", "band")
 
 
 class _Listing(TyperCommand):
@@ -91,8 +77,6 @@ Unstable = Annotated[
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from mor import __version__
-
         sys.stdout.write(f"mor {__version__}\n")
         raise typer.Exit
 
@@ -110,12 +94,12 @@ def common(
 def inspect(checkpoint: Input, dialect: Dialect = None, key: Key = None, as_json: AsJson = False) -> None:
     """Show what a checkpoint holds: layers, orders, spectral radii, decay."""
     from mor.adapters.checkpoints import read_checkpoint
-    from mor.report.summary import inspect_summary
-    from mor.report.tables import print_inspection
+    from mor.report.inspection import inspection
+    from mor.report.views import progress, show
 
-    with _progress() as progress:
-        summary = inspect_summary(read_checkpoint(checkpoint, dialect, key=key), progress)
-    _show(summary, print_inspection, as_json)
+    with progress() as watched:
+        found = inspection(read_checkpoint(checkpoint, dialect, key=key), watched)
+    show(found, as_json=as_json)
 
 
 @app.command(cls=_Listing)
@@ -132,11 +116,14 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what `compress` would do: ranks, bounds, bytes. Writes nothing."""
-    from mor.report.tables import print_compression
+    from mor.report.compression import plan as planned
+    from mor.report.views import progress, show
 
+    reading = {"dialect": dialect, "key": key, "leave": leave or ()}
     options = {"keep": keep, "ranks": ranks, "method": method, "horizon": horizon, "unstable": unstable}
-    _, summary = _compress(checkpoint, {"dialect": dialect, "key": key, "leave": leave or ()}, options)
-    _show(summary, print_compression, as_json)
+    with progress() as watched:
+        found = planned(checkpoint, reading, options, watched)
+    show(found, as_json=as_json)
 
 
 @app.command(cls=_Listing)
@@ -159,26 +146,17 @@ def compress(
     as_json: AsJson = False,
 ) -> None:
     """Reduce every layer and write a smaller checkpoint."""
-    from mor.adapters.checkpoints import read_checkpoint
-    from mor.adapters.checkpoints.formats.tensors import check_checkpoint_output
-    from mor.report.summary import size_on_disk
-    from mor.report.tables import print_compression
+    from mor.report.compression import write_compressed
+    from mor.report.views import progress, show
 
     if pad and equal:
         raise typer.BadParameter("give --pad or --equal, not both: the old sizes, or the largest new one.")
-    check_checkpoint_output(output, checkpoint, force=force)
+    reading = {"dialect": dialect, "key": key, "leave": leave or ()}
     options = {"keep": keep, "ranks": ranks, "method": method, "horizon": horizon, "unstable": unstable}
-    result, summary = _compress(checkpoint, {"dialect": dialect, "key": key, "leave": leave or ()}, options)
-    result.model.write(output, force=force, pad=pad, equal=equal)
-    if pad or equal:
-        written = read_checkpoint(output, result.model.dialect, key=_key_of(output, key))
-        summary["bytes"][1], summary["parameters"][1] = written.nbytes, written.n_parameters
-    summary |= {"output": str(output), "padded": pad, "equal": equal}
-    summary |= {"bytes_on_disk": output.stat().st_size}
-    summary["disk"] = [size_on_disk(result.model), output.stat().st_size]
-    _show(summary, print_compression, as_json)
-    if not as_json:
-        _console().print(f"Wrote [bold]{escape(str(output))}[/] in {summary['seconds']:.1f} s.")
+    written = {"pad": pad, "equal": equal, "force": force}
+    with progress() as watched:
+        found = write_compressed(checkpoint, output, reading, options, **written, progress=watched)
+    show(found, as_json=as_json)
 
 
 @app.command()
@@ -194,22 +172,14 @@ def verify(
     Exits with 9 if a bound does not hold, if there is none (a file without a manifest), and if anything
     outside the layers is not as it was.
     """
-    from mor.adapters.checkpoints import read_checkpoint
-    from mor.adapters.checkpoints.manifest import original_key, recorded_key
-    from mor.report.summary import verify_summary
-    from mor.report.tables import print_verification
+    from mor.adapters.checkpoints.verification import verify_files
+    from mor.report.verification import VerificationReport
+    from mor.report.views import progress, show
 
-    after = read_checkpoint(compressed, dialect, key=_key_of(compressed, key or recorded_key(compressed)))
-    recorded = _key_of(original, original_key(after.manifest))
-    before = read_checkpoint(original, dialect, key=key or recorded)
-    with _progress() as progress:
-        summary = verify_summary(before, after, progress)
-    reason = _nothing_verified(summary)
-    summary |= {"ok": summary["ok"] and reason is None, "nothing_verified": reason}
-    _show(summary, print_verification, as_json)
-    if reason and not as_json:
-        _console().print(f"[red]{escape(reason)}[/]")
-    if not summary["ok"]:
+    with progress() as watched:
+        found = verify_files(original, compressed, dialect, key=key, progress=watched)
+    show(VerificationReport(**vars(found)), as_json=as_json)
+    if not found.ok:
         raise typer.Exit(NOT_VERIFIED)
 
 
@@ -264,18 +234,15 @@ def reduce(
         raise typer.BadParameter("give --plot or --no-plot, and not both.")
     if not (plot or no_plot or as_json):
         plot = rom.with_suffix(".png")
-    limits = {"tol": tol, "rel_tol": rel_tol, "gramians": gramians, "horizon": horizon, "band": band}
-    options = {**limits, "match": match, "unstable": unstable}
-    with _named_as_options():
-        summary = _reduce(system, rom, plot, dt, force, {"method": method, "order": order, **options})
-    from mor.report.tables import print_reduction
+    from mor.report.reduction import reduce_file
+    from mor.report.views import show
 
-    _show(summary, print_reduction, as_json)
-    if not as_json:
-        written = " and ".join(f"[bold]{escape(str(path))}[/]" for path in (rom, plot) if path)
-        parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in summary["seconds_of"].items())
-        _console().print(f"Wrote {written} in {summary['seconds']:.1f} s: {parts}.")
-    if summary["holds"] is False:
+    limits = {"tol": tol, "rel_tol": rel_tol, "gramians": gramians, "horizon": horizon, "band": band}
+    options = {"method": method, "order": order, **limits, "match": match, "unstable": unstable}
+    found, failure = reduce_file(system, rom, plot, options, dt=dt, force=force)
+    show(found, as_json=as_json)
+    _raise_without_plot(plot, failure)
+    if found.holds is False:
         raise typer.Exit(BOUND_EXCEEDED)
 
 
@@ -291,32 +258,19 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Measure how far reduced systems are from the full one, side by side."""
-    from mor.adapters.system_files import load
-    from mor.report.comparison import comparison_summary
-    from mor.report.plots.figures import save_comparison_plot
-    from mor.report.plots.style import check_plot
-    from mor.report.tables import print_comparison
+    from mor.report.comparison import compare_files
+    from mor.report.views import show
 
-    if plot:
-        check_plot(plot, overwrite=force)
-    with _named_as_options():
-        # Names of files tell them apart, or else their paths do.
-        short = len({path.name for path in (full, *roms)}) == 1 + len(roms)
-        first, *others = [(path.name if short else str(path), load(path, dt=dt)) for path in (full, *roms)]
-        summary = comparison_summary(first, dict(others))
-    failure = None
-    if plot:
-        try:
-            save_comparison_plot(first, dict(others), plot)
-        except MorError as error:
-            error.add_note(f"There is no plot {plot}; the numbers are not concerned.")
-            failure = error
-    drawn = str(plot) if plot and failure is None else None
-    _show(summary | {"plot": drawn}, print_comparison, as_json)
+    found, failure = compare_files(full, roms, plot, dt=dt, force=force)
+    show(found, as_json=as_json)
+    _raise_without_plot(plot, failure)
+
+
+def _raise_without_plot(plot: Path | None, failure: MorError | None) -> None:
+    """What went wrong with a plot, when the numbers have been printed."""
     if failure is not None:
+        failure.add_note(f"There is no plot {plot}; the numbers are not concerned.")
         raise failure
-    if drawn and not as_json:
-        Console().print(f"Wrote [bold]{escape(drawn)}[/].")
 
 
 @app.command()
@@ -332,140 +286,11 @@ def demo(
     regularised-*.safetensors.
     """
     from mor.report.demo import run_demo
-    from mor.report.tables import print_demo
+    from mor.report.views import progress, show
 
-    with _progress() as progress:
-        summary = run_demo(output, progress)
-    _show(summary, print_demo, as_json)
-    if not as_json:
-        _console().print(f"Plot: [bold]{escape(summary['plot'])}[/]")
-
-
-def _reduce(
-    system: Path, rom: Path, plot: Path | None, dt: float | None, force: bool, options: dict[str, Any]
-) -> dict[str, Any]:
-    """The report of `reduce`, ROM and plot being written, with the seconds that each part took."""
-    clock = _Clock()
-    from mor.adapters.system_files import load, save
-    from mor.adapters.system_files.storage import check_system_output
-    from mor.analysis.gramians import gramians_of
-    from mor.analysis.gramians.text import read_gramians
-    from mor.reduction.methods import reduce_by
-    from mor.report.plots.figures import save_reduction_plot
-    from mor.report.plots.style import check_plot
-    from mor.report.reduction import of_the_kind, reduction_summary
-
-    check_system_output(rom, overwrite=force)
-    if plot:
-        check_plot(plot, overwrite=force)
-    full = load(system, dt=dt)
-    if options["gramians"]:
-        options["gramians"] = read_gramians(options["gramians"], partial(load, dt=dt))
-    clock.lap("reading")
-    reduction = of_the_kind(full, reduce_by(sys=full, **options))
-    clock.lap("reduction")
-    summary = reduction_summary(full, reduction, gramians_of(*(options[x] for x in _LIMITS)))
-    clock.lap("errors")
-    save(rom, reduction, overwrite=force)
-    if plot:
-        save_reduction_plot(full, reduction, plot)
-    clock.lap("plot" if plot else "writing")
-    return summary | {
-        "input": str(system),
-        "output": str(rom),
-        "plot": None if plot is None else str(plot),
-        "seconds": sum(clock.laps.values()),
-        "seconds_of": clock.laps,
-    }
-
-
-class _Clock:
-    """Seconds by what they went into."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        """Count the time since the last lap for `name`."""
-        now = time.perf_counter()
-        self.laps[name], self._last = now - self._last, now
-
-
-@contextmanager
-def _named_as_options() -> Iterator[None]:
-    """Errors of the library name its keywords: add what they are called here."""
-    try:
-        yield
-    except MorError as error:
-        if found := dict.fromkeys(_KEYWORD.findall(str(error))):
-            options = ", ".join(f"--{name.replace('_', '-')} {value}".rstrip() for name, value in found)
-            error.add_note(f"On the command line: {options}.")
-        raise
-
-
-def _key_of(path: Path, key: str | None) -> str | None:
-    """`key`, where the file can have several dicts of tensors."""
-    return None if path.suffix.lower() == ".safetensors" else key
-
-
-def _compress(
-    checkpoint: Path, reading: dict[str, Any], options: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """The planner of `plan` is the run of `compress`."""
-    from mor.adapters.checkpoints import read_checkpoint
-    from mor.deep.compress import compress as compress_model
-    from mor.deep.ranks import check_keep
-    from mor.report.summary import compression_summary
-
-    check_keep(options["keep"])
-    start = time.perf_counter()
-    before = read_checkpoint(checkpoint, **reading)
-    before.check_beside()
-    with _named_as_options(), _progress() as progress:
-        result = compress_model(before, **options, progress=progress)
-    return result, compression_summary(before, result, time.perf_counter() - start)
-
-
-def _nothing_verified(summary: dict[str, Any]) -> str | None:
-    """Why nothing of the compressed file could be held against a promise; None if something could."""
-    if summary["manifest"]:
-        return None
-    reason = f"Nothing was verified: {summary['after']} has no manifest, so that no bound was promised."
-    if summary["stale_manifest"]:
-        return f"Nothing was verified: {summary['stale_manifest']} belongs to another file than this one."
-    if any(layer["states_after"] > layer["states_before"] for layer in summary["layers"]):
-        return f"{reason} It has more states than {summary['before']}: the original comes first."
-    return reason
-
-
-def _show(summary: dict[str, Any], table: Any, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    else:
-        table(_console(), summary)
-
-
-def _console() -> Console:
-    """Standard output: a pipe or a log is not broken into lines, so that names can be searched for."""
-    console = Console()
-    return console if console.is_terminal else Console(soft_wrap=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A bar on the standard error stream, where that is a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-
-        def update(task: str, done: int, total: int) -> None:
-            if task not in tasks:
-                tasks[task] = bars.add_task(task, total=total)
-            bars.update(tasks[task], completed=done, total=total)
-
-        yield update
+    with progress() as watched:
+        found = run_demo(output, watched)
+    show(found, as_json=as_json)
 
 
 def main() -> None:
@@ -473,8 +298,9 @@ def main() -> None:
     try:
         app()
     except MorError as error:
-        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        sys.stderr.write("\n".join([str(error), *getattr(error, "__notes__", ())]) + "\n")
+        from mor.report.views import print_error
+
+        print_error(error)
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:

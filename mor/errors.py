@@ -7,6 +7,9 @@ returns for it, ``argument`` the name of the argument that is to blame, where th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MorError(Exception):
     """Base of every error that this library raises on purpose.
@@ -145,3 +148,15 @@ class MissingDependencyError(MorError, ImportError):
 
 class AccuracyWarning(UserWarning):
     """A result that is right, but known less exactly than was asked for."""
+
+
+@contextmanager
+def at(where: object) -> Iterator[None]:
+    """Say where it happened in what goes wrong inside: ``where: message``, all else of the error kept."""
+    try:
+        yield
+    except MorError as error:
+        # Made without its constructor, whose arguments a kind of error may choose; the attributes follow.
+        told = type(error).__new__(type(error), f"{where}: {str(error).rstrip('.')}.", *error.args[1:])
+        vars(told).update(vars(error))
+        raise told from error

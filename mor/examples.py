@@ -29,6 +29,10 @@ def advection_diffusion(n: int = 300, *, diffusion: float = 0.01, speed: float =
     n : number of cells, at least 2.
     diffusion, speed : alpha > 0 and beta >= 0.
 
+    Returns
+    -------
+    LQO of order n
+
     Raises
     ------
     DimensionError
@@ -67,6 +71,17 @@ def squared_outputs(sys: Any) -> LQO:
     ----------
     sys : anything :func:`mor.as_system` takes.
 
+    Returns
+    -------
+    LQO with as many outputs
+
+    Raises
+    ------
+    DimensionError
+        Of a batch of systems.
+    QuadraticOutputError
+        If outputs are quadratic already.
+
     Examples
     --------
     >>> import mor
@@ -91,6 +106,10 @@ def gated_layer(modes: int, channels: int, *, gates: int | None = None, seed: in
     channels : number of inputs, and of the signals z.
     gates : number of outputs; None is that of the channels.
     seed : of the random numbers.
+
+    Returns
+    -------
+    LQO over a Modal with ``dt = 1``
 
     Raises
     ------

@@ -1,7 +1,11 @@
 """Shared set-up: a deterministic Hypothesis profile and the optional data folder."""
 
+import json
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,6 +27,35 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("MOR_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture
+def mor_command(capsys, monkeypatch) -> Callable[..., tuple[int, str, str]]:
+    """Run ``mor`` with these arguments: exit code, standard output, standard error."""
+    from mor.cli import main
+
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mor", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        streams = capsys.readouterr()
+        return int(stopped.value.code or 0), streams.out, streams.err
+
+    return run
+
+
+@pytest.fixture
+def mor_json(mor_command) -> Callable[..., Any]:
+    """What the command prints for machines."""
+
+    def run(*arguments: object) -> Any:
+        _, out, err = mor_command(*arguments, "--json")
+        assert out, err
+        return json.loads(out)
+
+    return run
 
 
 #: Files that take most of the time of the whole suite; the fast subset leaves them out.
@@ -61,7 +94,18 @@ SLOW = {
     "reduction/test_lqo_reduction.py",
     "systems/test_lqo.py",
     "torch/test_layers.py",
+    "torch/test_recurrence.py",
+    "torch/test_network.py",
     "torch/test_regularizer.py",
+    "torch/test_regularizer_gradient.py",
+    "torch/test_regularizer_jax.py",
+    "torch/test_regularizer_layers.py",
+    "analysis/test_nuclear_norm_beyond.py",
+    "torch/test_truncation_failures.py",
+    "torch/test_truncation_optimizer.py",
+    "torch/test_truncation_steps.py",
+    "benchmarks/test_hsvr_commands.py",
+    "benchmarks/test_hsvr_configurations.py",
     "torch/test_training_truncation.py",
 }
 

@@ -31,9 +31,13 @@ def to_control(sys: Any) -> Any:
         Without python-control.
     ReductionError
         If E is singular.
+    QuadraticOutputError
+        If outputs are quadratic: give ``.linear``.
     DimensionError
-        If it is a batch: take one system of it at a time; or complex, or without inputs or outputs,
-        which python-control's state spaces are not.
+        If it is a batch: take one system of it at a time; or complex, or without inputs or outputs, which
+        python-control's state spaces are not.
+    NotFiniteError
+        If E is divided out and the result leaves the range of double precision.
 
     Notes
     -----

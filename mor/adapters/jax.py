@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.layers.live import LiveLayers
+from mor.adapters.layers.live import find_in_model, nuclear_norm
 from mor.arrays import Array, is_numpy
 from mor.checks import check_unmasked, check_whole
 from mor.errors import MissingDependencyError, ReductionError
@@ -44,9 +44,13 @@ def hankel_regularizer(parameters: Any, *, order: int = 0, dialect: str | None =
         If there is no such layer.
     NotLinearTimeInvariantError
         If the layers are selective.
+    ReductionError
+        If `order` is not a whole number >= 0.
+    CheckpointError
+        If there is no such dialect, or more than one fits.
     NotFiniteError, UnstableSystemError
-        With the name of the layer and the array; not while JAX is tracing, when an unstable
-        layer gives a sum without meaning.
+        With the name of the layer and the array; not while JAX is tracing, when an unstable layer gives a sum
+        without meaning.
 
     Notes
     -----
@@ -71,7 +75,7 @@ def hankel_regularizer(parameters: Any, *, order: int = 0, dialect: str | None =
     for name, x in arrays.items():
         check_unmasked(name or "parameters", x)
     arrays = {name: jnp.asarray(np.asarray(x) if is_numpy(x) else x) for name, x in arrays.items()}
-    return LiveLayers.find(arrays, dialect).nuclear_norm(arrays, beyond=order)
+    return nuclear_norm(find_in_model(arrays, dialect), arrays, beyond=order)
 
 
 def _is_numeric(x: Any) -> bool:

@@ -33,8 +33,12 @@ def to_scipy(sys: Any, *, dtype: Any = None) -> Any:
     ------
     ReductionError
         If E is singular.
+    QuadraticOutputError
+        If outputs are quadratic: give ``.linear``.
     DimensionError
         If it is a batch: take one system of it at a time; or complex and `dtype` real.
+    NotFiniteError
+        If E is divided out and the result leaves the range of double precision.
 
     Examples
     --------

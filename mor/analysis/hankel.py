@@ -92,7 +92,13 @@ def gramians(
     TimeStepError
         If `horizon` or `band` make no sense, or more than one of the three is given.
     QuadraticOutputError
-        If outputs are quadratic, and there are none of those.
+        If outputs are quadratic and the Gramians are not for such, or the system is complex.
+    DimensionError
+        Of a batch of BlockDiagonals, if `band` is given.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Examples
     --------
@@ -144,7 +150,18 @@ def hankel_singular_values(
 
     Raises
     ------
-    UnstableSystemError, NotFiniteError, TimeStepError, QuadraticOutputError
+    UnstableSystemError
+        If a pole is not strictly stable, and there are none of an unstable system.
+    TimeStepError
+        If `horizon` or `band` make no sense, or more than one of the three is given.
+    QuadraticOutputError
+        If outputs are quadratic and the Gramians are not for such, or the system is complex.
+    DimensionError
+        Of a batch of BlockDiagonals, if `band` is given.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----
@@ -248,9 +265,16 @@ def hankel_nuclear_norm(sys: Any, *, beyond: int = 0) -> Array:
 
     Raises
     ------
-    UnstableSystemError, NotFiniteError
+    UnstableSystemError
+        If a pole is not strictly stable.
     ReductionError
         If `beyond` is not a whole number >= 0.
+    QuadraticOutputError
+        Of a system with quadratic outputs.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----
@@ -286,6 +310,33 @@ def nuclear_norm_gradient(sys: Any) -> tuple[Array, dict[str, Array]]:
     """``(S, {field: dS/dfield})`` of :func:`hankel_nuclear_norm`, for use without autodiff.
 
     The gradient of a complex field x is ``dS/dRe x + i dS/dIm x``.
+
+    Parameters
+    ----------
+    sys : as of :func:`hankel_nuclear_norm`.
+
+    Returns
+    -------
+    S : array (...)
+    gradient : by the names of the fields, arrays of their shapes.
+
+    Raises
+    ------
+    UnstableSystemError
+        If a pole is not strictly stable.
+    QuadraticOutputError
+        Of a system with quadratic outputs.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
+
+    Examples
+    --------
+    >>> from mor.analysis.hankel import nuclear_norm_gradient
+    >>> value, gradient = nuclear_norm_gradient(([[-1.0]], [[2.0]], [[3.0]]))
+    >>> float(value.round(6)), gradient["B"].round(6)
+    (3.0, array([[1.5]]))
     """
     system = as_system(sys)
     system.require_stable("the sum of Hankel singular values", otherwise=_NO_SUM)

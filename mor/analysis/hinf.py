@@ -95,10 +95,16 @@ def hinf_norm(sys: Any, *, tol: float = 1e-8) -> Array:
     Raises
     ------
     UnstableSystemError
-        If a pole is not strictly stable: the norm is infinite. :func:`mor.peak_gain` gives the
-        L-infinity norm.
+        If a pole is not strictly stable: the norm is infinite. :func:`mor.peak_gain` gives the L-infinity
+        norm.
+    QuadraticOutputError
+        Of a system with quadratic outputs, which has no such norm.
     DimensionError
         If there are no inputs or no outputs.
+    ArgumentError
+        If `tol` is not positive.
+    NotFiniteError
+        If the gain overflows double precision, or data are out of its range.
 
     Warns
     -----
@@ -157,10 +163,14 @@ def peak_gain(sys: Any, *, tol: float = 1e-8) -> Peak:
     ------
     UnstableSystemError
         If a pole lies on the stability boundary, as far as round-off can tell.
+    QuadraticOutputError
+        Of a system with quadratic outputs, which has no gain.
     DimensionError
         If there are no inputs or no outputs.
+    ArgumentError
+        If `tol` is not positive.
     NotFiniteError
-        If the gain overflows double precision.
+        If the gain overflows double precision, or data are out of its range.
 
     Notes
     -----

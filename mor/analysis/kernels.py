@@ -41,6 +41,11 @@ def impulse_kernels(sys: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     TimeStepError
+        If times are not equally spaced from 0, or do not fit a discrete system's step.
+    DimensionError
+        Of a batch of systems.
+    NotFiniteError
+        If a time is NaN or infinite, or the response overflows.
 
     Notes
     -----
@@ -96,7 +101,7 @@ def transfer_kernels(sys: Any, s1: Any, s2: Any = None) -> tuple[np.ndarray, np.
     Raises
     ------
     NotFiniteError
-        If a point is a pole.
+        If a point is a pole, or NaN or infinite.
     DimensionError
         If points are not numbers or a vector of numbers, or of a batch of systems.
 
@@ -174,7 +179,12 @@ def output_bound(
 
     Raises
     ------
-    DimensionError, TimeStepError, NotFiniteError
+    DimensionError
+        If `u` does not fit the inputs; of a batch of systems.
+    TimeStepError
+        If times are missing, not equally spaced, or do not fit a discrete system's step.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
 
     Notes
     -----

@@ -71,6 +71,14 @@ def h2_norm(sys: Any, *, horizon: float | None = None, band: Band | None = None)
     ------
     UnstableSystemError
         On an infinite horizon, if a pole is not strictly stable.
+    TimeStepError
+        If `horizon` or `band` make no sense, or both are given.
+    QuadraticOutputError
+        If outputs are quadratic and `band` is given or the system is complex.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----
@@ -122,10 +130,16 @@ def h2_error(sys: Any, rom: Any, *, horizon: float | None = None, band: Band | N
     ------
     UnstableSystemError
         On an infinite horizon, if a pole of either is not strictly stable.
-    DimensionError, TimeStepError
-        If the systems' signals, batches or time steps differ; if `horizon` or `band` make no sense.
+    DimensionError
+        If the systems' signals or batches differ.
+    TimeStepError
+        If their time steps differ; if `horizon` or `band` make no sense, or both are given.
     QuadraticOutputError
-        If outputs are quadratic and `band` is given.
+        If outputs are quadratic and `band` is given or a system is complex.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----
@@ -177,9 +191,16 @@ def h2_inner(a: Any, b: Any, *, horizon: float | None = None) -> Array:
     UnstableSystemError
         On an infinite horizon, if a pole is not strictly stable.
     NotFiniteError
-        If a continuous system has D != 0: its impulse response is not square integrable.
-    DimensionError, TimeStepError
-        If the systems' signals or time steps differ.
+        If a continuous system has D != 0: its impulse response is not square integrable. If the data or the
+        result leave the range of double precision.
+    DimensionError
+        If the systems' signals or batches differ.
+    TimeStepError
+        If their time steps differ, or `horizon` makes no sense.
+    QuadraticOutputError
+        If outputs are quadratic and a system is complex.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----
@@ -243,6 +264,10 @@ def hankel_norm(sys: Any) -> Array:
         If a pole is not strictly stable.
     QuadraticOutputError
         Of a system with quadratic outputs.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        If the rates of A are below what the solver can tell from zero.
 
     Notes
     -----

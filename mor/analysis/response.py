@@ -105,6 +105,11 @@ def impulse(sys: Any, t: Any) -> Array:
     Raises
     ------
     TimeStepError
+        If times are not equally spaced from 0, or do not fit a discrete system's step.
+    QuadraticOutputError
+        Of a system with quadratic outputs: take :func:`mor.impulse_kernels`.
+    NotFiniteError
+        If a time is NaN or infinite, or the response overflows.
 
     Notes
     -----
@@ -152,6 +157,9 @@ def step(sys: Any, t: Any) -> Array:
     Raises
     ------
     TimeStepError
+        If times are not equally spaced from 0, or do not fit a discrete system's step.
+    NotFiniteError
+        If a time is NaN or infinite, or the response overflows.
 
     Examples
     --------
@@ -192,7 +200,11 @@ def freqresp(sys: Any, omega: Any) -> Array:
     Raises
     ------
     NotFiniteError
-        If a frequency is that of a pole on the boundary.
+        If a frequency is that of a pole on the boundary, or NaN or infinite.
+    DimensionError
+        If `omega` is no number or vector; of a batch of systems other than Modals.
+    QuadraticOutputError
+        Of a system with quadratic outputs: take :func:`mor.transfer_kernels`.
 
     Notes
     -----

@@ -44,6 +44,8 @@ def zeros(sys: Any, *, tol: float | None = None) -> np.ndarray:
         Of a batch of systems.
     ReductionError
         If `tol` is not between 0 and 1, or E is singular.
+    NotFiniteError
+        If entries are so far apart that no units bring them together.
 
     Notes
     -----
@@ -84,7 +86,7 @@ def normal_rank(sys: Any, *, tol: float | None = None) -> int:
 
     Raises
     ------
-    QuadraticOutputError, DimensionError, ReductionError
+    QuadraticOutputError, DimensionError, ReductionError, NotFiniteError
         As :func:`mor.zeros`.
 
     Notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ class LayerComparison:
         that `peak_error` was only searched for, or round-off hides the limit.
     peak_noise : by how much `peak_error` may be wrong by round-off.
     bound : what `peak_error` must not exceed, or None where nothing was promised.
+    holds : whether the bound holds and D is the same; None where nothing was promised.
+    same_unstable_modes : whether unstable modes are those of before to the last bit, without which the
+        bound limits gains, but no signals.
     """
 
     name: str
@@ -41,13 +44,13 @@ class LayerComparison:
     peak_noise: float
     bound: float | None
     feedthrough_changed: bool
+    holds: bool | None = field(init=False)
+    same_unstable_modes: bool = True
 
-    @property
-    def holds(self) -> bool | None:
-        """Whether the bound holds and D is the same; None where nothing was promised."""
-        if self.bound is None:
-            return None
-        return self.peak_error <= self.bound + self.peak_noise and not self.feedthrough_changed
+    def __post_init__(self) -> None:
+        within = self.bound is None or self.peak_error <= self.bound + self.peak_noise
+        holds = None if self.bound is None else within and not self.feedthrough_changed
+        object.__setattr__(self, "holds", holds)
 
 
 def compare_layer(

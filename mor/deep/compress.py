@@ -15,7 +15,7 @@ from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.checks import check_choice, guarded, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import ArgumentTypeError, MorError, NotASystemError, ReductionError, UnstableSystemError
+from mor.errors import ArgumentTypeError, NotASystemError, ReductionError, UnstableSystemError, at
 from mor.reduction.balance import balance
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
@@ -95,10 +95,15 @@ def compress(
     executor : any ``concurrent.futures.Executor`` to work on layers in parallel.
     progress : called as ``progress(task, done, total)``.
 
+    Returns
+    -------
+    Compression
+
     Raises
     ------
-    ReductionError, UnstableSystemError
-        With the name of the layer in the message.
+    ReductionError, UnstableSystemError, TimeStepError, NotFiniteError, SingularEquationError
+        As :func:`mor.balanced_truncation` and :func:`mor.modal_truncation`, with the name of the layer in the
+        message.
     NotASystemError
         For what is no network of systems: a path, a torch module.
 
@@ -108,6 +113,20 @@ def compress(
     above round-off. Layers that share all their tensors are one layer: they are reduced once and
     stay one. Where the balancings of all layers would take more than 256 MB, those beyond are made
     a second time when the orders are known.
+
+    Examples
+    --------
+    >>> import mor
+    >>> from mor.deep import compress
+    >>> class Stack:  # anything with layers and replace
+    ...     def __init__(self, layers):
+    ...         self.layers = layers
+    ...     def replace(self, systems):
+    ...         return Stack(systems)
+    >>> layer = mor.LTI([[-1, 0], [0, -50]], [[1], [1]], [[1, 1]])
+    >>> small = compress(Stack({"a": layer, "b": layer}), keep=0.5)
+    >>> small.states, small.model.layers["a"].order
+    ((4, 2), 1)
     """
     check_choice("method", method, FAMILIES, error=ReductionError)
     if horizon is not None and method != "bt":
@@ -251,7 +270,7 @@ def _truncate(work: tuple[_Ranked, int]) -> Reduction:
     return ranking.truncate(min(order, ranking.hsv.shape[-1])).settled()
 
 
-def _unstable(name: str, error: UnstableSystemError, holds_unstable: bool) -> UnstableSystemError:
+def _unstable(error: UnstableSystemError, holds_unstable: bool) -> UnstableSystemError:
     """`error` with the ways that a layer of a model has."""
     pole = str(error).partition(": ")[0]
     if holds_unstable:
@@ -261,7 +280,7 @@ def _unstable(name: str, error: UnstableSystemError, holds_unstable: bool) -> Un
             "layers of this kind cannot hold an unstable pole, and this one is at the limit of their "
             "precision: bring it inside the unit circle and save the model again"
         )
-    return UnstableSystemError(f"layer {name}: {pole}: {way}.")
+    return UnstableSystemError(f"{pole}: {way}.")
 
 
 @dataclass(frozen=True)
@@ -281,12 +300,11 @@ class _Runner:
         for done, name in enumerate(names):
             if self.progress:
                 self.progress(task, done, len(names))
-            try:
-                results.append(next(outcomes))
-            except UnstableSystemError as error:
-                raise _unstable(name, error, self.holds_unstable) from error
-            except MorError as error:
-                raise type(error)(f"layer {name}: {error}") from error
+            with at(f"layer {name}"):
+                try:
+                    results.append(next(outcomes))
+                except UnstableSystemError as error:
+                    raise _unstable(error, self.holds_unstable) from error
         if self.progress:
             self.progress(task, len(names), len(names))
         return results

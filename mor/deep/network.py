@@ -82,7 +82,10 @@ class Network:
     ------
     CheckpointError
         If a name is missing or unknown.
-    DimensionError, NotFiniteError
+    DimensionError
+        If shapes do not fit together.
+    NotFiniteError
+        If an entry is NaN or infinite.
 
     Examples
     --------

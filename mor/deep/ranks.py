@@ -77,8 +77,10 @@ def allocate_ranks(
     Raises
     ------
     ReductionError
-        If `keep` is not in (0, 1], too small for one state a layer and for those kept in any
-        case, or the method unknown.
+        If `keep` is not in (0, 1], too small for one state a layer and for those kept in any case, or the
+        method unknown.
+    DimensionError
+        If `steps` or `states` of a layer do not fit its values.
     NotFiniteError
         If a value is NaN.
 

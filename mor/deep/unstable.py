@@ -75,6 +75,7 @@ def compare_any_layer(name: str, before: Modal, after: Modal, bound: float | Non
         peak_frequency=omega if larger else found.peak_frequency,
         peak_limit=None,
         peak_noise=found.peak_noise + noise,
+        same_unstable_modes=_equal(rest, kept),
     )
 
 

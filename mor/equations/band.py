@@ -79,8 +79,15 @@ def band_gramian(A: np.ndarray, B: np.ndarray, band: Band, dt: float = 0.0) -> n
 
     Parameters
     ----------
+    A : array (n, n), strictly stable.
+    B : array (n, m)
     band : ``(omega_1, omega_2)``, radians per unit of time; ``omega_2`` may be infinite
         (``pi/dt`` in discrete time).
+    dt : 0.0 continuous, positive discrete.
+
+    Returns
+    -------
+    P : array (n, n)
 
     Raises
     ------

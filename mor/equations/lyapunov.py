@@ -35,9 +35,14 @@ def solve_lyapunov(A: Any, Q: Any, E: Any = None, *, dt: float = 0.0) -> np.ndar
     Raises
     ------
     SingularEquationError
-        If ``lambda_i + conj(lambda_j)``, or ``lambda_i conj(lambda_j) - 1``, vanishes to
-        round-off times the norms of A and E for two eigenvalues of ``(A, E)``.
-    DimensionError, NotFiniteError, TimeStepError
+        If ``lambda_i + conj(lambda_j)``, or ``lambda_i conj(lambda_j) - 1``, vanishes to round-off times the
+        norms of A and E for two eigenvalues of ``(A, E)``.
+    DimensionError
+        If the matrices are not square and of one size.
+    NotFiniteError
+        If an entry, or the solution, is NaN or infinite.
+    TimeStepError
+        If `dt` is negative or not finite.
 
     Notes
     -----
@@ -92,8 +97,13 @@ def lyapunov_factor(
     UnstableSystemError
         If an eigenvalue is not strictly stable and there is no horizon.
     SingularEquationError
-        If E is singular.
-    DimensionError, NotFiniteError, TimeStepError
+        If E is singular, or the rates of A are below what the solver can tell from zero.
+    DimensionError
+        If the shapes of A, B and E do not fit together.
+    NotFiniteError
+        If an entry, or the factor, is NaN or infinite.
+    TimeStepError
+        If `dt` or `horizon` make no sense.
 
     Notes
     -----

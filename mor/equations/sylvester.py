@@ -32,9 +32,14 @@ def solve_sylvester(A: Any, B: Any, Q: Any, *, dt: float = 0.0) -> np.ndarray:
     Raises
     ------
     SingularEquationError
-        If ``lambda_i(A) + lambda_j(B)``, or ``lambda_i(A) lambda_j(B) - 1``, vanishes to
-        round-off times the norms of A and B: no solution, or no single one.
-    DimensionError, NotFiniteError, TimeStepError
+        If ``lambda_i(A) + lambda_j(B)``, or ``lambda_i(A) lambda_j(B) - 1``, vanishes to round-off times the
+        norms of A and B: no solution, or no single one.
+    DimensionError
+        If the shapes do not fit together.
+    NotFiniteError
+        If an entry, or the solution, is NaN or infinite.
+    TimeStepError
+        If `dt` is negative or not finite.
 
     Notes
     -----

@@ -52,9 +52,16 @@ def balance(
     UnstableSystemError
         If the system is not strictly stable, the Gramians need that and `unstable` is "error".
     QuadraticOutputError
-        If outputs are quadratic and the Gramians, or ``unstable="split"``, are not for such.
-    ReductionError, TimeStepError
+        If outputs are quadratic and the Gramians, or ``unstable="split"``, are not for such, or the system is
+        complex.
+    ReductionError
         If the options make no sense.
+    TimeStepError
+        If `horizon` or `band` make no sense, or more than one of the three is given.
+    DimensionError
+        Of a batch without systems, or one that is not of Modals.
+    NotFiniteError, SingularEquationError
+        As :func:`mor.hankel_singular_values`.
 
     Notes
     -----

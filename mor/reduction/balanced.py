@@ -113,13 +113,18 @@ def balanced_truncation(
     UnstableSystemError
         If the system is not strictly stable, the Gramians need that and `unstable` is "error".
     QuadraticOutputError
-        If outputs are quadratic and the Gramians, or ``unstable="split"``, are not for such.
+        If outputs are quadratic and the Gramians, or ``unstable="split"``, are not for such, or the system is
+        complex.
     ReductionError
-        If `order`, `tol`, `rel_tol` or an option make no sense, the result cannot be diagonalised,
-        `order` splits equal Hankel singular values so that stability is lost, is below the
-        number of states that are always kept, or dc is a pole.
+        If `order`, `tol`, `rel_tol` or an option make no sense, the result cannot be diagonalised, `order`
+        splits equal Hankel singular values so that stability is lost, is below the number of states that are
+        always kept, or dc is a pole.
     TimeStepError
         If `horizon` or `band` make no sense, or more than one of the three is given.
+    DimensionError
+        Of a batch without systems, or one that is not of Modals.
+    NotFiniteError, SingularEquationError
+        As :func:`mor.hankel_singular_values`.
 
     Notes
     -----

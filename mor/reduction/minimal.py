@@ -70,6 +70,10 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
         If `tol` is not between 0 and 1, or E is singular.
     QuadraticOutputError
         If outputs are quadratic; :func:`mor.balanced_truncation` without `order` takes such systems.
+    DimensionError
+        Of a batch of systems.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
 
     Notes
     -----

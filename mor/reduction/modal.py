@@ -106,10 +106,16 @@ def modal_truncation(
     UnstableSystemError
         If the system is not strictly stable and `unstable` is "error".
     QuadraticOutputError
-        If outputs are quadratic and `unstable` is "split".
+        If outputs are quadratic and `unstable` is "split", or the system is complex.
     ReductionError
-        If `order`, `tol`, `rel_tol` or an option make no sense, or the (stable part of the) system
-        cannot be diagonalised.
+        If `order`, `tol`, `rel_tol` or an option make no sense, or the (stable part of the) system cannot be
+        diagonalised.
+    DimensionError
+        Of a batch without systems, or one that is not of Modals.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        As :func:`mor.split_stable` and :func:`mor.hankel_singular_values`.
 
     Notes
     -----
@@ -343,8 +349,10 @@ def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> Mod
 
     Raises
     ------
-    UnstableSystemError, QuadraticOutputError, ReductionError
+    UnstableSystemError, QuadraticOutputError, ReductionError, DimensionError
         As :func:`mor.modal_truncation`.
+    NotFiniteError, SingularEquationError
+        As :func:`mor.modal_truncation`, too.
 
     Examples
     --------

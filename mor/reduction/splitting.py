@@ -69,8 +69,13 @@ def split_stable(sys: Any) -> tuple[System, System]:
     QuadraticOutputError
         If outputs are quadratic: they have products of stable and unstable states.
     SingularEquationError
-        If stable and other poles lie so close together that no change of coordinates
-        separates them.
+        If stable and other poles lie so close together that no change of coordinates separates them.
+    DimensionError
+        Of a batch of systems.
+    ReductionError
+        If E is singular.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
 
     Notes
     -----

@@ -1,30 +1,123 @@
-"""Plain data on several reduced systems beside the full one."""
+"""Several reduced systems beside the full one."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mor.analysis.dcgain import dcgain
+from mor.adapters.system_files import load
+from mor.analysis.comparison import dc_error, norms
 from mor.analysis.error import ErrorMeasure, measure
-from mor.errors import DimensionError, MorError
-from mor.report.reduction import finite_or_none
-from mor.report.summary import Summary
+from mor.errors import DimensionError, MorError, at
+from mor.report.document import Document, Table, Text, moment, note, number, percent, yes
+from mor.report.plots.figures import save_comparison_plot
+from mor.report.plots.style import check_plot
+from mor.report.reduction import measured
 from mor.systems.base import System
-from mor.systems.lti import LTI
 
 
-def comparison_summary(full: tuple[str, System], roms: Mapping[str, System]) -> Summary:
+@dataclass(frozen=True)
+class FullSystem:
+    """What the others are compared with; `seconds` is what measuring took."""
+
+    name: str
+    order: int
+    stable: bool
+    h2_norm: float
+    hinf_norm: float
+    hinf_limit: float
+    hinf_noise: float
+    proven: bool
+    peak_frequency: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ReducedSystem:
+    """One system and how far it is from the full one.
+
+    Attributes
+    ----------
+    hinf_error, hinf_limit, hinf_noise, proven, peak_frequency : as in
+        :class:`~mor.report.reduction.ReductionReport`.
+    hinf_relative, h2_relative, dc_relative : shares of the norms of the full system, of the H2 norm of
+        it without D.
+    h2_error : infinite where D has changed in continuous time.
+    dc_error : largest singular value of the difference of the gains at frequency zero.
+    """
+
+    name: str
+    order: int
+    stable: bool
+    hinf_error: float
+    hinf_limit: float
+    hinf_noise: float
+    proven: bool
+    peak_frequency: float
+    hinf_relative: float
+    h2_error: float
+    h2_relative: float
+    dc_error: float
+    dc_relative: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`mor compare`: numbers are infinite or nan where there is none."""
+
+    full: FullSystem
+    inputs: int
+    outputs: int
+    dt: float
+    roms: list[ReducedSystem]
+    plot: str | None = None
+
+    def document(self) -> Document:
+        """One column a system."""
+        roms, all_systems, share = self.roms, (self.full, *self.roms), "  relative, %"
+        rows: list[tuple[str | Text, ...]] = [
+            ("order", *(str(system.order) for system in all_systems)),
+            ("stable", *(yes(system.stable) for system in all_systems)),
+            ("H-infinity error", "", *(_peak(rom) for rom in roms)),
+            (share, "", *(percent(rom.hinf_relative) for rom in roms)),
+            ("H2 error", "", *(number(rom.h2_error) for rom in roms)),
+            (share, "", *(percent(rom.h2_relative) for rom in roms)),
+            ("error at rest", "", *(number(rom.dc_error) for rom in roms)),
+            (share, "", *(percent(rom.dc_relative) for rom in roms)),
+            ("seconds", *(f"{system.seconds:.1f}" for system in all_systems)),
+        ]
+        found = [
+            note(
+                f"{self.inputs} inputs, {self.outputs} outputs, {moment(self.dt)}. H-infinity norm "
+                f"{number(self.full.hinf_norm)}, H2 norm {number(self.full.h2_norm)}."
+            ),
+            Table(("", *(system.name for system in all_systems)), tuple(rows), repeated=2),
+        ]
+        if any(math.isfinite(rom.hinf_error) and not math.isfinite(rom.hinf_limit) for rom in roms):
+            found.append(
+                note(
+                    "~ is the largest gain that a search over frequency found; "
+                    "mor.peak_gain(full - reduced) in Python proves a limit."
+                )
+            )
+        if not all(system.stable for system in all_systems):
+            found.append(note("An unstable system has no H-infinity and H2 errors."))
+        return [*found, *([note("Wrote ", Text(self.plot, "strong"), ".")] if self.plot else [])]
+
+
+def _peak(rom: ReducedSystem) -> str:
+    return measured(rom.hinf_error, rom.hinf_limit, rom.proven, short=True)
+
+
+def compare_systems(full: tuple[str, System], roms: Mapping[str, System]) -> Comparison:
     """What `full`, by its name, and each of `roms` are, and how far each is from it.
-
-    Errors are those of :func:`mor.analysis.error.measure`; relative ones are shares of the norms of the
-    full system, ``h2_error`` of it without D. ``hinf_limit`` is None where the gain was only searched
-    for; errors are None where a system is unstable, or where they are infinite (D has changed in
-    continuous time). ``dc_error`` is the largest singular value of the difference of the gains at
-    frequency zero, None where a pole is there. ``seconds`` is what measuring took.
 
     Raises
     ------
@@ -37,69 +130,78 @@ def comparison_summary(full: tuple[str, System], roms: Mapping[str, System]) -> 
         if sys.batch_shape:
             raise DimensionError(f"{each} holds a batch of {sys.batch_shape} systems; give one at a time.")
     start = time.perf_counter()
-    size = measure(system, _nothing(system))
-    return {
-        "full": _facts(name, system)
-        | {
-            "h2_norm": finite_or_none(size.h2),
-            **_gain("hinf_norm", size),
-            "seconds": time.perf_counter() - start,
-        },
-        "inputs": system.n_inputs,
-        "outputs": system.n_outputs,
-        "dt": system.dt,
-        "roms": [_compared(system, size, each, sys) for each, sys in roms.items()],
-    }
+    size = norms(system)
+    return Comparison(
+        full=FullSystem(
+            **_facts(name, system),
+            **_gain(size),
+            hinf_norm=size.peak,
+            h2_norm=size.h2,
+            seconds=time.perf_counter() - start,
+        ),
+        inputs=system.n_inputs,
+        outputs=system.n_outputs,
+        dt=system.dt,
+        roms=[_compared(system, size, each, sys) for each, sys in roms.items()],
+    )
 
 
-def _compared(full: System, size: ErrorMeasure, name: str, rom: System) -> Summary:
+def _compared(full: System, size: ErrorMeasure, name: str, rom: System) -> ReducedSystem:
     start = time.perf_counter()
-    try:
+    with at(name):
         found = measure(full, rom)
-    except MorError as error:
-        raise type(error)(f"{name}: {error}") from error
-    dc, dc_relative = _dc_error(full, rom)
-    return {
+        dc, dc_relative = dc_error(full, rom)
+    return ReducedSystem(
         **_facts(name, rom),
-        **_gain("hinf_error", found),
-        "hinf_relative": finite_or_none(found.peak / size.peak) if size.peak > 0 else None,
-        "h2_error": finite_or_none(found.h2),
-        "h2_relative": finite_or_none(found.h2_relative),
-        "dc_error": dc,
-        "dc_relative": dc_relative,
-        "seconds": time.perf_counter() - start,
-    }
+        **_gain(found),
+        hinf_error=found.peak,
+        hinf_relative=found.peak / size.peak if size.peak > 0 else np.nan,
+        h2_error=found.h2,
+        h2_relative=found.h2_relative,
+        dc_error=dc,
+        dc_relative=dc_relative,
+        seconds=time.perf_counter() - start,
+    )
 
 
-def _facts(name: str, system: System) -> Summary:
+def _facts(name: str, system: System) -> dict[str, Any]:
     return {"name": name, "order": system.order, "stable": bool(system.is_stable)}
 
 
-def _gain(what: str, found: ErrorMeasure) -> Summary:
-    prefix = what.partition("_")[0]
+def _gain(found: ErrorMeasure) -> dict[str, Any]:
     return {
-        what: finite_or_none(found.peak),
-        f"{prefix}_limit": finite_or_none(found.limit),
-        f"{prefix}_noise": finite_or_none(found.noise),
+        "hinf_limit": found.limit,
+        "hinf_noise": found.noise,
         "proven": found.proven,
-        "peak_frequency": finite_or_none(found.omega),
+        "peak_frequency": found.omega,
     }
 
 
-def _dc_error(full: System, rom: System) -> tuple[float | None, float | None]:
-    """Of the gains at frequency zero, absolute and relative to that of the full system."""
-    at_rest = [dcgain(sys) for sys in (full, rom)]
-    if not all(np.all(np.isfinite(gain)) for gain in at_rest):
-        return None, None
-    error, size = (_norm(gain) for gain in (at_rest[0] - at_rest[1], at_rest[0]))
-    return error, error / size if size > 0 else None
+def compare_files(
+    full: Path,
+    roms: Sequence[Path],
+    plot: Path | None = None,
+    *,
+    dt: float | None = None,
+    force: bool = False,
+) -> tuple[Comparison, MorError | None]:
+    """:func:`compare_systems` of files, and a plot of all.
 
-
-def _norm(gain: Any) -> float:
-    return float(np.max(np.linalg.svd(gain, compute_uv=False), initial=0.0))
-
-
-def _nothing(system: System) -> LTI:
-    """The system of order 0 with the same signals, whose distance is a norm."""
-    m, p = system.n_inputs, system.n_outputs
-    return LTI(np.zeros((0, 0)), np.zeros((0, m)), np.zeros((p, 0)), dt=system.dt)
+    Returns
+    -------
+    comparison : what was found.
+    failure : why there is no plot, which does not concern the numbers; None if nothing failed.
+    """
+    if plot:
+        check_plot(plot, overwrite=force)
+    # Names of files tell them apart, or else their paths do.
+    short = len({path.name for path in (full, *roms)}) == 1 + len(roms)
+    first, *others = [(path.name if short else str(path), load(path, dt=dt)) for path in (full, *roms)]
+    found = compare_systems(first, dict(others))
+    if plot is None:
+        return found, None
+    try:
+        save_comparison_plot(first, dict(others), plot)
+    except MorError as failure:
+        return found, failure
+    return replace(found, plot=str(plot)), None

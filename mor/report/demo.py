@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from mor.data import digits_path
 from mor.deep.compress import Progress, compress
 from mor.deep.network import Network
 from mor.errors import CheckpointError
+from mor.report.document import Document, Table, Text, note, number, size
 from mor.report.plots.figures import save_demo_plot
-from mor.report.summary import Summary
 
 #: Shares of the states to remove.
 RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -26,7 +26,69 @@ TITLES = {
 }
 
 
-def run_demo(folder: Path, progress: Progress) -> Summary:
+@dataclass(frozen=True)
+class CompressedNetwork:
+    """A network with a share of its states removed; `bound` is the largest of its layers."""
+
+    removed: float
+    states: int
+    accuracy: float
+    bytes: int
+    bound: float
+    seconds: float
+    file: str
+
+
+@dataclass(frozen=True)
+class DemoNetwork:
+    """One network in full and compressed; `hsv` are the Hankel singular values of each layer."""
+
+    name: str
+    title: str
+    states: int
+    accuracy: float
+    bytes: int
+    compressed: list[CompressedNetwork]
+    hsv: dict[str, list[float]]
+
+    def accuracies(self) -> list[tuple[float, float]]:
+        """Shares of the states removed, and what share of images the network then names right."""
+        return [(0.0, self.accuracy), *((row.removed, row.accuracy) for row in self.compressed)]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """`mor demo`."""
+
+    test_images: int
+    networks: list[DemoNetwork]
+    plot: str
+
+    def document(self) -> Document:
+        """One table a network."""
+        return [*map(_table, self.networks), note("Plot: ", Text(self.plot, "strong"))]
+
+
+def _table(network: DemoNetwork) -> Table:
+    head = ("states removed", "states", "accuracy", "lost", "size", "largest bound", "time")
+    full = network.accuracy
+    first = ("0 %", str(network.states), f"{100 * full:.1f} %", "", size(network.bytes), "", "")
+    rows = (
+        (
+            f"{100 * row.removed:.0f} %",
+            str(row.states),
+            f"{100 * row.accuracy:.1f} %",
+            f"{100 * (full - row.accuracy):.1f}",
+            size(row.bytes),
+            number(row.bound),
+            f"{row.seconds:.2f} s",
+        )
+        for row in network.compressed
+    )
+    return Table(head, (first, *rows), title=network.title)
+
+
+def run_demo(folder: Path, progress: Progress) -> Demo:
     """Compress both packaged networks at every ratio and count their errors.
 
     Writes the compressed checkpoints, as any user's would be, and one plot to `folder`.
@@ -36,12 +98,14 @@ def run_demo(folder: Path, progress: Progress) -> Summary:
     except OSError as error:
         raise CheckpointError(f"cannot make the folder {folder}: {error.strerror}.") from error
     images, labels = load_test_digits()
-    networks = []
-    for name, title in TITLES.items():
-        networks.append({"name": name, "title": title} | _run(name, images, labels, folder, progress))
-    summary: Summary = {"test_images": len(labels), "networks": networks, "plot": str(folder / "demo.png")}
-    save_demo_plot(summary, folder / "demo.png")
-    return summary
+    networks = [_run(name, images, labels, folder, progress) for name in TITLES]
+    plot = folder / "demo.png"
+    save_demo_plot(
+        {network.name: list(network.hsv.values()) for network in networks},
+        {network.name: network.accuracies() for network in networks},
+        plot,
+    )
+    return Demo(len(labels), networks, str(plot))
 
 
 def load_test_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -57,9 +121,7 @@ def accuracy(checkpoint: Checkpoint, images: np.ndarray, labels: np.ndarray) -> 
     return float(np.mean(np.argmax(logits, axis=-1) == labels))
 
 
-def _run(
-    name: str, images: np.ndarray, labels: np.ndarray, folder: Path, progress: Progress
-) -> dict[str, Any]:
+def _run(name: str, images: np.ndarray, labels: np.ndarray, folder: Path, progress: Progress) -> DemoNetwork:
     full = read_checkpoint(digits_path(f"{name}.safetensors"))
     rows, hsv = [], {}
     for done, removed in enumerate(RATIOS):
@@ -70,24 +132,25 @@ def _run(
         result.model.write(path, force=True)
         seconds = time.perf_counter() - start
         compressed = read_checkpoint(path)
-        bounds = [reduction.error_bound or 0.0 for reduction in result.reductions.values()]
         hsv = {layer: reduction.hsv.tolist() for layer, reduction in result.reductions.items()}
         rows.append(
-            {
-                "removed": removed,
-                "states": result.states[1],
-                "accuracy": accuracy(compressed, images, labels),
-                "bytes": compressed.nbytes,
-                "bound": max(bounds),
-                "seconds": seconds,
-                "file": str(path),
-            }
+            CompressedNetwork(
+                removed=removed,
+                states=result.states[1],
+                accuracy=accuracy(compressed, images, labels),
+                bytes=compressed.nbytes,
+                bound=max(reduction.error_bound or 0.0 for reduction in result.reductions.values()),
+                seconds=seconds,
+                file=str(path),
+            )
         )
     progress(TITLES[name], len(RATIOS), len(RATIOS))
-    return {
-        "states": sum(system.order for system in full.layers.values()),
-        "accuracy": accuracy(full, images, labels),
-        "bytes": full.nbytes,
-        "compressed": rows,
-        "hsv": hsv,
-    }
+    return DemoNetwork(
+        name=name,
+        title=TITLES[name],
+        states=sum(system.order for system in full.layers.values()),
+        accuracy=accuracy(full, images, labels),
+        bytes=full.nbytes,
+        compressed=rows,
+        hsv=hsv,
+    )

@@ -76,7 +76,12 @@ class BlockDiagonal(System):
 
     Raises
     ------
-    DimensionError, NotFiniteError, TimeStepError
+    DimensionError
+        If shapes do not fit together.
+    NotFiniteError
+        If an entry is NaN or infinite.
+    TimeStepError
+        If `dt` is negative or not finite.
 
     Examples
     --------

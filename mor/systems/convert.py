@@ -57,6 +57,10 @@ def as_system(obj: Any) -> System:
         If it is none of these, or has no state space (more zeros than poles, frequency response data).
     DimensionError
         If its matrices do not fit together, or are sparse and of an order above 5000.
+    NotFiniteError
+        If an entry is NaN or infinite.
+    TimeStepError
+        If its time step is negative or not finite.
 
     Examples
     --------

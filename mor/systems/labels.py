@@ -29,8 +29,12 @@ class Labels:
 
     Raises
     ------
+    ArgumentTypeError
+        If names are no list of strings.
+    ArgumentError
+        If there is no such `precision`.
     DimensionError
-        If a name is no string, or a list of them is one.
+        If there are not as many names as signals, when a system takes them.
 
     Examples
     --------

@@ -73,7 +73,10 @@ class LQO(System):
 
     Raises
     ------
-    DimensionError, NotFiniteError
+    DimensionError
+        If shapes do not fit together, or `system` is a batch.
+    NotFiniteError
+        If an entry is NaN or infinite.
 
     Notes
     -----
@@ -135,6 +138,15 @@ class LQO(System):
         system : the system with the outputs z, c of them.
         W1, W2 : arrays (p, c).
 
+        Raises
+        ------
+        DimensionError
+            If W1 and W2 do not fit the outputs of `system`, or that is a batch.
+        NotFiniteError
+            If an entry is NaN or infinite.
+        QuadraticOutputError
+            If `system` has quadratic outputs itself.
+
         Notes
         -----
         With the state [x; u] where D is not zero. In continuous time such an output has an
@@ -163,6 +175,15 @@ class LQO(System):
         ----------
         system : the system with the outputs z, c of them.
         W, b : arrays (c, c) and (c,), zero if b is left out.
+
+        Raises
+        ------
+        DimensionError
+            If W and b do not fit the outputs of `system`, or that is a batch.
+        NotFiniteError
+            If an entry is NaN or infinite.
+        QuadraticOutputError
+            If `system` has quadratic outputs itself.
 
         Examples
         --------

@@ -58,7 +58,12 @@ class LTI(System):
 
     Raises
     ------
-    DimensionError, NotFiniteError, TimeStepError
+    DimensionError
+        If shapes do not fit together; of sparse matrices of an order above 5000.
+    NotFiniteError
+        If an entry is NaN or infinite.
+    TimeStepError
+        If `dt` is negative or not finite.
 
     Notes
     -----

@@ -95,7 +95,12 @@ class Modal(System):
 
     Raises
     ------
-    DimensionError, NotFiniteError, TimeStepError
+    DimensionError
+        If shapes do not fit together.
+    NotFiniteError
+        If an entry is NaN or infinite.
+    TimeStepError
+        If `dt` is negative or not finite.
 
     Examples
     --------
@@ -339,8 +344,14 @@ class Modal(System):
         Raises
         ------
         ReductionError
-            If A is (nearly) defective: its eigenvectors' condition exceeds 1e8; or E singular;
-            or the system is complex, whose output is no real part.
+            If A is (nearly) defective: its eigenvectors' condition exceeds 1e8; or E singular; or the system
+            is complex, whose output is no real part.
+        DimensionError
+            Of a batch of systems.
+        QuadraticOutputError
+            Of a system with quadratic outputs; ``.linear`` has modes.
+        NotFiniteError
+            If the data or the result leave the range of double precision.
         """
         return in_modes(operand(system).to_lti())[0]
 

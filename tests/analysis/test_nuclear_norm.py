@@ -10,14 +10,7 @@ from hypothesis import strategies as st
 import mor
 from mor.analysis.hankel import nuclear_norm_gradient
 from mor.testing import block_systems, lti_systems, modal_systems
-
-
-def random_modal(seed, k, m, p, radius=0.99, dt=1.0):
-    rng = np.random.default_rng(seed)
-    poles = np.sqrt(rng.uniform(0.25, radius**2, k)) * np.exp(1j * rng.uniform(0, np.pi, k))
-    B = (rng.standard_normal((k, m)) + 1j * rng.standard_normal((k, m))) / np.sqrt(m)
-    C = (rng.standard_normal((p, k)) + 1j * rng.standard_normal((p, k))) / np.sqrt(k)
-    return mor.Modal(poles, B, C, dt=dt)
+from tests.oracles.modal import random_modal
 
 
 def directional(sys, field, direction, step):

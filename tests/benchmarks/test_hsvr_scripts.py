@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 import json
-import os
 import re
-import subprocess
-import sys
-import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,93 +13,9 @@ from safetensors.numpy import load_file
 
 import mor
 from mor.errors import MorError, NotFiniteError, ReductionError
+from tests.benchmarks.hsvr import CPU, Interrupted, digest, interrupt, poison_from
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("sklearn")
-
-SCRIPTS = Path(__file__).parents[2] / "benchmarks" / "hsvr"
-CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def scripts():
-    """The modules `train`, `data` and `evaluate`, which are no part of a package."""
-    names = ("train", "data", "evaluate")
-    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        yield {name: importlib.import_module(name) for name in names}
-    finally:
-        sys.path.remove(str(SCRIPTS))
-        for name in names:
-            sys.modules.pop(name, None)
-        sys.modules.update(before)
-
-
-@pytest.fixture(scope="module")
-def train(scripts):
-    return scripts["train"]
-
-
-@pytest.fixture(scope="module")
-def evaluate(scripts):
-    return scripts["evaluate"]
-
-
-@pytest.fixture(scope="module")
-def images(scripts):
-    """A hundred of the digits to train with."""
-    training, _ = scripts["data"].load("digits")
-    return scripts["data"].Images(training.images[:100], training.labels[:100])
-
-
-@pytest.fixture(scope="module")
-def config(train):
-    return train.Config(
-        data="digits",
-        layers=1,
-        channels=8,
-        states=8,
-        dropout=0.1,
-        weight=1e-2,
-        warm_up=5,
-        epochs=3,
-        batch=30,
-        rate=1e-2,
-        last_rate=1e-4,
-        ramp=3,
-        decay=0.1,
-        shift=1,
-    )
-
-
-@pytest.fixture(scope="module")
-def trained(train, config, images, tmp_path_factory):
-    """What one uninterrupted run leaves."""
-    return train.fit("tiny", config, images, tmp_path_factory.mktemp("whole"), CPU)
-
-
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-class Interrupted(Exception):
-    """Stands for Ctrl-C, a full disk or a machine taken away."""
-
-
-def interrupt(monkeypatch, train, after):
-    """Let the run fail after so many batches."""
-    batches, count = train.batches, 0
-
-    def failing(*arguments):
-        nonlocal count
-        for batch in batches(*arguments):
-            count += 1
-            if count > after:
-                raise Interrupted
-            yield batch
-
-    monkeypatch.setattr(train, "batches", failing)
 
 
 # The same seed, the same file.
@@ -259,19 +169,6 @@ def test_shifted_images_are_shifted_images(train):
 # Failure.
 
 
-def poison_from(monkeypatch, train, epoch, name):
-    """Put NaN into a parameter before this epoch."""
-    original = train.Run.epoch
-
-    def poisoned(self, images, device):
-        if len(self.history) == epoch:
-            with torch.no_grad():
-                dict(self.model.named_parameters())[name].view(-1)[0] = float("nan")
-        return original(self, images, device)
-
-    monkeypatch.setattr(train.Run, "epoch", poisoned)
-
-
 @pytest.mark.parametrize("weight", [0.0, 1e-2])
 @pytest.mark.parametrize("name", ["encoder.weight", "layers.0.ssm.sys_in", "layers.0.ssm.rotation.angles"])
 def test_nan_is_named_and_the_last_good_state_kept(
@@ -318,139 +215,6 @@ def test_what_the_last_step_spoils_is_not_saved(train, config, images, tmp_path)
         assert all(bool(x.isfinite().all()) for x in saved["model"].values())
 
 
-def run_main(module, monkeypatch, capsys, *arguments):
-    """Exit code or message, and what was printed; settings of the process are put back."""
-    monkeypatch.setattr(sys, "argv", ["script", *map(str, arguments)])
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    try:
-        module.main()
-        code = None
-    except SystemExit as stop:
-        code = stop.code
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
-    return code, capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing"], "no configuration 'nothing'; there are digits, smnist"),
-        (["digits", "--set", "depth=3"], "depth"),
-        (["digits", "--set", "rate=fast"], "."),
-        (["digits", "--set", 'data="letters"'], "'letters' is not 'digits' or 'mnist'"),
-        (["smnist"], "give --data FILE, or its folder as MOR_DATA"),
-    ],
-)
-def test_wrong_calls_of_train(train, monkeypatch, capsys, tmp_path, arguments, message):
-    monkeypatch.delenv("MOR_DATA", raising=False)
-    code, _ = run_main(train, monkeypatch, capsys, *arguments, "--out", tmp_path)
-    assert re.search(message, code)
-    assert code.startswith("error: ")
-    assert not list(tmp_path.iterdir())
-
-
-def test_main_trains_what_the_configuration_says(train, monkeypatch, capsys, tmp_path, images):
-    monkeypatch.setattr(train, "load", lambda name, path: (images, images))
-    sizes = ["layers=1", "channels=4", "states=4", "epochs=1", "ramp=2"]
-    arguments = ("digits", "--plain", "--seed", 3, "--out", tmp_path, "--device", "cpu")
-    code, printed = run_main(train, monkeypatch, capsys, *arguments, "--set", *sizes)
-    assert code is None
-    path = Path(printed.splitlines()[-1])
-    assert path == tmp_path / "digits-plain-seed3.safetensors"
-    config = json.loads(mor.read_checkpoint(path).metadata["made"])["config"]
-    assert (config["weight"], config["seed"], config["layers"]) == (0.0, 3, 1)
-
-
-# Configurations and data.
-
-
-@pytest.mark.parametrize("path", sorted((SCRIPTS / "configs").glob("*.toml")), ids=lambda path: path.stem)
-def test_configurations_are_complete(train, path):
-    config = train.Config(**train.read_config(path.stem))
-    types = {"str": str, "int": int, "float": float}
-    for field in train.Config.__dataclass_fields__.values():
-        assert isinstance(getattr(config, field.name), types[field.type]), field.name
-    assert config.data in ("digits", "mnist")
-    assert config.weight > 0
-    assert config.states % 2 == 0
-    assert 0 <= config.dropout < 1
-    assert config.last_rate <= config.rate
-    assert tomllib.loads(path.read_text()).keys() == asdict(config).keys() - {"seed"}
-
-
-def test_an_unknown_configuration_lists_those_there_are(train):
-    with pytest.raises(MorError, match="no configuration 'x'; there are digits, smnist"):
-        train.read_config("x")
-
-
-def test_digits_are_the_packaged_ones(scripts):
-    training, test = scripts["data"].load("digits")
-    assert training.images.shape == (1297, 8, 8)
-    assert test.sequences.shape == (500, 64, 1)
-    assert test.images.dtype == np.float32
-    assert 0 <= test.images.min() < test.images.max() == 1
-    from mor.data import digits_path
-
-    packaged = np.load(digits_path("test.npz"))
-    np.testing.assert_array_equal(packaged["labels"], test.labels)
-    np.testing.assert_array_equal(packaged["images"].reshape(-1, 64), 16 * test.sequences[..., 0])
-
-
-def mnist_like(folder, leave_out=()):
-    rng = np.random.default_rng(0)
-    parts = {
-        "x_train": rng.integers(0, 256, (6, 28, 28), dtype=np.uint8),
-        "y_train": np.arange(6, dtype=np.uint8),
-        "x_test": rng.integers(0, 256, (4, 28, 28), dtype=np.uint8),
-        "y_test": np.arange(4, dtype=np.uint8),
-    }
-    folder.mkdir(exist_ok=True)
-    np.savez(folder / "mnist.npz", **{name: x for name, x in parts.items() if name not in leave_out})
-    return folder / "mnist.npz", parts
-
-
-def test_mnist_is_found_by_path_or_folder(scripts, tmp_path, monkeypatch):
-    load = scripts["data"].load
-    path, parts = mnist_like(tmp_path / "mnist")
-    for find in (lambda: load("mnist", path), lambda: load("mnist")):
-        monkeypatch.setenv("MOR_DATA", str(tmp_path))
-        training, test = find()
-        assert (len(training), len(test)) == (6, 4)
-        assert training.sequences.shape == (6, 784, 1)
-        np.testing.assert_allclose(test.images, parts["x_test"] / 255, rtol=1e-6)
-        np.testing.assert_array_equal(test.labels, parts["y_test"])
-    monkeypatch.setenv("MOR_DATA", str(tmp_path / "mnist"))
-    assert len(load("mnist")[0]) == 6
-
-
-def test_missing_data(scripts, tmp_path, monkeypatch):
-    load = scripts["data"].load
-    with pytest.raises(MorError, match="'letters' is not 'digits' or 'mnist'"):
-        load("letters")
-    monkeypatch.setenv("MOR_DATA", str(tmp_path))
-    with pytest.raises(MorError, match=r"no mnist\.npz in MOR_DATA="):
-        load("mnist")
-    monkeypatch.delenv("MOR_DATA")
-    with pytest.raises(MorError, match=r"mnist\.npz: give --data FILE"):
-        load("mnist")
-    with pytest.raises(OSError, match=r"nothing\.npz"):
-        load("mnist", tmp_path / "nothing.npz")
-
-
-def test_train_with_a_data_file_that_is_not_there(train, monkeypatch, capsys, tmp_path):
-    code, _ = run_main(train, monkeypatch, capsys, "smnist", "--data", tmp_path / "no.npz", "--out", tmp_path)
-    assert code.startswith("error: ")
-
-
-def test_a_data_file_with_other_arrays(scripts, tmp_path):
-    path, _ = mnist_like(tmp_path, leave_out=("y_test",))
-    with pytest.raises(MorError, match="y_test"):
-        scripts["data"].load("mnist", path)
-
-
 # Evaluation.
 
 
@@ -479,48 +243,3 @@ def test_network_of_the_file_is_the_trained_model(train, evaluate, config, image
         logits = run.model.eval()(torch.from_numpy(images.sequences)).numpy()
     # Single precision, summed in another order.
     np.testing.assert_allclose(network(images.sequences), logits, rtol=1e-4, atol=1e-4)
-
-
-def test_evaluate_as_a_command(trained):
-    environment = {name: x for name, x in os.environ.items() if name != "MOR_DATA"}
-    environment["PYTHONPATH"] = str(SCRIPTS.parents[1])
-    done = subprocess.run(
-        [sys.executable, str(SCRIPTS / "evaluate.py"), str(trained.tensors), "--ratio", "0.5"],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"accuracy=0\.\d{4}", done.stdout.strip())
-
-
-def test_help_of_evaluate_shows_the_defaults(evaluate, monkeypatch, capsys):
-    code, text = run_main(evaluate, monkeypatch, capsys, "--help")
-    assert code == 0
-    for default in ("0.8", "energy", "bt"):
-        assert f"(default: {default}" in " ".join(text.split())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["{model}", "--ratio", "1.0"], "keep=0"),
-        (["{model}", "--ratio", "-0.5"], r"keep=1\.5"),
-        (["{model}", "--ranks", "magic"], "magic"),
-        (["{model}", "--method", "magic"], "magic"),
-        (["{folder}/nothing.safetensors"], r"nothing\.safetensors"),
-    ],
-)
-def test_wrong_calls_of_evaluate(evaluate, trained, tmp_path, monkeypatch, capsys, arguments, message):
-    filled = [x.format(model=trained.tensors, folder=tmp_path) for x in arguments]
-    code, _ = run_main(evaluate, monkeypatch, capsys, *filled)
-    assert code.startswith("error: ")
-    assert re.search(message, code)
-
-
-def test_evaluate_on_a_file_that_is_no_checkpoint(evaluate, tmp_path, monkeypatch, capsys):
-    (tmp_path / "bad.safetensors").write_bytes(b"no checkpoint at all")
-    code, _ = run_main(evaluate, monkeypatch, capsys, tmp_path / "bad.safetensors")
-    assert code.startswith("error: ")

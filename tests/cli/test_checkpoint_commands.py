@@ -1,7 +1,6 @@
 """What somebody who meets the command line for the first time stumbles over."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -16,17 +15,6 @@ LONG = "backbone.encoder.layers.0.sequence_mixer.state_space_model"
 
 
 @pytest.fixture
-def command(capsys, monkeypatch):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mor", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            mor.cli.main()
-        return stopped.value.code or 0, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
 def model(tmp_path):
     path = tmp_path / "model.safetensors"
     tensors = prefixed(random_layer("lru", n=12, h=4), LONG + ".")
@@ -35,37 +23,37 @@ def model(tmp_path):
 
 
 @pytest.mark.parametrize("columns", ["40", "80"])
-def test_names_are_whole_whatever_the_width(command, model, tmp_path, monkeypatch, columns):
+def test_names_are_whole_whatever_the_width(mor_command, model, tmp_path, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     out = tmp_path / "small.safetensors"
     for arguments in (("inspect", model), ("compress", model, out, "--keep", "0.5"), ("verify", model, out)):
-        code, printed, _ = command(*arguments)
+        code, printed, _ = mor_command(*arguments)
         assert code == 0
         assert any(LONG in line for line in printed.splitlines())
 
 
-def test_bytes_are_those_of_tensors_and_those_on_disk(command, model, tmp_path):
+def test_bytes_are_those_of_tensors_and_those_on_disk(mor_command, model, tmp_path):
     out = tmp_path / "small.safetensors"
-    assert "on disk" in command("inspect", model)[1]
-    assert "disk" in command("compress", model, out, "--keep", "0.5")[1]
-    found = json.loads(command("compress", model, out, "--keep", "0.5", "--force", "--json")[1])
+    assert "on disk" in mor_command("inspect", model)[1]
+    assert "disk" in mor_command("compress", model, out, "--keep", "0.5")[1]
+    found = json.loads(mor_command("compress", model, out, "--keep", "0.5", "--force", "--json")[1])
     assert found["disk"] == [model.stat().st_size, out.stat().st_size]
-    assert json.loads(command("inspect", model, "--json")[1])["bytes_on_disk"] == model.stat().st_size
+    assert json.loads(mor_command("inspect", model, "--json")[1])["bytes_on_disk"] == model.stat().st_size
 
 
-def test_a_bound_above_the_layer_itself_is_said_to_say_nothing(command, model):
-    assert "says nothing" in command("plan", model, "--keep", "0.1")[1]
-    assert "says nothing" not in command("plan", model, "--keep", "1")[1]
+def test_a_bound_above_the_layer_itself_is_said_to_say_nothing(mor_command, model):
+    assert "says nothing" in mor_command("plan", model, "--keep", "0.1")[1]
+    assert "says nothing" not in mor_command("plan", model, "--keep", "1")[1]
 
 
-def test_upper_case_endings(command, model, tmp_path):
+def test_upper_case_endings(mor_command, model, tmp_path):
     upper = tmp_path / "MODEL.SAFETENSORS"
     upper.write_bytes(model.read_bytes())
-    assert command("inspect", upper)[0] == 0
-    assert command("compress", upper, tmp_path / "SMALL.SAFETENSORS", "--keep", "0.5")[0] == 0
+    assert mor_command("inspect", upper)[0] == 0
+    assert mor_command("compress", upper, tmp_path / "SMALL.SAFETENSORS", "--keep", "0.5")[0] == 0
 
 
-def test_several_state_dicts_are_named_and_chosen(command, tmp_path):
+def test_several_state_dicts_are_named_and_chosen(mor_command, tmp_path):
     torch = pytest.importorskip("torch")
 
     def state(seed):
@@ -74,20 +62,20 @@ def test_several_state_dicts_are_named_and_chosen(command, tmp_path):
 
     path, out = tmp_path / "both.pt", tmp_path / "small.pt"
     torch.save({"net": state(0), "ema": state(1), "step": 3}, path)
-    code, _, err = command("inspect", path)
+    code, _, err = mor_command("inspect", path)
     assert code == 5
     assert "--key" in err
     assert "net, ema" in err
-    assert command("inspect", path, "--key", "none")[0] == 5
-    assert command("compress", path, out, "--keep", "0.5", "--key", "ema")[0] == 0
-    assert command("verify", path, out, "--key", "ema")[0] == 0
+    assert mor_command("inspect", path, "--key", "none")[0] == 5
+    assert mor_command("compress", path, out, "--keep", "0.5", "--key", "ema")[0] == 0
+    assert mor_command("verify", path, out, "--key", "ema")[0] == 0
     before, after = (torch.load(x, weights_only=True) for x in (path, out))
     assert after["step"] == 3
     assert all(torch.equal(before["net"][key], after["net"][key]) for key in before["net"])
     assert after["ema"]["lru.nu_log"].shape[0] < 12
     other = tmp_path / "small.safetensors"
-    assert command("compress", path, other, "--keep", "0.5", "--key", "net")[0] == 0
-    assert command("verify", path, other, "--key", "net")[0] == 0
+    assert mor_command("compress", path, other, "--keep", "0.5", "--key", "net")[0] == 0
+    assert mor_command("verify", path, other, "--key", "net")[0] == 0
     assert mor.read_checkpoint(path, key="net").layers.keys() == {"lru"}
 
 
@@ -101,21 +89,21 @@ def two_state_dicts(path, names=("model", "ema")):
 
 
 @pytest.mark.parametrize("names", [("model", "ema"), ("state_dict", "average")])
-def test_no_state_dict_is_preferred_where_several_hold_layers(command, tmp_path, names):
+def test_no_state_dict_is_preferred_where_several_hold_layers(mor_command, tmp_path, names):
     """The first was taken in silence."""
     path = two_state_dicts(tmp_path / "both.pt", names)
     for arguments in (("inspect", path), ("compress", path, tmp_path / "out.pt", "--keep", "0.5")):
-        code, _, err = command(*arguments)
+        code, _, err = mor_command(*arguments)
         assert code == 5
         assert "--key" in err
         assert ", ".join(names) in err
 
 
 @pytest.mark.parametrize("ending", ["pt", "safetensors"])
-def test_verify_finds_the_state_dict_in_the_manifest(command, tmp_path, ending):
+def test_verify_finds_the_state_dict_in_the_manifest(mor_command, tmp_path, ending):
     path, out = two_state_dicts(tmp_path / "both.pt"), tmp_path / f"small.{ending}"
-    assert command("compress", path, out, "--keep", "0.5", "--key", "ema")[0] == 0
-    code, printed, err = command("verify", path, out)
+    assert mor_command("compress", path, out, "--keep", "0.5", "--key", "ema")[0] == 0
+    code, printed, err = mor_command("verify", path, out)
     assert code == 0, printed + err
     if ending == "pt":
         torch = pytest.importorskip("torch")
@@ -128,25 +116,27 @@ def test_verify_finds_the_state_dict_in_the_manifest(command, tmp_path, ending):
         assert all(torch.equal(x, small[key]) for key, x in module.state_dict().items())
 
 
-def test_a_safetensors_file_has_no_keys(command, model, tmp_path):
+def test_a_safetensors_file_has_no_keys(mor_command, model, tmp_path):
     for arguments in (("inspect", model), ("compress", model, tmp_path / "o.safetensors", "--keep", "0.5")):
-        code, _, err = command(*arguments, "--key", "zz")
+        code, _, err = mor_command(*arguments, "--key", "zz")
         assert code == 5
         assert "--key zz" in err
 
 
-def test_a_manifest_of_another_file_is_said_to_be_that(command, tmp_path):
+def test_a_manifest_of_another_file_is_said_to_be_that(mor_command, tmp_path):
     torch = pytest.importorskip("torch")
     path, out = two_state_dicts(tmp_path / "both.pt"), tmp_path / "s.pt"
-    assert command("compress", path, out, "--keep", "0.5", "--key", "ema")[0] == 0
+    assert mor_command("compress", path, out, "--keep", "0.5", "--key", "ema")[0] == 0
     torch.save({**torch.load(out, weights_only=True), "epoch": 3}, out)
-    code, printed, _ = command("verify", path, out, "--key", "ema")
+    code, printed, _ = mor_command("verify", path, out, "--key", "ema")
     assert code == 9
     assert "s.pt.mor.json belongs to another file" in printed
     assert "has no manifest" not in printed
 
 
-def test_pad_and_equal_are_a_wrong_use(command, model, tmp_path):
-    code, _, err = command("compress", model, tmp_path / "o.safetensors", "--keep", "0.5", "--pad", "--equal")
+def test_pad_and_equal_are_a_wrong_use(mor_command, model, tmp_path):
+    code, _, err = mor_command(
+        "compress", model, tmp_path / "o.safetensors", "--keep", "0.5", "--pad", "--equal"
+    )
     assert code == 2
     assert "--equal" in err

@@ -9,28 +9,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import mor
-from mor.cli import main
 from mor.data import digits_path
 
 PLAIN = digits_path("plain.safetensors")
-
-
-def run(capsys, monkeypatch, *arguments):
-    """Exit code, standard output and standard error of one command."""
-    monkeypatch.setattr(sys, "argv", ["mor", *map(str, arguments)])
-    monkeypatch.setenv("COLUMNS", "120")
-    try:
-        main()
-        code = 0
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    streams = capsys.readouterr()
-    return code, streams.out, streams.err
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 @pytest.fixture

@@ -7,13 +7,7 @@ import pytest
 
 import mor
 from mor.errors import NotFiniteError
-from tests.cli.test_cli import run
 from tests.oracles.dense import random_stable
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 @pytest.fixture

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import inspect
 import re
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 import mor
+import mor.deep
+import mor.examples
+from mor.adapters.checkpoints import load_resized
+from mor.analysis.hankel import nuclear_norm_gradient
+from mor.equations.band import band_gramian
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
 from mor.reduction.modal import ModeRanking
-from mor.report import plot_hsv, plot_sigma
+from mor.report import plot_bode, plot_hsv, plot_poles, plot_sigma, plot_step
 
 PUBLIC: dict[str, Any] = {
     name: value
@@ -20,9 +26,17 @@ PUBLIC: dict[str, Any] = {
     if callable(value := getattr(mor, name))
     and not (isinstance(value, type) and issubclass(value, Exception))
 }
-PUBLIC |= {"plot_hsv": plot_hsv, "plot_sigma": plot_sigma}
+PUBLIC |= {name: getattr(mor.deep, name) for name in mor.deep.__all__}
+PUBLIC |= {f.__name__: f for f in (plot_bode, plot_hsv, plot_poles, plot_sigma, plot_step)}
+PUBLIC |= {f.__name__: f for f in (nuclear_norm_gradient, load_resized, band_gramian)}
+PUBLIC |= {f.__name__: f for f in (mor.examples.advection_diffusion, mor.examples.gated_layer)}
+if find_spec("torch"):
+    import mor.adapters.torch as _torch
+
+    PUBLIC |= {name: getattr(_torch, name) for name in _torch.__all__}
 PUBLIC |= {f.__qualname__: f for f in (Balancing.truncate, BatchBalancing.truncate, ModeRanking.truncate)}
 FUNCTIONS = [name for name, value in PUBLIC.items() if not isinstance(value, type) and "." not in name]
+CLASSES = {name for name, value in PUBLIC.items() if isinstance(value, type)}
 
 #: A line 'name', 'name : what', 'a, b : what' or '*name'.
 _ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: :.*)?$")
@@ -66,7 +80,9 @@ def test_what_it_returns_raises_and_looks_like(name):
     assert "Examples" in found
 
 
-@pytest.mark.parametrize("name", sorted(name for name, value in PUBLIC.items() if isinstance(value, type)))
+@pytest.mark.parametrize(
+    "name", sorted(x for x in PUBLIC if isinstance(PUBLIC[x], type) and x != "Compression")
+)
 def test_classes_show_an_example(name):
     assert "Examples" in sections(text_of(name))
 

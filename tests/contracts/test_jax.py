@@ -5,7 +5,7 @@ import pytest
 
 import mor
 from mor.analysis.hankel import nuclear_norm_gradient
-from tests.analysis.test_nuclear_norm import random_modal
+from tests.oracles.modal import random_modal
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy

@@ -5,7 +5,7 @@ import pytest
 
 import mor
 from tests.defects.models import in_units, masses
-from tests.reduction.test_minimal_realization import kalman
+from tests.oracles.kalman import kalman
 
 OMEGA = [0.05, 0.2, 0.5, 1.0]
 

@@ -7,7 +7,7 @@ import pytest
 import mor
 from mor.analysis.difference import difference_peak
 from mor.analysis.error import ErrorMeasure, measure
-from mor.report.tables import _measured
+from mor.report.reduction import measured
 from tests.defects.models import convection, exact_response, heated_rod, masses, rod
 
 MODELS = {
@@ -45,9 +45,8 @@ def test_the_gain_is_that_of_the_matrices(build, order):
 
 
 def test_both_numbers_are_printed_where_they_differ():
-    summary = {"hinf_error": 5.5e-9, "hinf_limit": 1.9e-4, "proven": False}
-    assert _measured(summary) == "5.5e-09, at most 0.00019"
-    assert _measured(summary | {"hinf_limit": 5.51e-9, "proven": True}) == "5.5e-09 (proven)"
+    assert measured(5.5e-9, 1.9e-4, False) == "5.5e-09, at most 0.00019"
+    assert measured(5.5e-9, 5.51e-9, True) == "5.5e-09 (proven)"
     assert not ErrorMeasure(1.0, 1.0, 1.0, 0.0, 1.02, 1.0).proven
 
 

@@ -8,14 +8,8 @@ import scipy.sparse
 
 import mor
 from mor.errors import DimensionError, TimeStepError
-from tests.cli.test_cli import run
 
 A, B, C = -np.diag([1.0, 2.0]), np.ones((2, 1)), np.ones((1, 2))
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 def test_a_time_step_beside_the_file_s_own(mor_command, tmp_path):

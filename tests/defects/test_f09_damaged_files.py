@@ -10,14 +10,8 @@ import scipy.io
 import scipy.sparse
 
 import mor
-from tests.cli.test_cli import run
 
 MATRIX = "%%MatrixMarket matrix array real general\n"
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 def market(comment="", sizes="1 1", numbers="-1"):

@@ -10,7 +10,7 @@ import pytest
 import mor
 from mor.deep import compress
 from mor.errors import CheckpointError
-from tests.defects.layers import checkpoint, mor_command, mor_json, write
+from tests.defects.layers import checkpoint, write
 
 X0 = "blocks.0.lru.x0"
 
@@ -21,30 +21,30 @@ def file(tmp_path):
     return write(tmp_path / "model.safetensors", checkpoint(others={X0: x0}))
 
 
-def test_it_is_refused_with_a_way_out(file, tmp_path, capsys):
+def test_it_is_refused_with_a_way_out(file, tmp_path, mor_command):
     out = tmp_path / "out.safetensors"
     for pad in ([], ["--pad"]):
-        code, printed, err = mor_command(capsys, "compress", file, out, "--keep", "0.5", *pad)
+        code, printed, err = mor_command("compress", file, out, "--keep", "0.5", *pad)
         assert (code, printed) == (5, "")
         assert X0 in err
         assert "--leave" in err
-    assert mor_command(capsys, "plan", file, "--keep", "0.5")[0] == 5
+    assert mor_command("plan", file, "--keep", "0.5")[0] == 5
     with pytest.raises(CheckpointError, match=r"x0.*leave"):
         compress(mor.read_checkpoint(file), keep=0.5)
     assert not out.exists()
 
 
-def test_what_is_said_to_be_no_state_is_left_alone(file, tmp_path, capsys):
+def test_what_is_said_to_be_no_state_is_left_alone(file, tmp_path, mor_command):
     out = tmp_path / "out.safetensors"
-    assert mor_command(capsys, "compress", file, out, "--keep", "0.5", "--leave", X0)[0] == 0
+    assert mor_command("compress", file, out, "--keep", "0.5", "--leave", X0)[0] == 0
     before, after = mor.read_checkpoint(file), mor.read_checkpoint(out)
     assert np.array_equal(before.tensors[X0], after.tensors[X0])
-    assert mor_command(capsys, "compress", file, out, "--keep", "0.5", "--leave", "none", "--force")[0] == 5
+    assert mor_command("compress", file, out, "--keep", "0.5", "--leave", "none", "--force")[0] == 5
 
 
-def test_inspect_shows_it(file, capsys):
-    assert X0 in mor_command(capsys, "inspect", file)[1]
-    assert mor_json(capsys, "inspect", file)["beside"] == {"blocks.0.lru": {X0: [1, 8]}}
+def test_inspect_shows_it(file, mor_command, mor_json):
+    assert X0 in mor_command("inspect", file)[1]
+    assert mor_json("inspect", file)["beside"] == {"blocks.0.lru": {X0: [1, 8]}}
 
 
 def test_zero_is_zero_in_all_coordinates(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from tests.defects.layers import checkpoint, mor_command, mor_json, write
+from tests.defects.layers import checkpoint, write
 
 HEAD = {"head.weight": np.ones((4, 3), np.float32), "head.bias": np.ones(4, np.float32)}
 
@@ -25,24 +25,24 @@ CHANGES = {
 
 
 @pytest.fixture
-def files(tmp_path, capsys):
+def files(tmp_path):
     model = write(tmp_path / "model.safetensors", checkpoint(others=HEAD))
     return model, tmp_path
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_safetensors(files, capsys, change):
+def test_safetensors(files, mor_command, mor_json, change):
     model, folder = files
     small, bad = folder / "small.safetensors", folder / "bad.safetensors"
-    assert mor_command(capsys, "compress", model, small, "--keep", "0.5")[0] == 0
-    assert mor_command(capsys, "verify", model, small)[0] == 0
+    assert mor_command("compress", model, small, "--keep", "0.5")[0] == 0
+    assert mor_command("verify", model, small)[0] == 0
     with safe_open(small, "np") as opened:
         metadata = opened.metadata()
     write(bad, CHANGES[change](load_file(small)), metadata)
-    code, out, _ = mor_command(capsys, "verify", model, bad)
+    code, out, _ = mor_command("verify", model, bad)
     assert code == 9
     assert "head." in out
-    summary = mor_json(capsys, "verify", model, bad)
+    summary = mor_json("verify", model, bad)
     kind = "changed" if change == "retyped" else change
     assert [len(summary[f"{x}_tensors"]) for x in ("changed", "missing", "added")] == [
         int(x == kind) for x in ("changed", "missing", "added")
@@ -50,7 +50,7 @@ def test_safetensors(files, capsys, change):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_torch(files, capsys, change):
+def test_torch(files, mor_command, change):
     torch = pytest.importorskip("torch")
     import hashlib
     import json
@@ -59,12 +59,12 @@ def test_torch(files, capsys, change):
 
     model, folder = files
     small = folder / "small.pt"
-    assert mor_command(capsys, "compress", model, small, "--keep", "0.5")[0] == 0
-    assert mor_command(capsys, "verify", model, small)[0] == 0
+    assert mor_command("compress", model, small, "--keep", "0.5")[0] == 0
+    assert mor_command("verify", model, small)[0] == 0
     state = {key: x.numpy() for key, x in torch.load(small, weights_only=True).items()}
     torch.save({key: torch.from_numpy(np.array(x)) for key, x in CHANGES[change](state).items()}, small)
     # As if the manifest belonged to it: a changed file alone is told by its hash.
     manifest = json.loads(sidecar(small).read_text())
     manifest[OUTPUT_KEY] = hashlib.sha256(small.read_bytes()).hexdigest()
     sidecar(small).write_text(json.dumps(manifest))
-    assert mor_command(capsys, "verify", model, small)[0] == 9
+    assert mor_command("verify", model, small)[0] == 9

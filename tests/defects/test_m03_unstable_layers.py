@@ -13,7 +13,7 @@ from safetensors import safe_open
 import mor
 from mor.deep import compress
 from mor.errors import UnstableSystemError
-from tests.defects.layers import checkpoint, mor_command, mor_json, write
+from tests.defects.layers import checkpoint, write
 from tests.oracles.checkpoint_layers import forward, under
 
 NAMES = ("seq.0.", "seq.1.")
@@ -27,8 +27,8 @@ def file(tmp_path):
     return write(tmp_path / "model.safetensors", tensors)
 
 
-def test_the_message_has_no_dead_ends(file, tmp_path, capsys):
-    code, _, err = mor_command(capsys, "compress", file, tmp_path / "o.safetensors", "--keep", "0.5")
+def test_the_message_has_no_dead_ends(file, tmp_path, mor_command):
+    code, _, err = mor_command("compress", file, tmp_path / "o.safetensors", "--keep", "0.5")
     assert code == 4
     assert "seq.0" in err
     assert "--unstable split" in err
@@ -37,10 +37,10 @@ def test_the_message_has_no_dead_ends(file, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("method", ["bt", "modal"])
-def test_unstable_modes_are_kept_and_the_rest_is_reduced(file, tmp_path, capsys, method):
+def test_unstable_modes_are_kept_and_the_rest_is_reduced(file, tmp_path, mor_command, mor_json, method):
     out = tmp_path / "out.safetensors"
     options = ("--keep", "0.5", "--unstable", "split", "--method", method)
-    assert mor_command(capsys, "compress", file, out, *options)[0] == 0
+    assert mor_command("compress", file, out, *options)[0] == 0
     before, after = mor.read_checkpoint(file), mor.read_checkpoint(out)
     old, new = before.layers["seq.0"].poles, after.layers["seq.0"].poles
     # In single precision: the poles, exp(Lambda step), are those of before to its round-off.
@@ -50,9 +50,9 @@ def test_unstable_modes_are_kept_and_the_rest_is_reduced(file, tmp_path, capsys,
     assert sum(int(x.working_states) for x in after.layers.values()) <= 0.5 * sum(
         x.order for x in before.layers.values()
     )
-    code, printed, _ = mor_command(capsys, "verify", file, out)
+    code, printed, _ = mor_command("verify", file, out)
     assert code == 0, printed
-    layer = mor_json(capsys, "verify", file, out)["layers"][0]
+    layer = mor_json("verify", file, out)["layers"][0]
     assert 0 < layer["peak_error"] <= layer["bound"]
 
 
@@ -90,14 +90,12 @@ def test_a_stable_layer_is_not_made_unstable(file):
         checkpoint.replace({"seq.1": wild})
 
 
-def test_a_layer_that_cannot_hold_them_says_so(tmp_path, capsys):
+def test_a_layer_that_cannot_hold_them_says_so(tmp_path, mor_command):
     tensors = checkpoint("lru")
     tensors["blocks.0.lru.nu_log"][:] = -50  # exp(-exp(-50)) rounds to 1
     file = write(tmp_path / "model.safetensors", tensors)
     for options in ([], ["--unstable", "split"]):
-        code, _, err = mor_command(
-            capsys, "compress", file, tmp_path / "o.safetensors", "--keep", "0.5", *options
-        )
+        code, _, err = mor_command("compress", file, tmp_path / "o.safetensors", "--keep", "0.5", *options)
         assert code in (3, 4)
         assert "blocks.0.lru" in err or "unstable" in err
         assert "horizon" not in err
@@ -110,11 +108,11 @@ def rows(tensors, i):
 
 
 @pytest.mark.parametrize("method", ["bt", "modal"])
-def test_kept_modes_are_copied_bit_for_bit(file, tmp_path, capsys, method):
+def test_kept_modes_are_copied_bit_for_bit(file, tmp_path, mor_command, method):
     """Only so the bound holds for signals: nearly equal unstable modes differ without limit."""
     out = tmp_path / "out.safetensors"
     options = ("--keep", "0.5", "--unstable", "split", "--method", method)
-    _, printed, _ = mor_command(capsys, "compress", file, out, *options)
+    _, printed, _ = mor_command("compress", file, out, *options)
     assert "Guarantee: for any input, each layer" in printed
     before, after = mor.read_checkpoint(file), mor.read_checkpoint(out)
     kept = np.flatnonzero(np.abs(after.layers["seq.0"].poles) >= 1)
@@ -137,20 +135,20 @@ def test_kept_modes_are_copied_bit_for_bit(file, tmp_path, capsys, method):
     )
 
 
-def test_of_modes_that_are_not_the_same_no_signal_is_promised(file, tmp_path, capsys):
+def test_of_modes_that_are_not_the_same_no_signal_is_promised(file, tmp_path, mor_command):
     checkpoint = mor.read_checkpoint(file)
     layer = checkpoint.layers["seq.0"]
     B = layer.B * np.where(np.abs(layer.poles) >= 1, 1 + 1e-5, 1)[:, None]
     out = tmp_path / "out.safetensors"
     checkpoint.replace({"seq.0": mor.Modal(layer.poles, B, layer.C, layer.D, dt=1.0)}).write(out)
-    _, printed, _ = mor_command(capsys, "verify", file, out)
+    _, printed, _ = mor_command("verify", file, out)
     assert "seq.0: unstable modes differ" in printed
     assert "grows without limit" in printed
 
 
 @pytest.mark.parametrize("options", [[], ["--unstable", "split"]])
 @pytest.mark.parametrize(("dialect", "key", "value"), [("lru", "nu_log", -40), ("s5-pytorch", "Lambda", 1j)])
-def test_a_pole_on_the_circle_is_unstable(tmp_path, capsys, dialect, key, value, options):
+def test_a_pole_on_the_circle_is_unstable(tmp_path, mor_command, dialect, key, value, options):
     """``exp(i w)`` counted as stable where its last bit fell inside, and the reduction ended in advice about
     orders, which the command has not."""
     tensors = checkpoint(dialect, NAMES, n=12, h=4)
@@ -160,11 +158,11 @@ def test_a_pole_on_the_circle_is_unstable(tmp_path, capsys, dialect, key, value,
         # One after another, as which of them fall inside depends on the library of exponentials.
         tensors[f"seq.0.{key}"][2:8] = value * np.linspace(1, 40, 6)
     file, out = write(tmp_path / "model.safetensors", tensors), tmp_path / "out.safetensors"
-    code, _, err = mor_command(capsys, "compress", file, out, "--keep", "0.7", *options)
+    code, _, err = mor_command("compress", file, out, "--keep", "0.7", *options)
     assert "order" not in err
     if dialect == "s5-pytorch" and options:
         assert code == 0
-        assert mor_command(capsys, "verify", file, out)[0] == 0
+        assert mor_command("verify", file, out)[0] == 0
         return
     assert code == 4
     assert "layer" in err
@@ -173,14 +171,14 @@ def test_a_pole_on_the_circle_is_unstable(tmp_path, capsys, dialect, key, value,
     assert "pole" in err
 
 
-def test_a_horizon_says_what_can_be_done(file, tmp_path, capsys):
+def test_a_horizon_says_what_can_be_done(file, tmp_path, mor_command):
     out = tmp_path / "o.safetensors"
-    code, _, err = mor_command(capsys, "compress", file, out, "--keep", "0.5", "--horizon", "50")
+    code, _, err = mor_command("compress", file, out, "--keep", "0.5", "--horizon", "50")
     assert code == 4
     assert "Bring the layer's poles inside" in err
     assert "without horizon" in err
     options = ("--keep", "0.5", "--horizon", "50", "--unstable", "split")
-    code, _, err = mor_command(capsys, "compress", file, out, *options)
+    code, _, err = mor_command("compress", file, out, *options)
     assert code == 3
     assert "not needed" not in err
     assert "do not go together" in err

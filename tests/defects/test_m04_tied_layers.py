@@ -5,7 +5,7 @@ import pytest
 
 import mor
 from mor.deep import compress
-from tests.defects.layers import checkpoint, mor_command, mor_json
+from tests.defects.layers import checkpoint
 
 torch = pytest.importorskip("torch")
 
@@ -22,16 +22,16 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["bt", "modal"])
-def test_they_stay_one_layer_and_count_once(file, tmp_path, capsys, method):
+def test_they_stay_one_layer_and_count_once(file, tmp_path, mor_command, mor_json, method):
     out = tmp_path / "out.pt"
-    found = mor_json(capsys, "compress", file, out, "--keep", "0.5", "--method", method)
+    found = mor_json("compress", file, out, "--keep", "0.5", "--method", method)
     assert found["states"][0] == 32
     assert found["states"][1] <= 16
     assert found["tied"] == [["b.0.lru", "b.1.lru"]]
     state = torch.load(out, weights_only=True)
     for key in ("nu_log", "B_re", "C_im"):
         assert state[f"b.0.lru.{key}"].data_ptr() == state[f"b.1.lru.{key}"].data_ptr()
-    assert mor_command(capsys, "verify", file, out)[0] == 0
+    assert mor_command("verify", file, out)[0] == 0
 
 
 def test_they_get_one_system(file):
@@ -42,5 +42,5 @@ def test_they_get_one_system(file):
     assert list(result.reductions) == ["b.0.lru", "b.1.lru", "b.2.lru"]
 
 
-def test_inspect_counts_them_once(file, capsys):
-    assert mor_json(capsys, "inspect", file)["states"] == 32
+def test_inspect_counts_them_once(file, mor_json):
+    assert mor_json("inspect", file)["states"] == 32

@@ -3,7 +3,8 @@
     python tests/fuzz/calls.py --calls 60000 --seed 0
     python tests/fuzz/calls.py --seed 0 --only 1234        # one call again, with its traceback
 
-Of each call it is asked that only a MorError is raised; that no warning is given but the library's own;
+Of each call it is asked that only a MorError is raised, and of functions and constructors only one that
+their docstring speaks of; that no warning is given but the library's own;
 that no number of the result is NaN; that no array that was given is changed; and that it ends in time.
 Systems are of all kinds, frameworks, precisions and magnitudes, arguments partly absurd. A number and a
 seed make a call, whatever came before. Exits with 1 if anything was found, and says how to repeat it.
@@ -39,6 +40,7 @@ from mor.arrays import is_array, to_numpy
 from mor.errors import MorError
 from mor.reduction.balancing import Balancing
 from tests.fuzz.arguments import MAKERS, Sizes
+from tests.fuzz.documented import is_documented
 from tests.fuzz.values import Rng, absurd, family, in_framework, numpy_system, pick, system
 
 #: Seconds of the processor that a call may take.
@@ -294,7 +296,11 @@ def _attempt(target: Target, subject: Any, args: list[Any], kwargs: dict[str, An
         place = _nan(result)
         return Outcome("NaN", place, "") if place else None
     except MorError as error:
-        return None if str(error) else Outcome("no message", type(error).__name__, traceback.format_exc())
+        if not str(error):
+            return Outcome("no message", type(error).__name__, traceback.format_exc())
+        if target.function is None or is_documented(error, target.function):
+            return None
+        return Outcome("not documented", f"{type(error).__name__}: {str(error)[:60]}", traceback.format_exc())
     except OutOfTime:
         return Outcome("no end", f"after {LIMIT:g} s", traceback.format_exc())
     except Exception as error:

@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mor import read_checkpoint
 from mor.adapters.checkpoints.formats.safetensors_file import safetensors_chunks
+from mor.adapters.checkpoints.verification import verify
 from mor.deep import compress
 from mor.errors import MorError, ReductionError
-from mor.report.summary import verify_summary
 from tests.oracles.checkpoint_layers import DIALECTS, prefixed, random_layer
 
 #: Dialects whose tensors the safetensors format can hold in double precision.
@@ -86,12 +86,12 @@ def run(case: Case, folder: Path) -> str:
     states = [sum(int(np.sum(x.working_states)) for x in c.layers.values()) for c in (before, result.model)]
     if tuple(states) != result.states or states[1] > case.options["keep"] * states[0] + 1e-6:
         return f"FAILED: states {result.states}, true {states}"
-    summary = verify_summary(before, read_checkpoint(out, case.dialect))
-    if summary["ok"]:
+    found = verify(before, read_checkpoint(out, case.dialect))
+    if found.ok:
         return "verified"
-    bad = [x for x in summary["layers"] if x["holds"] is False]
-    told = [(x["name"], x["peak_error"], x["peak_noise"], x["bound"]) for x in bad]
-    other = {key: summary[key] for key in ("altered", "missing_layers", "changed_tensors")}
+    bad = [layer for layer in found.layers if layer.holds is False]
+    told = [(layer.name, layer.peak_error, layer.peak_noise, layer.bound) for layer in bad]
+    other = {key: getattr(found, key) for key in ("altered", "missing_layers", "changed_tensors")}
     return f"FAILED: {told or other}"
 
 

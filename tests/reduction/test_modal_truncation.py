@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import mor
-from mor.cli import main
-from mor.data import digits_path
-from mor.deep import allocate_ranks, compress
-from mor.deep.compress import compression_methods
-from mor.deep.ranks import rank_methods
 from mor.errors import DimensionError, NotASystemError, ReductionError, UnstableSystemError
 from mor.reduction.modal import rank_modes
 from mor.testing import block_systems, lti_systems, modal_systems, two_area_power_system
 from tests.oracles.dense import frequencies, largest_gain
+from tests.oracles.modal import is_pole_of
 
 SCORES = ["hinf", "h2"]
 
@@ -32,10 +25,6 @@ def complex_modal(poles, b, c, dt=1.0):
         np.array(c, dtype=complex)[None, :],
         dt=dt,
     )
-
-
-def is_pole_of(poles, all_poles):
-    return all(np.min(np.abs(all_poles - p)) <= 1e-9 * max(1, abs(p)) for p in poles)
 
 
 def check_reduction(sys, reduction, order):
@@ -309,218 +298,3 @@ def test_a_batch_of_blocks_is_refused():
 def test_a_system_without_states_stays_as_it_is():
     empty = mor.Modal(np.zeros(0, complex), np.zeros((0, 1), complex), np.zeros((1, 0), complex), dt=1.0)
     assert mor.modal_truncation(empty).order == 0
-
-
-# Sharing a budget by "adaptive" and "global".
-
-
-#: Squares over sums of squares that are as large: 1, 4/13, 1/14; 1, 1/102, 1/102; 1/2, 1/2, 1/202, 1/202.
-VALUES = {"a": [3.0, 2.0, 1.0], "b": [10.0, 1.0, 1.0], "c": [5.0, 5.0, 0.5, 0.5]}
-
-
-@pytest.mark.parametrize(
-    ("budget", "adaptive"),
-    [
-        (3, {"a": 1, "b": 1, "c": 1}),
-        (4, {"a": 1, "b": 1, "c": 2}),
-        (5, {"a": 2, "b": 1, "c": 2}),
-        (6, {"a": 3, "b": 1, "c": 2}),
-        (7, {"a": 3, "b": 2, "c": 2}),
-        (8, {"a": 3, "b": 3, "c": 2}),
-        (9, {"a": 3, "b": 3, "c": 3}),
-        (10, {"a": 3, "b": 3, "c": 4}),
-    ],
-)
-def test_adaptive_ranks_by_hand(budget, adaptive):
-    assert allocate_ranks(VALUES, budget / 10, method="adaptive") == adaptive
-
-
-@pytest.mark.parametrize(
-    ("budget", "by_size"),
-    [
-        (3, {"a": 1, "b": 1, "c": 1}),
-        (4, {"a": 1, "b": 1, "c": 2}),
-        (5, {"a": 2, "b": 1, "c": 2}),
-        (8, {"a": 3, "b": 3, "c": 2}),
-        (10, {"a": 3, "b": 3, "c": 4}),
-    ],
-)
-def test_global_ranks_by_hand(budget, by_size):
-    assert allocate_ranks(VALUES, budget / 10, method="global") == by_size
-
-
-def test_scale_of_a_layer_matters_to_global_ranks_only():
-    values = {"a": np.array([4.0, 2.0, 1.0, 0.5]), "b": np.array([4.0, 3.0, 2.0, 1.0])}
-    scaled = values | {"a": 1e6 * values["a"]}
-    for method in ("adaptive", "energy", "uniform"):
-        assert allocate_ranks(scaled, 0.5, method=method) == allocate_ranks(values, 0.5, method=method)
-    assert allocate_ranks(values, 0.5, method="global") == {"a": 2, "b": 2}
-    assert allocate_ranks(scaled, 0.5, method="global") == {"a": 3, "b": 1}
-
-
-@st.composite
-def scores_in_pairs(draw):
-    """Scores by state as modes have them: equal in pairs, some single, in batches or not."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    layers = {}
-    for i in range(draw(st.integers(1, 4))):
-        copies = draw(st.sampled_from([0, 1, 3]))
-        modes = rng.integers(1, 12)
-        scores = np.sort(10 ** rng.uniform(-3, 3, (copies or 1, modes)), axis=1)[:, ::-1]
-        states = np.repeat(scores, 2, axis=1)[:, rng.integers(0, 2) :]
-        layers[f"l{i}"] = states if copies else states[0]
-    return layers
-
-
-@given(scores_in_pairs(), st.floats(0.01, 1.0), st.sampled_from(rank_methods()))
-def test_budget_of_pairs_and_batches(scores, keep, method):
-    copies = {name: np.atleast_2d(x).shape[0] for name, x in scores.items()}
-    total = sum(np.size(x) for x in scores.values())
-    budget = int(keep * total + 1e-9 * total)
-    if budget < sum(copies.values()):
-        with pytest.raises(ReductionError, match="least is keep="):
-            allocate_ranks(scores, keep, method=method)
-        return
-    ranks = allocate_ranks(scores, keep, method=method)
-    assert list(ranks) == list(scores)
-    assert all(1 <= r <= np.shape(scores[name])[-1] for name, r in ranks.items())
-    left = budget - sum(copies[name] * r for name, r in ranks.items())
-    assert left >= 0
-    # No state for each system of any layer that has one more would fit.
-    assert all(copies[name] > left for name, r in ranks.items() if r < np.shape(scores[name])[-1])
-
-
-def last_scores(values):
-    """As LAST writes it: squares over the running sum of squares, from the largest down."""
-    squares = np.sort(np.asarray(values))[::-1] ** 2
-    return squares / np.cumsum(squares)
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(0.1, 1.0))
-def test_adaptive_ranks_are_a_threshold_on_the_scores_of_last(seed, keep):
-    """For distinct values: what is kept beside each layer's largest is what scores highest."""
-    rng = np.random.default_rng(seed)
-    values = {f"l{i}": 10 ** rng.uniform(-2, 2, n) for i, n in enumerate(rng.integers(1, 20, 4))}
-    ordered = {name: np.sort(x)[::-1] for name, x in values.items()}
-    total = sum(len(x) for x in values.values())
-    if int(keep * total) < 4:
-        return
-    ranks = allocate_ranks(ordered, keep, method="adaptive")
-    kept = [s for name, r in ranks.items() for s in last_scores(values[name])[1:r]]
-    dropped = [s for name, r in ranks.items() for s in last_scores(values[name])[r:]]
-    assert min(kept, default=1.0) >= max(dropped, default=0.0)
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(0.1, 1.0))
-def test_global_ranks_keep_the_largest_values(seed, keep):
-    rng = np.random.default_rng(seed)
-    values = {
-        f"l{i}": np.sort(10 ** rng.uniform(-2, 2, n))[::-1] for i, n in enumerate(rng.integers(1, 20, 4))
-    }
-    if int(keep * sum(len(x) for x in values.values())) < 4:
-        return
-    ranks = allocate_ranks(values, keep, method="global")
-    kept = [s for name, r in ranks.items() for s in values[name][1:r]]
-    dropped = [s for name, r in ranks.items() for s in values[name][r:]]
-    assert min(kept, default=np.inf) >= max(dropped, default=0.0)
-
-
-# Networks and the command.
-
-
-@pytest.fixture(scope="module")
-def checkpoint():
-    return mor.read_checkpoint(digits_path("plain.safetensors"))
-
-
-@pytest.mark.parametrize("ranks", rank_methods())
-@pytest.mark.parametrize(("method", "score"), [("modal", "hinf"), ("modal-h2", "h2")])
-def test_compress_keeps_whole_modes_under_the_budget(checkpoint, method, score, ranks):
-    result = compress(checkpoint, keep=0.3, method=method, ranks=ranks)
-    before, after = result.states
-    # An odd share costs a layer of pairs one state at most.
-    assert int(0.3 * before) - len(checkpoint.layers) <= after <= 0.3 * before
-    for name, reduction in result.reductions.items():
-        full = checkpoint.layers[name]
-        assert reduction.method == f"modal truncation ({score})"
-        assert reduction.order >= 1
-        assert is_pole_of(reduction.system.poles, full.poles)
-        assert largest_gain(full - reduction.system, frequencies(full, 200)) <= reduction.error_bound
-        np.testing.assert_array_equal(result.model.layers[name].D, full.D)
-
-
-def test_compress_keeping_all_changes_nothing(checkpoint):
-    result = compress(checkpoint, keep=1.0, method="modal")
-    before, after = result.states
-    assert after == before
-    for name, layer in result.model.layers.items():
-        np.testing.assert_array_equal(layer.poles, checkpoint.layers[name].poles)
-
-
-def test_each_layer_keeps_a_state(checkpoint):
-    result = compress(checkpoint, keep=8 / 256, method="modal")
-    assert [reduction.order for reduction in result.reductions.values()] == [2, 2, 2, 2]
-    with pytest.raises(ReductionError, match="less than the 8 that every layer needs"):
-        compress(checkpoint, keep=7 / 256, method="modal")
-
-
-def test_progress_of_modal_truncation(checkpoint):
-    seen = []
-    compress(checkpoint, keep=0.5, method="modal", progress=lambda *step: seen.append(step))
-    assert {task for task, _, _ in seen} == {"Ranking", "Truncating"}
-
-
-def test_methods_of_compress(checkpoint):
-    assert compression_methods() == ("bt", "modal", "modal-h2")
-    with pytest.raises(ReductionError, match="'magic' is not"):
-        compress(checkpoint, keep=0.5, method="magic")
-    with pytest.raises(ReductionError, match="horizon=10"):
-        compress(checkpoint, keep=0.5, method="modal", horizon=10)
-    with pytest.raises(ReductionError, match="adaptive, global"):
-        compress(checkpoint, keep=0.5, method="modal", ranks="magic")
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mor", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        streams = capsys.readouterr()
-        return code, streams.out, streams.err
-
-    return run
-
-
-@pytest.mark.parametrize(("method", "ranks"), [("modal", "adaptive"), ("modal-h2", "global")])
-def test_command(mor_command, tmp_path, method, ranks):
-    source, out = digits_path("plain.safetensors"), tmp_path / "small.safetensors"
-    options = ("--keep", "0.4", "--method", method, "--ranks", ranks, "--json")
-    code, planned, _ = mor_command("plan", source, *options)
-    assert code == 0
-    code, text, _ = mor_command("compress", source, out, *options)
-    assert code == 0
-    planned, done = json.loads(planned), json.loads(text)
-    assert done["layers"] == planned["layers"]
-    assert done["states"][1] <= 0.4 * done["states"][0]
-    score = {"modal": "hinf", "modal-h2": "h2"}[method]
-    assert {layer["method"] for layer in done["layers"]} == {f"modal truncation ({score})"}
-    code, text, _ = mor_command("verify", source, out, "--json")
-    assert code == 0
-    assert json.loads(text)["ok"]
-
-
-def test_command_refuses_what_does_not_go_together(mor_command, tmp_path):
-    source, out = digits_path("plain.safetensors"), tmp_path / "small.safetensors"
-    for options, message in (
-        (("--method", "magic"), "magic"),
-        (("--method", "modal", "--horizon", "9"), "horizon=9"),
-        (("--ranks", "magic"), "adaptive"),
-    ):
-        code, _, error = mor_command("compress", source, out, "--keep", "0.4", *options)
-        assert code == 3
-        assert message in error
-        assert not out.exists()

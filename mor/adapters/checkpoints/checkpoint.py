@@ -1,48 +1,31 @@
-"""A checkpoint: a dict of arrays, some of which are layers that can be replaced."""
+"""A checkpoint: a file of tensors, some of which are layers that can be replaced."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mor.adapters.checkpoints.formats.tensor_file import TensorFile
-from mor.adapters.checkpoints.formats.tensors import MANIFEST_KEY, check_checkpoint_output, write_tensors
 from mor.adapters.checkpoints.formats.torch_file import same_bits
-from mor.adapters.checkpoints.manifest import (
-    SCHEMA,
-    has_stale_manifest,
-    json_number,
-    layer_record,
-    source_record,
-)
-from mor.adapters.checkpoints.notes import file_notes, shard_note
-from mor.adapters.layers.beside import beside_states, is_zero, refusal
+from mor.adapters.checkpoints.manifest import has_stale_manifest
+from mor.adapters.checkpoints.notes import shard_note
+from mor.adapters.checkpoints.writing import write_checkpoint
+from mor.adapters.layers.beside import beside_states, check_beside, is_resized, zero_notes, zeros_beside
 from mor.adapters.layers.dialects.base import Dialect, read_out
-from mor.adapters.layers.dialects.detect import get_dialect, not_recognised
-from mor.adapters.layers.dtypes import dtype_name
-from mor.adapters.layers.export import Export, check_replacement, export, modal_of, padded
-from mor.adapters.layers.kept import with_kept_modes
-from mor.adapters.layers.keys import plain_keys
-from mor.errors import CheckpointError
+from mor.adapters.layers.dialects.detect import not_recognised
+from mor.adapters.layers.export import Export
+from mor.adapters.layers.keys import plain_keys, plain_tensors
+from mor.adapters.layers.layers import Change, Layers
+from mor.errors import at
 from mor.systems.modal import Modal
-from mor.version import __version__
 
 
-@dataclass(frozen=True, eq=False)
-class Change:
-    """One layer replaced: the system, what it came from, and its new tensors."""
-
-    system: Modal
-    replacement: Any
-    export: Export
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Checkpoint:
     """Layers of a checkpoint as systems, and everything else of the file untouched.
 
@@ -53,23 +36,50 @@ class Checkpoint:
         order in which a person counts (layer 10 after layer 9).
     tensors : key in the file -> array in the type of the file.
     source : the file that was read.
+    found : where the layers are among its tensors.
+    original : the layers as they are in the file.
     manifest : what this library recorded when it wrote that file; None if it did not.
     leave : tensors beside layers that are known to have nothing to do with their states.
+    changes : by name, what was replaced.
 
     See Also
     --------
     mor.read_checkpoint
     """
 
-    dialect: str
-    layers: dict[str, Modal]
-    tensors: dict[str, np.ndarray] = field(repr=False)
-    source: TensorFile = field(repr=False)
-    manifest: dict[str, Any] | None = field(repr=False)
-    _prefixes: dict[str, str] = field(repr=False)
-    _original: dict[str, Modal] = field(repr=False)
+    source: TensorFile
+    found: Layers
+    original: Mapping[str, Modal]
+    manifest: dict[str, Any] | None = None
     leave: frozenset[str] = frozenset()
-    _changes: dict[str, Change] = field(default_factory=dict, repr=False)
+    changes: Mapping[str, Change] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Checkpoint(dialect={self.dialect!r}, layers={self.layers!r}, leave={self.leave!r})"
+
+    @property
+    def dialect(self) -> str:
+        """Name of the dialect of its layers."""
+        return self._dialect.name
+
+    @property
+    def _dialect(self) -> Dialect:
+        return self.found.distinct[0].dialect
+
+    @property
+    def layers(self) -> dict[str, Modal]:
+        """The layers as systems, by name."""
+        return {**self.original, **{name: change.system for name, change in self.changes.items()}}
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All tensors, by key in the file."""
+        return self.merged(change.export for change in self.changes.values())
+
+    @cached_property
+    def plain(self) -> dict[str, np.ndarray]:
+        """The tensors of the file, by their keys without training wrappers."""
+        return plain_tensors(self.source.tensors)
 
     @property
     def path(self) -> Path:
@@ -84,7 +94,7 @@ class Checkpoint:
     @property
     def readout(self) -> str:
         """``"updated"`` where the layers read the state after its update: the map z G(z) + D."""
-        return get_dialect(self.dialect).readout
+        return self._dialect.readout
 
     @property
     def n_parameters(self) -> int:
@@ -96,34 +106,38 @@ class Checkpoint:
         """Bytes of all tensors; tied ones count once."""
         return sum(x.nbytes for x in self._untied())
 
+    def _untied(self) -> list[np.ndarray]:
+        copies = {
+            key
+            for tie in self.source.ties
+            for key in tie[1:]
+            if same_bits(self.tensors[tie[0]], self.tensors[key])
+        }
+        return [x for key, x in self.tensors.items() if key not in copies]
+
     @property
     def tied(self) -> list[list[str]]:
         """Names of layers in groups, of more than one, that share all their tensors."""
-        return [group for group in self._tied_layers() if len(group) > 1]
+        return [list(group) for group in self.found.groups if len(group) > 1]
 
     @property
     def holds_unstable(self) -> bool:
         """Whether layers of this dialect can be unstable."""
-        return self._speaker.holds_unstable
+        return self._dialect.holds_unstable
 
     @property
     def beside(self) -> dict[str, dict[str, tuple[int, ...]]]:
         """By layer, tensors beside it that may belong to its states, and their shapes; not those to leave."""
-        tensors, found = plain_tensors(self.source.tensors), {}
-        for name, prefix in self._prefixes.items():
-            near = beside_states(self._speaker, tensors, prefix)
-            near = {key: shape for key, shape in near.items() if key not in self.leave}
-            if near:
-                found[name] = near
-        return found
+        near = {name: beside_states(x, self.plain, self.leave) for name, x in self.found.items()}
+        return {name: shapes for name, shapes in near.items() if shapes}
 
     @property
     def notes(self) -> list[str]:
-        """What looks like a layer, or like a part of one, and is none of `layers`."""
-        found = not_recognised(
-            plain_tensors(self.source.tensors), self._speaker, list(self._prefixes.values())
-        )
-        return [*shard_note(self.path), *found]
+        """What looks like a layer, or like a part of one, and is none of `layers`; zeros beside layers."""
+        layers = self.found.values()
+        strange = not_recognised(self.plain, self._dialect, [layer.prefix for layer in layers])
+        zeros = [note for layer in layers for note in zero_notes(layer, self.plain, self.leave)]
+        return [*shard_note(self.path), *strange, *zeros]
 
     def layer_system(self, name: str, *, readout: str | None = None) -> Modal:
         """What a layer computes, :math:`z G(z) + D` where it reads its updated state.
@@ -142,7 +156,7 @@ class Checkpoint:
         CheckpointError
             If there is no such layer or readout.
         """
-        self._check_names([name])
+        self.found.check_names([name])
         return read_out(self.layers[name], self.readout if readout is None else readout)
 
     def check_beside(self, names: Iterable[str] | None = None) -> None:
@@ -153,59 +167,47 @@ class Checkpoint:
         CheckpointError
             Naming the tensors, with the way out.
         """
-        tensors = plain_tensors(self.source.tensors)
-        for name, near in self.beside.items():
-            told = {key: shape for key, shape in near.items() if not is_zero(tensors[key])}
-            if told and (names is None or name in names):
-                raise CheckpointError(refusal(name, self._original[name].n_modes, told))
-
-    def _untied(self) -> list[np.ndarray]:
-        copies = {
-            key
-            for tie in self.source.ties
-            for key in tie[1:]
-            if same_bits(self.tensors[tie[0]], self.tensors[key])
-        }
-        return [x for key, x in self.tensors.items() if key not in copies]
+        for name in self.found if names is None else names:
+            with at(self.found[name]):
+                check_beside(self.found[name], self.plain, self.leave)
 
     @property
     def rounding(self) -> dict[str, float]:
         """By replaced layer: upper limit of the H-infinity error that the type of the file adds."""
-        return {name: change.export.rounding for name, change in self._changes.items()}
+        return {name: change.export.rounding for name, change in self.changes.items()}
 
     @property
     def same_unstable(self) -> dict[str, bool]:
         """By replaced layer: whether its unstable modes are those of before to the last bit."""
-        return {name: change.export.same_unstable for name, change in self._changes.items()}
+        return {name: change.export.same_unstable for name, change in self.changes.items()}
 
     @property
     def caveats(self) -> dict[str, list[str]]:
         """By replaced layer: what the user of the written layer should know of it."""
-        return {name: self._speaker.caveats(change.system) for name, change in self._changes.items()}
+        return {name: self.found[name].dialect.caveats(x.system) for name, x in self.changes.items()}
 
     @property
     def altered(self) -> list[str]:
         """Layers whose tensors are not those that the manifest was written with."""
         if self.manifest is None:
             return list(self.layers) if has_stale_manifest(self.source) else []
-        tensors, records = plain_tensors(self.source.tensors), self.manifest["layers"]
-        recorded = {name: records[name].get("sha256") for name in self.layers if name in records}
-        return [name for name, sha in recorded.items() if sha and sha != self._digest(name, tensors)]
-
-    def _digest(self, name: str, tensors: Mapping[str, np.ndarray]) -> str:
-        """Hash of one layer's tensors, of their types and of their shapes."""
-        digest = hashlib.sha256()
-        for f in self._speaker.fields:
-            x = tensors[self._prefixes[name] + f.name]
-            digest.update(f"{f.name} {dtype_name(x.dtype)} {x.shape} ".encode())
-            digest.update(x.tobytes())
-        return digest.hexdigest()
+        records = self.manifest["layers"]
+        recorded = {name: records[name].get("sha256") for name in self.found if name in records}
+        return [n for n, sha in recorded.items() if sha and sha != self.found[n].digest(self.plain)]
 
     @property
     def outside(self) -> dict[str, np.ndarray]:
         """Tensors that belong to no layer, by their keys without training wrappers."""
-        own = {prefix + f.name for prefix in self._prefixes.values() for f in self._speaker.fields}
+        own = {key for layer in self.found.values() for key in layer.keys}
         return {key: x for key, x in plain_tensors(self.tensors).items() if key not in own}
+
+    def same_outside(self, key: str, new: np.ndarray) -> bool:
+        """Whether `new` is the tensor `key` outside the layers to the bit, or zeros cut with one."""
+        zeros: dict[str, int | None] = {}
+        for layer in self.found.values():
+            zeros |= zeros_beside(layer, self.plain)
+        old, axis = self.outside[key], zeros.get(key)
+        return same_bits(old, new) or (axis is not None and is_resized(old, new, axis))
 
     def replace(self, systems: Mapping[str, Any]) -> Checkpoint:
         """The checkpoint with these layers replaced; the others and this object stay as they are.
@@ -223,53 +225,14 @@ class Checkpoint:
         UnstableSystemError
             If the system is not stable, but for poles that the layer had if its dialect can hold them.
         """
-        changes = dict(self._changes)
-        layers = dict(self.layers)
-        self._check_names(systems)
-        self.check_beside(list(systems))
-        for name, replacement in self._with_tied_layers(systems).items():
-            modal = with_kept_modes(modal_of(name, replacement), self._original[name])
-            check_replacement(name, self._original[name], modal, self.holds_unstable)
-            changes[name] = Change(modal, replacement, self._export(name, modal))
-            layers[name] = modal
-        new = {key: x for change in changes.values() for key, x in change.export.tensors.items()}
-        return replace(self, layers=layers, tensors=self._merge(new), _changes=changes)
+        changes = self.found.rewritten(self.plain, self.original, systems, self.leave)
+        return replace(self, changes={**self.changes, **changes})
 
-    def _check_names(self, names: Iterable[str]) -> None:
-        unknown = [name for name in names if name not in self.layers]
-        if unknown:
-            raise CheckpointError(f"there is no layer {unknown[0]!r}; there are {', '.join(self.layers)}.")
-
-    def _with_tied_layers(self, systems: Mapping[str, Any]) -> dict[str, Any]:
-        all_systems: dict[str, Any] = {}
-        for group in self._tied_layers():
-            named = [name for name in group if name in systems]
-            if any(systems[name] is not systems[named[0]] for name in named[1:]):
-                raise CheckpointError(f"layers {', '.join(named)} share their tensors; give them one system.")
-            all_systems.update({name: systems[named[0]] for name in group if named})
-        return all_systems
-
-    def _tied_layers(self) -> list[list[str]]:
-        """Layers in groups that share all their tensors."""
-        leader = {key: tie[0] for tie in self.source.ties for key in tie}
+    def merged(self, exports: Iterable[Export]) -> dict[str, np.ndarray]:
+        """The file's tensors with new ones of layers, which are named without training wrappers."""
         keys = plain_keys(self.source.tensors)
-        groups: dict[tuple[str, ...], list[str]] = {}
-        for name, prefix in self._prefixes.items():
-            own = (keys[prefix + f.name] for f in self._speaker.fields)
-            groups.setdefault(tuple(leader.get(key, key) for key in own), []).append(name)
-        return list(groups.values())
-
-    @property
-    def _speaker(self) -> Dialect:
-        return get_dialect(self.dialect)
-
-    def _export(self, name: str, modal: Modal) -> Export:
-        return export(self._speaker, plain_tensors(self.source.tensors), self._prefixes[name], name, modal)
-
-    def _merge(self, new: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The file's tensors with `new` ones, which are named without training wrappers."""
-        keys = plain_keys(self.source.tensors)
-        return {**self.source.tensors, **{keys[plain]: x for plain, x in new.items()}}
+        new = {keys[plain]: x for made in exports for plain, x in made.tensors.items()}
+        return {**self.source.tensors, **new}
 
     def write(
         self, path: str | Path, *, force: bool = False, pad: bool = False, equal: bool = False
@@ -292,73 +255,4 @@ class Checkpoint:
             If `path` exists and not `force`, cannot be written, or its format cannot hold a tensor; if
             layers that were not replaced keep all from being equal.
         """
-        out = Path(path)
-        check_checkpoint_output(out, self.path, force=force)
-        sizes = self._final_sizes(pad, equal)
-        exports = {name: self._final_export(name, size) for name, size in sizes.items()}
-        tensors = self._merge({key: x for e in exports.values() for key, x in e.tensors.items()})
-        manifest = self._build_manifest(out, exports, tensors, pad or equal)
-        write_tensors(out, self.source, tensors, manifest)
-        return manifest
-
-    def _final_sizes(self, pad: bool, equal: bool) -> dict[str, int]:
-        """Modes of every replaced layer in the file."""
-        if pad and equal:
-            raise CheckpointError("give pad or equal, not both: the old sizes, or the largest new one.")
-        if pad:
-            return {name: self._original[name].n_modes for name in self._changes}
-        sizes = {name: change.system.n_modes for name, change in self._changes.items()}
-        if not equal:
-            return sizes
-        largest = max(sizes.values(), default=0)
-        odd = [name for name in self.layers if name not in sizes and self.layers[name].n_modes != largest]
-        if odd:
-            raise CheckpointError(
-                f"layers cannot all have {largest} modes: {', '.join(odd)} was not replaced. Replace every "
-                "layer, or write without equal."
-            )
-        return dict.fromkeys(sizes, largest)
-
-    def _final_export(self, name: str, n_modes: int) -> Export:
-        change = self._changes[name]
-        if n_modes == change.system.n_modes:
-            return change.export
-        return self._export(name, padded(change.system, n_modes, name))
-
-    def _build_manifest(
-        self, out: Path, exports: Mapping[str, Export], tensors: Mapping[str, np.ndarray], pad: bool
-    ) -> dict[str, Any]:
-        keys = plain_keys(self.source.tensors)
-        layers = {}
-        for name, made in exports.items():
-            change = self._changes[name]
-            layers[name] = {
-                **layer_record(self._original[name], change.system, change.replacement),
-                "padded": pad,
-                "dtype": sorted({dtype_name(x.dtype) for x in made.tensors.values()}),
-                "rounding_bound": json_number(made.rounding),
-                "export_error": made.error,
-                "export_tolerance": made.tolerance,
-                "tensors": {keys[key]: list(x.shape) for key, x in made.tensors.items()},
-                "notes": self._speaker.caveats(change.system),
-                "sha256": self._digest(name, plain_tensors(self.source.tensors) | made.tensors),
-            }
-        manifest = {
-            "schema": SCHEMA,
-            "mor": __version__,
-            "dialect": self.dialect,
-            "readout": self.readout,
-            "source": source_record(self.source),
-            "layers": layers,
-            "unchanged": [name for name in self.layers if name not in layers],
-            "notes": file_notes(self.source, out, tensors),
-        }
-        if self.manifest is not None:
-            manifest["previous"] = self.manifest
-            manifest["source"]["metadata"].pop(MANIFEST_KEY, None)
-        return manifest
-
-
-def plain_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors by their keys without training wrappers."""
-    return {plain: tensors[key] for plain, key in plain_keys(tensors).items()}
+        return write_checkpoint(self, Path(path), force=force, pad=pad, equal=equal)

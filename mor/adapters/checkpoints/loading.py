@@ -56,12 +56,24 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
     strict : raise if a key of either side finds no partner. The count of batches of a batch
         normalisation may be missing, as in PyTorch, and stays as it was.
 
+    Returns
+    -------
+    Loaded
+
     Raises
     ------
     CheckpointError
         Naming what cannot be placed; the module is then as it was.
     MissingDependencyError
         Without PyTorch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mor.adapters.checkpoints import load_resized
+    >>> layer = torch.nn.Linear(8, 8)
+    >>> load_resized(layer, {"weight": torch.zeros(4, 8), "bias": torch.zeros(4)}).resized["bias"]
+    ((8,), (4,))
     """
     torch = import_torch()
     values, resizable = _values(torch, source)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mor.adapters.checkpoints.checkpoint import Checkpoint, plain_tensors
+from mor.adapters.checkpoints.checkpoint import Checkpoint
 from mor.adapters.checkpoints.formats.tensor_file import TensorFile
 from mor.adapters.checkpoints.formats.tensors import read_tensors
 from mor.adapters.checkpoints.formats.torch_file import other_state_dicts
 from mor.adapters.checkpoints.manifest import read_manifest
 from mor.adapters.layers.dialects.base import Dialect
-from mor.adapters.layers.dialects.detect import detect
+from mor.adapters.layers.keys import plain_key, plain_tensors
+from mor.adapters.layers.layers import Layers
 from mor.errors import CheckpointError
 
 #: Name of a layer whose tensors stand at the top of the file.
@@ -88,30 +89,22 @@ def read_checkpoint(
     tensors = plain_tensors(file.tensors)
     if unknown := [name for name in leave if name not in tensors]:
         raise CheckpointError(f"{path} has no tensor {unknown[0]!r} to leave.")
-    speaker, prefixes = detect(tensors, dialect)
+    tied = {plain_key(key): tie[0] for tie in file.ties for key in tie}
+    found = Layers.find(tensors, dialect, root=_ROOT, identity=lambda key: tied.get(key, key))
     if key is None:
-        _check_the_only_one(file, speaker)
-    names = {prefix.rstrip(".") or _ROOT: prefix for prefix in prefixes}
-    if len(names) < len(prefixes):
-        raise CheckpointError(
-            f"{path}: a layer at the top of the file and one called {_ROOT!r} are in the way of each other."
-        )
-    layers = {name: speaker.read(tensors, prefix) for name, prefix in names.items()}
+        _check_the_only_one(file, found.distinct[0].dialect)
     return Checkpoint(
-        dialect=speaker.name,
-        layers=layers,
-        tensors=dict(file.tensors),
         source=file,
+        found=found,
+        original=found.read(tensors),
         manifest=read_manifest(file),
-        _prefixes=names,
-        _original=layers,
         leave=frozenset(leave),
     )
 
 
-def _check_the_only_one(file: TensorFile, speaker: Dialect) -> None:
+def _check_the_only_one(file: TensorFile, dialect: Dialect) -> None:
     """Raise if another state dict in the file has layers as well: nobody has said which is meant."""
-    others = [name for name, x in other_state_dicts(file).items() if speaker.find(plain_tensors(x))]
+    others = [name for name, x in other_state_dicts(file).items() if dialect.find(plain_tensors(x))]
     if others:
         raise CheckpointError(
             f"{file.path} holds layers in several state dicts: say which one with key= (--key), one of "

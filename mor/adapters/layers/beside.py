@@ -1,47 +1,106 @@
 """Tensors beside a layer that may be quantities of its states, which a reduction leaves behind.
 
 An initial state, say, is given in the coordinates of the states. The reduced layer has others, so a
-network with the old one would compute something else.
+network with the old one would compute something else; but if it is zero, and only its size is wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from mor.adapters.layers.dialects.base import Dialect, Tensors
+from mor.adapters.layers.dialects.base import Tensors
 from mor.adapters.layers.dtypes import is_floating, widen
+from mor.adapters.layers.layer import Layer
+from mor.arrays import Array
+from mor.errors import CheckpointError
 
 
-def beside_states(dialect: Dialect, tensors: Tensors, prefix: str) -> dict[str, tuple[int, ...]]:
-    """Tensors of the module that holds the layer under `prefix`, by key, with an axis as long as its states.
+def beside_states(
+    layer: Layer, tensors: Mapping[str, Array], leave: Collection[str] = ()
+) -> dict[str, tuple[int, ...]]:
+    """Tensors of the module that holds the layer, by key, with an axis as long as its states.
 
-    As long as it has modes, or twice that; not the layer's own. Of one mode nothing can be told.
+    As long as it has modes, or twice that; not the layer's own, nor those to `leave`. Of one mode nothing
+    can be told.
     """
-    own = {prefix + field.name for field in dialect.fields}
-    modules = {key.rpartition(".")[0] for key in own}
-    modes = tensors[prefix + dialect.decay[0]].shape[-1]
+    modules = {key.rpartition(".")[0] for key in layer.keys}
+    modes = layer.modes(tensors)
     if modes < 2:
         return {}
     return {
-        key: x.shape
+        key: tuple(x.shape)
         for key, x in tensors.items()
-        if key not in own and key.rpartition(".")[0] in modules and {modes, 2 * modes} & set(x.shape)
+        if key not in layer.keys
+        and key not in leave
+        and key.rpartition(".")[0] in modules
+        and {modes, 2 * modes} & set(x.shape)
     }
 
 
-def is_zero(x: np.ndarray) -> bool:
-    """Whether a tensor is zero, and so the same in all coordinates."""
+def check_beside(layer: Layer, tensors: Tensors, leave: Collection[str] = ()) -> None:
+    """Raise if a tensor beside the layer may belong to its states, and is not zero.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the tensors, with the way out.
+    """
+    near = beside_states(layer, tensors, leave)
+    told = {key: shape for key, shape in near.items() if not _is_zero(tensors[key])}
+    if told:
+        listed = ", ".join(f"{key} {shape}" for key, shape in told.items())
+        raise CheckpointError(
+            f"{listed} has an axis as long as the layer has states ({layer.modes(tensors)} modes). If it "
+            "belongs to the states (an initial state, say), the reduced layer needs another one and the "
+            "compressed network would be wrong: train or export the network without it. If it has nothing "
+            f"to do with the states, say so with leave= (--leave {next(iter(told))})."
+        )
+
+
+def zeros_beside(layer: Layer, tensors: Tensors, leave: Collection[str] = ()) -> dict[str, int | None]:
+    """Tensors of zeros beside the layer, by key: which axis is that of its states.
+
+    None where that cannot be told: two axes may be it, or it is as long as the layer has channels, too.
+    """
+    modes, found = layer.modes(tensors), {}
+    for key, shape in beside_states(layer, tensors, leave).items():
+        if _is_zero(tensors[key]):
+            axes = [axis for axis, length in enumerate(shape) if length in (modes, 2 * modes)]
+            told = len(axes) == 1 and shape[axes[0]] not in layer.other_sizes(tensors)
+            found[key] = axes[0] if told else None
+    return found
+
+
+def zero_notes(layer: Layer, tensors: Tensors, leave: Collection[str] = ()) -> list[str]:
+    """What becomes of tensors of zeros beside a layer whose size changes."""
+    cut, kept = "is cut with the states", "keeps its size: which of its axes is the states' cannot be told"
+    return [
+        f"beside {layer}: {key} {tensors[key].shape} is zero and {kept if axis is None else cut}"
+        for key, axis in zeros_beside(layer, tensors, leave).items()
+    ]
+
+
+def resized_zeros(
+    layer: Layer, tensors: Tensors, n_modes: int, leave: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+    """Tensors of zeros beside the layer in the size that goes with so many modes; zero is zero in all
+    coordinates."""
+    modes, resized = layer.modes(tensors), {}
+    for key, axis in zeros_beside(layer, tensors, leave).items():
+        if axis is not None and n_modes != modes:
+            shape = list(tensors[key].shape)
+            shape[axis] = shape[axis] // modes * n_modes
+            resized[key] = np.zeros(shape, tensors[key].dtype)
+    return resized
+
+
+def is_resized(old: np.ndarray, new: np.ndarray, axis: int) -> bool:
+    """Whether `new` is a tensor of zeros as `old` is, but for the length of one axis."""
+    shapes = [x.shape[:axis] + x.shape[axis + 1 :] for x in (old, new)]
+    return old.dtype == new.dtype and old.ndim == new.ndim and shapes[0] == shapes[1] and _is_zero(new)
+
+
+def _is_zero(x: np.ndarray) -> bool:
     return not np.any(widen(x) if is_floating(x.dtype) or x.dtype.kind == "c" else x)
-
-
-def refusal(name: str, modes: int, beside: Mapping[str, tuple[int, ...]]) -> str:
-    """Why the layer is not replaced, and what to do."""
-    listed = ", ".join(f"{key} {tuple(shape)}" for key, shape in beside.items())
-    return (
-        f"layer {name!r}: {listed} has an axis as long as the layer has states ({modes} modes). If it "
-        "belongs to the states (an initial state, say), the reduced layer needs another one and the "
-        "compressed network would be wrong: train or export the network without it. If it has nothing to do "
-        f"with the states, say so with leave= (--leave {next(iter(beside))})."
-    )

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.layers.dialects.base import Dialect, Stored, Tensors
+from mor.adapters.layers.dialects.base import Tensors
 from mor.adapters.layers.dtypes import widen
 from mor.adapters.layers.kept import has_pole, kept_modes
+from mor.adapters.layers.layer import Layer
 from mor.arrays import to_complex, to_numpy
 from mor.deep.unstable import rounding_of, same_unstable_modes
 from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError
@@ -17,16 +18,17 @@ from mor.reduction.result import Reduction
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
-#: Roundings of a parameter that an export may cost, before they are amplified.
+#: Allowed error of a parameter, in units of its rounding.
 _ROUNDINGS = 8
-#: Above this error the type of the file is too coarse for the system, whatever the reason.
+#: Allowed error of a response, however much an error of the parameters is amplified in it.
 _WORST_TOLERANCE = 0.05
+#: Directions of inputs in which responses are compared.
 _PROBES = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Export:
-    """New tensors of one layer.
+    """New tensors of one layer, by their names after its prefix, or in full.
 
     `rounding` limits the H-infinity norm of what rounding to the type of the file adds; `error` is
     the largest deviation of the impulse response of what was stored, relative to the largest
@@ -41,20 +43,20 @@ class Export:
     same_unstable: bool
 
 
-def modal_of(name: str, replacement: Any) -> Modal:
+def modal_of(replacement: Any) -> Modal:
     """The Modal in a replacement: a Reduction, a Modal, or what turns into one."""
     system: Any = replacement.system if isinstance(replacement, Reduction) else replacement
     if isinstance(system, LTI):
         system = Modal.from_lti(system)
     if not isinstance(system, Modal):
-        raise CheckpointError(f"layer {name!r} can be replaced by a Reduction or a Modal, not by {system!r}.")
+        raise CheckpointError(f"a layer can be replaced by a Reduction or a Modal, not by {system!r}.")
     poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))
     modal = Modal(poles, B, C, to_numpy(system.D), dt=system.dt)
     # A layer without states has no shape that code can load: it keeps one that does nothing.
     return modal.padded(1)
 
 
-def check_replacement(name: str, old: Modal, new: Modal, holds_unstable: bool = False) -> None:
+def check_replacement(old: Modal, new: Modal, holds_unstable: bool = False) -> None:
     """Raise unless `new` can stand where `old` stood.
 
     Poles on or outside the unit circle are those of `old`, in a dialect that `holds_unstable` layers.
@@ -66,15 +68,15 @@ def check_replacement(name: str, old: Modal, new: Modal, holds_unstable: bool = 
     mine, theirs = ((x.batch_shape, x.n_inputs, x.n_outputs) for x in (new, old))
     if mine != theirs:
         raise CheckpointError(
-            f"layer {name!r} has batch {theirs[0]}, {theirs[1]} inputs and {theirs[2]} outputs; "
+            f"the layer has batch {theirs[0]}, {theirs[1]} inputs and {theirs[2]} outputs; "
             f"what is to replace it has batch {mine[0]}, {mine[1]} and {mine[2]}."
         )
     if new.dt != old.dt:
-        raise CheckpointError(f"layer {name!r} has dt={old.dt:g}; what is to replace it has dt={new.dt:g}.")
+        raise CheckpointError(f"the layer has dt={old.dt:g}; what is to replace it has dt={new.dt:g}.")
     scale = float(np.max(np.abs(old.D), initial=0.0))
     if np.max(np.abs(np.asarray(new.D) - old.D), initial=0.0) > 1e-9 * scale:
         raise CheckpointError(
-            f"layer {name!r}: the feedthrough D has changed. The layer reads its updated state, so that "
+            "the feedthrough D has changed. The layer reads its updated state, so that "
             "the error bound of a method that changes D does not hold for it; use one that keeps D."
         )
     modulus = np.abs(new.poles)
@@ -83,7 +85,7 @@ def check_replacement(name: str, old: Modal, new: Modal, holds_unstable: bool = 
         if holds_unstable and has_pole(old.poles[place[:-1]], new.poles[place]):
             continue
         raise UnstableSystemError(
-            f"layer {name!r}: pole {new.poles[place]:.6g} at {[int(i) for i in where]} of what is to replace "
+            f"pole {new.poles[place]:.6g} at {[int(i) for i in where]} of what is to replace "
             f"it has modulus {modulus[place]:.9g} >= 1; {_way_to_stability(old, holds_unstable)}"
         )
 
@@ -108,45 +110,39 @@ def _way_to_stability(old: Modal, holds_unstable: bool) -> str:
     )
 
 
-def export(dialect: Dialect, tensors: Tensors, prefix: str, name: str, modal: Modal) -> Export:
-    """The tensors under `prefix` that make the layer `modal`.
+def write(layer: Layer, tensors: Tensors, old: Modal, new: Modal) -> Export:
+    """The tensors that make the layer, which is `old`, the system `new`.
 
     Raises
     ------
     CheckpointError
-        If the dialect cannot hold the system, or the type of the file not accurately enough.
+        If the dialect cannot hold the system, or the type of the tensors not accurately enough.
     """
-    try:
-        old = dialect.read(tensors, prefix)
-        new = dialect.write(tensors, prefix, modal)
-        new = dialect.copy_modes(new, tensors, prefix, kept_modes(modal, old))
-    except CheckpointError as error:
-        raise CheckpointError(f"layer {name!r}: {error}") from error
-    for key, x in new.items():
+    dialect, prefix = layer.dialect, layer.prefix
+    written = dialect.write(tensors, prefix, new)
+    written = dialect.copy_modes(written, tensors, prefix, kept_modes(new, old))
+    for key, x in written.items():
         if not np.all(np.isfinite(widen(x))):
-            raise CheckpointError(f"layer {name!r}: {key} would not be finite in the type of the file.")
-    merged = {**tensors, **new}
+            raise CheckpointError(f"{key} would not be finite in the type of the file.")
     try:
-        stored = dialect.read(merged, prefix)
+        stored = layer.read({**tensors, **written})
     except NotFiniteError as error:
-        raise CheckpointError(
-            f"layer {name!r} would not be finite in the type of the file: {error}"
-        ) from error
-    _check_stable(name, modal, stored)
-    eps = Stored({field.name: tensors[prefix + field.name] for field in dialect.fields}).eps
-    error, tolerance = response_error(modal, stored, eps)
+        raise CheckpointError(f"it would not be finite in the type of the file: {error}") from error
+    if np.any((np.abs(stored.poles) >= 1) & (np.abs(new.poles) < 1)):
+        raise CheckpointError("a pole rounds to modulus 1 in the type of the file.")
+    error, tolerance = response_error(new, stored, dialect.stored(tensors, prefix).eps)
     if error > tolerance:
         raise CheckpointError(
-            f"layer {name!r}: what the file would hold deviates from the system by {error:.1e} of the "
-            f"largest response; {tolerance:.1e} is allowed. The type of its tensors is too coarse for these "
-            "poles."
+            f"what the file would hold deviates from the system by {error:.1e} of the largest response; "
+            f"{tolerance:.1e} is allowed. The type of its tensors is too coarse for these poles."
         )
-    return Export(new, rounding_of(modal, stored), error, tolerance, same_unstable_modes(old, stored))
-
-
-def _check_stable(name: str, modal: Modal, stored: Modal) -> None:
-    if np.any((np.abs(stored.poles) >= 1) & (np.abs(modal.poles) < 1)):
-        raise CheckpointError(f"layer {name!r}: a pole rounds to modulus 1 in the type of the file.")
+    return Export(
+        {key.removeprefix(prefix): x for key, x in written.items()},
+        rounding_of(new, stored),
+        error,
+        tolerance,
+        same_unstable_modes(old, stored),
+    )
 
 
 def response_error(wanted: Modal, stored: Modal, eps: float) -> tuple[float, float]:
@@ -204,7 +200,7 @@ def _responses(system: Modal, times: np.ndarray, probe: np.ndarray) -> tuple[np.
     return value, np.max(first, axis=(-2, -1), initial=0.0)
 
 
-def padded(modal: Modal, n_modes: int, name: str) -> Modal:
+def padded(modal: Modal, n_modes: int) -> Modal:
     """`modal` with idle modes up to `n_modes`.
 
     Raises
@@ -215,7 +211,7 @@ def padded(modal: Modal, n_modes: int, name: str) -> Modal:
     extra = n_modes - modal.n_modes
     if extra < 0:
         raise CheckpointError(
-            f"layer {name!r} cannot be padded: it had {n_modes} modes and now has {modal.n_modes}, because "
+            f"cannot be padded: it had {n_modes} modes and now has {modal.n_modes}, because "
             "its real poles take one each. Reduce it further or write it without padding."
         )
     return modal.padded(n_modes)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 from mor.errors import CheckpointError
 
@@ -26,6 +28,11 @@ def plain_keys(keys: Iterable[str]) -> dict[str, str]:
             raise CheckpointError(f"{found[plain]!r} and {key!r} are both {plain!r} without their wrappers.")
         found[plain] = key
     return found
+
+
+def plain_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors by their keys without training wrappers."""
+    return {plain: tensors[key] for plain, key in plain_keys(tensors).items()}
 
 
 def folded_key(key: str) -> str | None:

@@ -21,7 +21,7 @@ from mor.adapters.system_files.matrix_market import (
 )
 from mor.adapters.system_files.npz import npz_bytes, read_npz
 from mor.checks import check_flag
-from mor.errors import MorError, SystemFileError
+from mor.errors import SystemFileError, at
 from mor.systems.base import System
 from mor.systems.convert import as_system
 
@@ -64,12 +64,13 @@ def load(path: str | Path, *, dt: float | None = None, max_bytes: int | None = N
     Raises
     ------
     SystemFileError
-        If there is no such file, its ending is unknown, it is damaged, would take more than
-        `max_bytes`, a matrix is missing or not numeric, or more than one struct holds a system.
+        If there is no such file, its ending is unknown, it is damaged, would take more than `max_bytes`, a
+        matrix is missing or not numeric, or more than one struct holds a system.
     DimensionError
-        If the matrices do not fit together, or are sparse and of an order above 5000 or with
-        indices outside of their shape.
+        If the matrices do not fit together, or are sparse and of an order above 5000 or with indices outside
+        of their shape.
     NotFiniteError
+        If an entry is NaN or infinite.
     TimeStepError
         If the time step is none, or `dt` is another than the file's.
     MissingDependencyError
@@ -91,12 +92,10 @@ def load(path: str | Path, *, dt: float | None = None, max_bytes: int | None = N
     path = _checked(path)
     try:
         # Numbers out of range are named by the checks of the system, not by warnings before.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with at(path), np.errstate(over="ignore", invalid="ignore"):
             return _read(path, dt, max_bytes)
     except MemoryError as error:
         raise SystemFileError(f"{path}: there is not enough memory for it.") from error
-    except MorError as error:
-        raise type(error)(f"{path}: {str(error).rstrip('.')}.") from error
     except OSError as error:
         raise SystemFileError(f"cannot read {error.filename or path}: {error.strerror or error}.") from error
 
@@ -116,8 +115,10 @@ def save(path: str | Path, system: Any, *, overwrite: bool = False) -> None:
     Raises
     ------
     SystemFileError
-        If the ending is unknown, the file exists, or it cannot be written. Files are written
-        whole or not at all.
+        If the ending is unknown, the file exists, or it cannot be written. Files are written whole or not at
+        all.
+    QuadraticOutputError
+        If outputs are quadratic: save ``.linear``, and the forms apart.
 
     Notes
     -----

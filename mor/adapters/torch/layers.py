@@ -33,6 +33,11 @@ class StateSpaceLayer(nn.Module):
     states : number of real states, even.
     generator : source of the initial values; None is PyTorch's own.
 
+    Raises
+    ------
+    DimensionError
+        If there are no channels, or `states` is odd or below 2.
+
     Notes
     -----
     Initial values: retentions N(1, 1/16), angles N(0, 1), B and C LeCun normal; D N(0, 1) is a
@@ -108,10 +113,22 @@ class StateSpaceBlock(nn.Module):
     channels, states, generator : as for :class:`StateSpaceLayer`, here named ``ssm``.
     dropout : share of entries that are dropped in training.
 
+    Raises
+    ------
+    DimensionError
+        If there are no channels, or `states` is odd or below 2.
+
     Notes
     -----
     Source: [Schwerdtner25], whose batch normalisation over batch and time has a momentum of 0.9 (0.1 in
     PyTorch's count). The tanh form of gelu is a choice of this library.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mor.adapters.torch import StateSpaceBlock
+    >>> StateSpaceBlock(channels=3, states=8)(torch.zeros(2, 100, 3)).shape
+    torch.Size([2, 100, 3])
     """
 
     def __init__(
@@ -141,6 +158,11 @@ class StateSpaceNetwork(nn.Module):
     ----------
     inputs, classes : signals that come in, logits that go out.
     layers, channels, states, dropout, generator : of its :class:`StateSpaceBlock`.
+
+    Raises
+    ------
+    DimensionError
+        If there are no channels, or `states` is odd or below 2.
 
     Examples
     --------

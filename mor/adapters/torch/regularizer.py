@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from mor.adapters.layers.dialects.detect import is_any_layer
-from mor.adapters.layers.live import LiveLayers, stand_ins, unstable_in_training
+from mor.adapters.layers.layer import label
+from mor.adapters.layers.layers import Layers
+from mor.adapters.layers.live import find_in_model, nuclear_norm, unstable_in_training
 from mor.analysis.hankel import hankel_nuclear_norm
 from mor.arrays import is_complex
-from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError
+from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError, at
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
@@ -101,25 +103,23 @@ class HankelRegularizer:
 
     def sum(self) -> Tensor:
         """The sum alone, unweighted; counts as no step."""
-        try:
+        with at(f"step {self.steps}"):
             terms = list(self._terms())
-        except MorError as error:
-            raise type(error)(f"step {self.steps}: {error}") from error
         return torch.stack([term.to(terms[0]) for term in terms]).sum()
 
     def _terms(self) -> Iterator[Tensor]:
         if self._layers:
             tensors = named_tensors(self.model)
-            total = self._layers.nuclear_norm(tensors, beyond=self.order)
-            yield total.to(_precision(tensors[name] for name in self._layers.names(self._layers.prefixes[0])))
+            total = nuclear_norm(self._layers, tensors, beyond=self.order)
+            yield total.to(_precision(tensors[key] for key in self._layers.distinct[0].keys))
         for name in self._modules:
-            try:
-                yield torch.as_tensor(hankel_nuclear_norm(self._system(name), beyond=self.order)).sum()
-            except UnstableSystemError as error:
-                parameters = [f"{name}.{key}" for key, _ in self.model.get_submodule(name).named_parameters()]
-                raise unstable_in_training(_called(name), error, parameters) from error
-            except MorError as error:
-                raise type(error)(f"layer {_called(name)}: {error}") from error
+            with at(label(name)):
+                try:
+                    norm = hankel_nuclear_norm(self._system(name), beyond=self.order)
+                except UnstableSystemError as error:
+                    parameters = self.model.get_submodule(name).named_parameters()
+                    raise unstable_in_training(error, [f"{name}.{key}" for key, _ in parameters]) from error
+            yield torch.as_tensor(norm).sum()
 
     def _system(self, name: str) -> System:
         module: Any = self.model.get_submodule(name)
@@ -130,22 +130,23 @@ class HankelRegularizer:
 
         Only before training: what truncation later brings down to so few is rightly left alone.
         """
-        sizes = self._layers.sizes(named_tensors(self.model)) if self._layers else {}
+        tensors, layers = named_tensors(self.model), self._layers.distinct if self._layers else []
+        sizes = {layer.name: 2 * layer.modes(tensors) for layer in layers}
         for name in self._modules:
             try:
-                sizes[_called(name)] = _room(self._system(name))
+                sizes[name] = _max_states(self._system(name))
             except MorError:  # the first step says what is wrong with it
                 return
         if max(sizes.values()) <= self.order:
+            listed = ", ".join(f"{name or 'the model'}: {size}" for name, size in sizes.items())
             raise ReductionError(
-                f"order={self.order}, but no layer has more states "
-                f"({', '.join(f'{name}: {size}' for name, size in sizes.items())}): nothing would ever be "
+                f"order={self.order}, but no layer has more states ({listed}): nothing would ever be "
                 "penalised. Give a smaller order, or leave the regulariser out."
             )
 
     def __repr__(self) -> str:
-        known = [prefix.rstrip(".") for prefix in self._layers.prefixes] if self._layers else []
-        names = ", ".join(name or "the model" for name in known + self._modules)
+        found = [layer.name for layer in self._layers.distinct] if self._layers else []
+        names = ", ".join(name or "the model" for name in found + self._modules)
         return f"<HankelRegularizer of {names}; weight {self.weight:g}, {self.steps} steps>"
 
     def state_dict(self) -> dict[str, Any]:
@@ -162,11 +163,7 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(buffers), **dict(model.named_parameters(remove_duplicate=False))}
 
 
-def _called(name: str) -> str:
-    return name or "of the model"
-
-
-def _room(system: System) -> int:
+def _max_states(system: System) -> int:
     """The number of real states that its arrays have room for: training may turn a real pole into a pair."""
     return 2 * system.n_modes if isinstance(system, Modal) and is_complex(system.poles) else system.order
 
@@ -177,25 +174,23 @@ def _precision(tensors: Iterable[Tensor]) -> torch.dtype:
     return torch.float64 if any(x.dtype in doubles for x in tensors) else torch.float32
 
 
-def find_layers(model: nn.Module, dialect: str | None) -> tuple[LiveLayers | None, list[str]]:
+def find_layers(model: nn.Module, dialect: str | None) -> tuple[Layers | None, list[str]]:
     """The layers that a dialect knows, and the names of other modules with a system."""
     tensors = named_tensors(model)
     try:
-        layers = LiveLayers.find(tensors, dialect, shared=True)
+        layers = find_in_model(tensors, dialect, shared=True)
     except NotASystemError:
         modules = _modules_with_system(model, ())
-        if not modules or dialect is not None or is_any_layer(stand_ins(tensors)):
+        if not modules or dialect is not None or is_any_layer(tensors):
             raise
         return None, modules
-    twins = [prefix for group in layers.twins.values() for prefix in group]
-    return layers, _modules_with_system(model, (*layers.prefixes, *twins))
+    return layers, _modules_with_system(model, layers)
 
 
-def _modules_with_system(model: nn.Module, known: tuple[str, ...]) -> list[str]:
+def _modules_with_system(model: nn.Module, layers: Collection[str]) -> list[str]:
     """Modules that have a system of their own: not that of a layer inside or around them."""
     named = [name for name, module in model.named_modules() if callable(getattr(module, "system", None))]
-    places = [prefix.rstrip(".") for prefix in known]
-    outside = [name for name in named if not any(_nested(name, place) for place in places)]
+    outside = [name for name in named if not any(_nested(name, layer) for layer in layers)]
     return [name for name in outside if not any(x != name and _inside(x, name) for x in outside)]
 
 

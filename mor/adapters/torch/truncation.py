@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral
 from typing import Any
@@ -13,13 +14,15 @@ from torch import Tensor, nn
 
 from mor.adapters.checkpoints.formats.torch_file import as_numpy, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
-from mor.adapters.layers.beside import beside_states, refusal
-from mor.adapters.layers.export import check_replacement, export, modal_of
-from mor.adapters.layers.live import LiveLayers, stand_ins
+from mor.adapters.layers.beside import beside_states
+from mor.adapters.layers.export import modal_of
+from mor.adapters.layers.layer import Layer
+from mor.adapters.layers.layers import Layers
+from mor.adapters.layers.live import find_in_model
 from mor.adapters.torch.regularizer import named_tensors
 from mor.checks import check_real, check_whole, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import ArgumentTypeError, CheckpointError, MorError, ReductionError
+from mor.errors import ArgumentTypeError, ReductionError, at
 from mor.reduction.balance import balance
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
@@ -103,21 +106,17 @@ def truncate(
     optimizers = _as_list(optimizer)
     _check_wrappers(model)
     layers, tensors = _layers(model, dialect)
-    balancings = {prefix: _balance(prefix, system) for prefix, system in layers.systems(tensors).items()}
-    hsv = {prefix: balancing.hsv for prefix, balancing in balancings.items()}
-    reductions: dict[str, Reduction] = {}
-    new: dict[str, np.ndarray] = {}
-    for prefix, r in _orders(hsv, keep, energy, order).items():
-        if r < balancings[prefix].full_order:
-            name, old = prefix.rstrip("."), layers.dialect.read(tensors, prefix)
-            reduction = _no_larger(balancings[prefix], r, old.n_modes)
-            modal = modal_of(name, reduction)
-            check_replacement(name, old, modal)
-            made = export(layers.dialect, tensors, prefix, name, modal).tensors
-            for twin in (prefix, *layers.twins[prefix]):
-                new |= {twin + key.removeprefix(prefix): x for key, x in made.items()}
-            reductions[name] = reduction
-    _check_beside(model, layers, reductions, leave)
+    systems = layers.read(tensors)
+    balancings = {layer.name: _balance(layer, systems[layer.name]) for layer in layers.distinct}
+    orders = _orders({name: found.hsv for name, found in balancings.items()}, keep, energy, order)
+    reductions = {
+        name: _no_larger(balancings[name], r, systems[name].n_modes)
+        for name, r in orders.items()
+        if r < balancings[name].full_order
+    }
+    changes = layers.rewritten(tensors, systems, reductions, leave)
+    new = {key: x for change in changes.values() for key, x in change.export.tensors.items()}
+    new = _without_immovable_zeros(model, layers, new)
     _check_replaceable(model, optimizers, new)
     _replace(model, optimizers, new)
     return reductions
@@ -146,6 +145,13 @@ class InTrainingTruncation:
     Attributes
     ----------
     history : ``(step, {layer: order})`` of every truncation that changed something.
+
+    Raises
+    ------
+    ReductionError
+        Unless `at` or `every` are steps from 1; else as :func:`truncate`.
+    NotASystemError, NotLinearTimeInvariantError, CheckpointError
+        As :func:`truncate`.
 
     Examples
     --------
@@ -195,14 +201,12 @@ class InTrainingTruncation:
         if not due:
             return {}
         choice = dict(self.choice)
-        try:
+        with at(f"step {self.steps}"):
             if choice["keep"] is not None:
                 choice["keep"] *= self.states / _count_states(self.model, choice["dialect"])
                 if choice["keep"] >= 1:
                     return {}
             reductions = truncate(self.model, self.optimizer, **choice)
-        except MorError as error:
-            raise type(error)(f"step {self.steps}: {error}") from error
         if reductions:
             self.history.append((self.steps, {name: r.order for name, r in reductions.items()}))
         return reductions
@@ -246,32 +250,31 @@ def _check_wrappers(model: nn.Module) -> None:
             )
 
 
-def _layers(model: nn.Module, dialect: str | None) -> tuple[LiveLayers, dict[str, np.ndarray]]:
-    """The layers, and their tensors on NumPy."""
+def _layers(model: nn.Module, dialect: str | None) -> tuple[Layers, dict[str, np.ndarray]]:
+    """The layers, and on NumPy their tensors and those beside them that may belong to their states."""
     tensors = named_tensors(model)
-    layers = LiveLayers.find(tensors, dialect, shared=True)
-    names = [name for prefix in layers.prefixes for name in layers.names(prefix)]
-    arrays = {name: as_numpy(torch, tensors[name].detach().cpu()) for name in names}
-    return layers, {name: x for name, x in arrays.items() if x is not None}
+    layers = find_in_model(tensors, dialect, shared=True)
+    keys = {key for layer in layers.values() for key in (*layer.keys, *beside_states(layer, tensors))}
+    arrays = {key: as_numpy(torch, tensors[key].detach().cpu().to_dense()) for key in keys}
+    return layers, {key: x for key, x in arrays.items() if x is not None}
 
 
 def _count_states(model: nn.Module, dialect: str | None) -> int:
     layers, tensors = _layers(model, dialect)
-    systems = layers.systems(tensors).values()
-    return sum(system.order * math.prod(system.batch_shape) for system in systems)
+    systems = layers.read(tensors)
+    distinct = [systems[layer.name] for layer in layers.distinct]
+    return sum(system.order * math.prod(system.batch_shape) for system in distinct)
 
 
-def _balance(prefix: str, system: Modal) -> Balancing | BatchBalancing:
-    try:
+def _balance(layer: Layer, system: Modal) -> Balancing | BatchBalancing:
+    with at(layer):
         return balance(system)
-    except MorError as error:
-        raise type(error)(f"layer {prefix.rstrip('.') or 'of the model'}: {error}") from error
 
 
 def _no_larger(balancing: Balancing | BatchBalancing, order: int, modes: int) -> Reduction:
     """The reduction to `order`, or to the next below it that fits into so many modes."""
     reduction = balancing.truncate(order)
-    while modal_of("", reduction).n_modes > modes:
+    while modal_of(reduction).n_modes > modes:
         order -= 1
         reduction = balancing.truncate(order)
     return reduction
@@ -284,8 +287,8 @@ def _orders(
     if keep is not None:
         return allocate_ranks(hsv, keep)
     if energy is not None:
-        return {prefix: _smallest_order(values, energy) for prefix, values in hsv.items()}
-    return {prefix: min(order or 1, values.shape[-1]) for prefix, values in hsv.items()}
+        return {name: _smallest_order(values, energy) for name, values in hsv.items()}
+    return {name: min(order or 1, values.shape[-1]) for name, values in hsv.items()}
 
 
 def _smallest_order(hsv: np.ndarray, energy: float) -> int:
@@ -295,18 +298,14 @@ def _smallest_order(hsv: np.ndarray, energy: float) -> int:
     return min(int(np.max(short, initial=0)) + 1, hsv.shape[-1])
 
 
-def _check_beside(
-    model: nn.Module, layers: LiveLayers, names: Collection[str], leave: Collection[str]
-) -> None:
-    """Raise if a parameter beside one of the layers `names` may belong to its states."""
-    tensors = named_tensors(model)
-    shapes = stand_ins(tensors)
-    for prefix in layers.prefixes:
-        near = beside_states(layers.dialect, shapes, prefix) if prefix.rstrip(".") in names else {}
-        told = {key: x for key, x in near.items() if key not in leave and bool(torch.any(tensors[key] != 0))}
-        if told:
-            modes = shapes[prefix + layers.dialect.decay[0]].shape[-1]
-            raise CheckpointError(refusal(prefix.rstrip("."), modes, told))
+def _without_immovable_zeros(
+    model: nn.Module, layers: Layers, new: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """`new` without tensors of zeros beside layers that cannot be given another size: those of the state
+    dict can, if nothing else shares them."""
+    saved, names = model.state_dict(keep_vars=True), Counter(map(id, named_tensors(model).values()))
+    own = {key for layer in layers.values() for key in layer.keys}
+    return {key: x for key, x in new.items() if key in own or (key in saved and names[id(saved[key])] == 1)}
 
 
 def _check_replaceable(

@@ -22,7 +22,7 @@ class Infinite(Gramians):
 
     Notes
     -----
-    Source: [Tombs87]; bound [Enns84], [Glover84].
+    Source: [Moore81]; bound [Enns84], [Glover84].
 
     Examples
     --------
@@ -36,7 +36,7 @@ class Infinite(Gramians):
     needs = "a stable system"
     promises = "stability"
     bound = "2 (sigma_{r+1} + ... + sigma_n), of linear outputs"
-    sources = ("Tombs87", "Enns84", "Glover84")
+    sources = ("Moore81", "Enns84", "Glover84")
     accurate_when_formed = True
 
     @property

@@ -87,11 +87,19 @@ def tsia(
     UnstableSystemError
         If the system is not strictly stable, `horizon` is None and `unstable` is "error".
     QuadraticOutputError
-        If outputs are quadratic and `unstable` is "split".
+        If outputs are quadratic and `unstable` is "split", or the system is complex.
     ReductionError
         If `order`, `start` or an option make no sense, or nothing is there to be reduced.
-    DimensionError, TimeStepError
-        Of a batch of systems; if `horizon` makes no sense.
+    ArgumentError
+        If `tol` is negative or `max_iterations` no whole number.
+    DimensionError
+        Of a batch of systems.
+    TimeStepError
+        If `horizon` makes no sense.
+    NotFiniteError
+        If the data or the result leave the range of double precision.
+    SingularEquationError
+        As :func:`mor.split_stable` and :func:`mor.hankel_singular_values`.
 
     Notes
     -----
@@ -160,8 +168,10 @@ def irka(
 
     Raises
     ------
-    UnstableSystemError, QuadraticOutputError, ReductionError, DimensionError
+    UnstableSystemError, QuadraticOutputError, ReductionError, ArgumentError
         As :func:`mor.tsia`.
+    DimensionError, NotFiniteError, SingularEquationError
+        As :func:`mor.tsia`, too.
 
     Notes
     -----

@@ -78,8 +78,10 @@ def h2_optimal(
 
     Raises
     ------
-    UnstableSystemError, QuadraticOutputError, ReductionError, DimensionError, TimeStepError
+    UnstableSystemError, QuadraticOutputError, ReductionError, ArgumentError, DimensionError
         As :func:`mor.tsia`.
+    TimeStepError, NotFiniteError, SingularEquationError
+        As :func:`mor.tsia`, too.
 
     Notes
     -----

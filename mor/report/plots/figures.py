@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,8 @@ from mor.reduction.result import Reduction
 from mor.report.plots.frequency import draw_sigma, finish_sigma, frequencies, plot_sigma
 from mor.report.plots.hsv import plot_hsv
 from mor.report.plots.poles import plot_poles
-from mor.report.plots.style import COLOURS, line_style, new_figure, save_figure
+from mor.report.plots.style import COLOURS, finish, line_style, new_figure, save_figure
 from mor.report.plots.time import plot_step
-from mor.report.summary import Summary
 from mor.systems.base import System
 from mor.systems.labels import signal_names
 from mor.systems.lti import LTI
@@ -89,24 +88,23 @@ def _channel(system: System, i: int, j: int) -> LTI:
     return LTI(dense.A, B, C, D, dense.E, dt=dense.dt)
 
 
-def save_demo_plot(summary: Summary, path: Path) -> None:
-    """Decay of the Hankel singular values, and accuracy over the share of states removed."""
+def save_demo_plot(
+    layers: Mapping[str, Sequence[Sequence[float]]],
+    accuracies: Mapping[str, Sequence[tuple[float, float]]],
+    path: Path,
+) -> None:
+    """By network: the Hankel singular values of its layers, and accuracy over the share of states removed."""
     figure, (decay, accuracy) = new_figure(2)
-    for network, colour in zip(summary["networks"], COLOURS, strict=False):
-        for i, hsv in enumerate(network["hsv"].values()):
-            values = np.asarray(hsv) / max(hsv[0], np.finfo(float).tiny)
-            label = network["name"] if i == 0 else None
-            decay.semilogy(np.arange(1, len(values) + 1), values, color=colour, alpha=0.8, label=label)
-        removed = [0.0] + [row["removed"] for row in network["compressed"]]
-        kept = [network["accuracy"]] + [row["accuracy"] for row in network["compressed"]]
-        accuracy.plot(
-            100 * np.array(removed), 100 * np.array(kept), "o-", color=colour, label=network["name"]
-        )
+    for (name, values), colour in zip(layers.items(), COLOURS, strict=False):
+        for i, hsv in enumerate(values):
+            shares = np.asarray(hsv) / max(hsv[0], np.finfo(float).tiny)
+            label = name if i == 0 else None
+            decay.semilogy(np.arange(1, len(shares) + 1), shares, color=colour, alpha=0.8, label=label)
+        accuracy.plot(*(100 * np.transpose(accuracies[name])), "o-", color=colour, label=name)
     decay.set(
         xlabel="state", ylabel="Hankel singular value / largest", title="Decay in every layer", ylim=(1e-6, 2)
     )
     accuracy.set(xlabel="states removed, %", ylabel="test accuracy, %", title="Accuracy after compression")
     for axes in (decay, accuracy):
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(path, dpi=150)
+        finish(axes)
+    save_figure(figure, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -85,11 +85,11 @@ class Dialect(ABC):
     #: Whether poles on and outside the unit circle have parameters.
     holds_unstable: ClassVar[bool] = False
 
-    def locate(self, tensors: Tensors) -> list[str]:
+    def locate(self, names: Collection[str]) -> list[str]:
         """Prefixes under which every field of the dialect has a tensor, of whatever shape."""
         marker = self.fields[0].name
-        prefixes = [key.removesuffix(marker) for key in tensors if _ends_with_part(key, marker)]
-        return [p for p in prefixes if all(p + field.name in tensors for field in self.fields)]
+        prefixes = [key.removesuffix(marker) for key in names if _ends_with_part(key, marker)]
+        return [p for p in prefixes if all(p + field.name in names for field in self.fields)]
 
     def find(self, tensors: Tensors) -> list[str]:
         """Prefixes of the layers: fields, shapes and kinds of numbers all as described."""
@@ -107,6 +107,15 @@ class Dialect(ABC):
                 return f"{prefix}{field.name} has shape {x.shape}; it must be ({wanted})"
         return None
 
+    @property
+    def mode_symbol(self) -> str | int:
+        """The symbol of the number of modes in the shapes of the fields."""
+        return next(field.shape[-1] for field in self.fields if field.name == self.decay[0])
+
+    def stored(self, tensors: Mapping[str, Array], prefix: str) -> Stored:
+        """The tensors of the layer under `prefix`."""
+        return Stored({field.name: tensors[prefix + field.name] for field in self.fields})
+
     def read(self, tensors: Tensors, prefix: str) -> Modal:
         """The layer under `prefix`.
 
@@ -120,7 +129,7 @@ class Dialect(ABC):
         reason = self.mismatch(tensors, prefix)
         if reason is not None:
             raise CheckpointError(f"not a layer of dialect {self.name}: {reason}.")
-        stored = Stored({field.name: tensors[prefix + field.name] for field in self.fields})
+        stored = self.stored(tensors, prefix)
         for field in self.fields:
             _check_finite(prefix + field.name, stored.wide(field.name))
         try:
@@ -144,7 +153,7 @@ class Dialect(ABC):
 
         Fields that do not change (D among them) are left out.
         """
-        stored = Stored({field.name: tensors[prefix + field.name] for field in self.fields})
+        stored = self.stored(tensors, prefix)
         poles, B, C = (np.asarray(x, dtype=complex) for x in (modal.poles, modal.B, modal.C))
         values = self.from_arrays(poles, B, C, stored)
         return {prefix + name: narrow(x, stored.arrays[name].dtype) for name, x in values.items()}
@@ -154,12 +163,11 @@ class Dialect(ABC):
     ) -> dict[str, np.ndarray]:
         """`new` with the parameters of mode j of `tensors` as mode i, bit for bit, for ``places[i] = j``."""
         to, source = list(places), list(places.values())
-        symbol = next(f.shape[-1] for f in self.fields if f.name == self.decay[0])
         copied = dict(new)
         for field in self.fields:
             key = prefix + field.name
-            if key in new and symbol in field.shape:
-                axis = field.shape.index(symbol)
+            if key in new and self.mode_symbol in field.shape:
+                axis = field.shape.index(self.mode_symbol)
                 copied[key] = np.array(new[key])
                 np.moveaxis(copied[key], axis, 0)[to] = np.moveaxis(tensors[key], axis, 0)[source]
         return copied

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Collection
 
 from mor.adapters.layers.dialects.base import Dialect, Tensors
 from mor.adapters.layers.dialects.lru import LRU
@@ -44,9 +45,9 @@ def get_dialect(name: str) -> Dialect:
     return _DIALECTS[name]
 
 
-def is_any_layer(tensors: Tensors) -> bool:
+def is_any_layer(names: Collection[str]) -> bool:
     """Whether any dialect finds all names of a layer, right or spoilt."""
-    return any(dialect.locate(tensors) for dialect in _DIALECTS.values())
+    return any(dialect.locate(names) for dialect in _DIALECTS.values())
 
 
 def detect(tensors: Tensors, name: str | None) -> tuple[Dialect, list[str]]:

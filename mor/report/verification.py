@@ -1,0 +1,74 @@
+"""What of a compressed checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mor.adapters.checkpoints.verification import Verification
+from mor.deep.compare import LayerComparison
+from mor.report.compression import unequal
+from mor.report.document import Document, Note, Table, Text, note, number
+
+_HOLDS = {True: Text("yes", "good"), False: Text("NO", "bad"), None: Text("no bound")}
+
+
+@dataclass(frozen=True)
+class VerificationReport(Verification):
+    """`mor verify`."""
+
+    def document(self) -> Document:
+        """One row a layer, and what is wrong."""
+        head = ("layer", "states", "now", "impulse error", "peak error", "bound", "holds")
+        return [
+            Table(head, tuple(map(_row, self.layers))),
+            note("Errors of the state-space part, without D: impulse response in l2, largest gain found."),
+            *unequal([layer.name for layer in self.layers if not layer.same_unstable_modes]),
+            *_what_is_wrong(self),
+            *_manifest(self),
+            *([note(self.nothing_verified, tone="bad")] if self.nothing_verified else []),
+        ]
+
+
+def _row(layer: LayerComparison) -> tuple[str | Text, ...]:
+    return (
+        layer.name,
+        str(layer.states_before),
+        str(layer.states_after),
+        f"{100 * layer.impulse_error:.4g} %",
+        number(layer.peak_error),
+        number(layer.bound),
+        _HOLDS[layer.holds],
+    )
+
+
+def _what_is_wrong(found: Verification) -> list[Note]:
+    names = {
+        "Changed since it was written": found.altered,
+        "Layers missing": found.missing_layers,
+        "Tensors changed outside the layers": found.changed_tensors,
+        "Tensors missing outside the layers": found.missing_tensors,
+        "Tensors added outside the layers": found.added_tensors,
+    }
+    wrong = [f"{what}: {', '.join(listed)}" for what, listed in names.items() if listed]
+    if found.made_from_another_file:
+        wrong.append("By its manifest the compressed file was made from another original.")
+    wrong += [
+        f"{layer.name}: the feedthrough D has changed." for layer in found.layers if layer.feedthrough_changed
+    ]
+    return [note(text, tone="bad") for text in wrong]
+
+
+def _manifest(found: Verification) -> list[Note]:
+    if found.stale_manifest:
+        return [
+            note(
+                f"The manifest {found.stale_manifest} belongs to another file: this one was saved again, or "
+                "put in its place. Errors are measured, none is promised.",
+                tone="bad",
+            )
+        ]
+    if not found.manifest:
+        return [
+            note("The file has no manifest: errors are measured, none is promised.", tone="warning"),
+        ]
+    return []
