@@ -13,6 +13,7 @@ from mor.analysis.gramians.base import Gramians
 from mor.analysis.gramians.frequency_limited import FrequencyLimited
 from mor.analysis.gramians.infinite import Infinite
 from mor.analysis.gramians.time_limited import TimeLimited
+from mor.analysis.gramians.weighted import Weighted
 from mor.checks import shown
 from mor.errors import ReductionTypeError, TimeStepError, keyword
 
@@ -23,6 +24,7 @@ KINDS: dict[str, type[Gramians]] = {
         Infinite,
         TimeLimited,
         FrequencyLimited,
+        Weighted,
     )
 }
 
