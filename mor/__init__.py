@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
     from mor.analysis.gramians import FrequencyLimited as FrequencyLimited
     from mor.analysis.gramians import Infinite as Infinite
     from mor.analysis.gramians import TimeLimited as TimeLimited
+    from mor.analysis.gramians import Weighted as Weighted
     from mor.analysis.hankel import gramians as gramians
     from mor.analysis.hankel import hankel_nuclear_norm as hankel_nuclear_norm
     from mor.analysis.hankel import hankel_singular_values as hankel_singular_values
@@ -76,6 +77,7 @@ _DEFINED_IN = {
     "Reduction": "mor.reduction.result",
     "SparseLTI": "mor.systems.sparse",
     "TimeLimited": "mor.analysis.gramians",
+    "Weighted": "mor.analysis.gramians",
     "append": "mor.systems.connect",
     "as_system": "mor.systems.convert",
     "balance": "mor.reduction.balance",

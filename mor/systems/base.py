@@ -34,6 +34,7 @@ from mor.errors import (
     ReductionError,
     TimeStepError,
     UnstableSystemError,
+    keyword,
 )
 from mor.operators.base import Operator, Pullback
 from mor.operators.diagonal import concatenated
@@ -105,10 +106,12 @@ class System(ABC):
 
     @property
     def n_inputs(self) -> int:
+        """Number of inputs, m."""
         return self.B.shape[-1]
 
     @property
     def n_outputs(self) -> int:
+        """Number of outputs, p."""
         return self.C.shape[-2]
 
     @property
@@ -257,9 +260,28 @@ class System(ABC):
 
     @guarded
     def discretize(self, step: float, *, hold: Hold = "zero") -> System:
-        """The discrete system whose output samples are those of this one, `step` apart, for an
-        input that is held between samples, or joined by straight lines (``hold="first"``);
-        exact (:mod:`mor.equations.holds`), MATLAB's ``c2d``."""
+        """The discrete system whose output samples are those of this one, exactly.
+
+        Parameters
+        ----------
+        step : time between samples.
+        hold : the input is held between them (``"zero"``), or joined by straight lines (``"first"``).
+
+        Returns
+        -------
+        System of the same kind, with ``dt = step`` (:mod:`mor.equations.holds`)
+
+        Raises
+        ------
+        TimeStepError
+            Of a discrete system; if `step` is not positive, or there is no such `hold`.
+        NotFiniteError
+            If the state overflows within a step.
+
+        Notes
+        -----
+        MATLAB's ``c2d``.
+        """
         step = check_continuous_step(self.dt, step)
         operator, B, late = self.operator.sampled(step, self._input, hold)
         rows, D = self.outputs.rows, self.outputs.D
@@ -356,7 +378,25 @@ class System(ABC):
 
     @guarded
     def evaluate(self, s: complex | Array) -> Array:
-        """Transfer function at the points `s`: (..., p, m), or (..., len(s), p, m)."""
+        """Transfer function at the points `s`.
+
+        Parameters
+        ----------
+        s : complex number, or array (N,).
+
+        Returns
+        -------
+        array (..., p, m), or (..., N, p, m)
+
+        Raises
+        ------
+        QuadraticOutputError
+            Of a system with quadratic outputs: take :func:`mor.transfer_kernels`.
+        DimensionError
+            If `s` has more axes; of a batch of systems other than Modals.
+        NotFiniteError
+            If a point is a pole, or NaN or infinite.
+        """
         C, points = self.outputs.matrix("a transfer function"), check_points(s)
         value = self.operator.transfer(points if points.ndim else points[None], self._input, C)
         value = value + self.D[..., None, :, :]
@@ -365,9 +405,24 @@ class System(ABC):
 
     @guarded
     def impulse_response(self, steps: int) -> Array:
-        """``C A^t B`` for t = 0..steps-1: (..., steps, p, m); discrete time.
+        """``C A^t B`` for t = 0..steps-1, of a discrete system; D is not part of it.
 
-        The feedthrough D is not part of it.
+        Parameters
+        ----------
+        steps : number of samples.
+
+        Returns
+        -------
+        array (..., steps, p, m)
+
+        Raises
+        ------
+        TimeStepError
+            Of a continuous system; if `steps` is no whole number from 1, or takes too much memory.
+        QuadraticOutputError
+            Of a system with quadratic outputs: take :func:`mor.impulse_kernels`.
+        NotFiniteError
+            If the response overflows.
         """
         if not self.dt:
             raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
@@ -382,7 +437,15 @@ class System(ABC):
 
     @guarded
     def to_lti(self) -> Any:
-        """The same map as a dense NumPy :class:`LTI`."""
+        """The same map as a dense NumPy :class:`LTI`.
+
+        Raises
+        ------
+        DimensionError
+            Of a batch of systems.
+        QuadraticOutputError
+            Of a system with quadratic outputs; ``.linear`` is one without.
+        """
         from mor.systems.lti import LTI
 
         if self.batch_shape:
@@ -425,9 +488,20 @@ class System(ABC):
 
     @guarded
     def frequency_response(self, omega: Array) -> Array:
-        """``G(i omega)`` or ``G(exp(i omega dt))``: (..., len(omega), p, m).
+        """``G(i omega)``, or ``G(exp(i omega dt))`` in discrete time.
 
-        `omega` is in radians per unit of time.
+        Parameters
+        ----------
+        omega : number or array (N,), in radians per unit of time.
+
+        Returns
+        -------
+        array (..., p, m), or (..., N, p, m)
+
+        Raises
+        ------
+        QuadraticOutputError, DimensionError, NotFiniteError
+            As :meth:`evaluate`.
         """
         omega = numbers("omega", omega, kinds="biuf").astype(float)
         if omega.ndim > 1:
@@ -485,10 +559,10 @@ class System(ABC):
 
 def _remedy(dt: float, unstable: bool, otherwise: str | None) -> str:
     """What to do about an unstable pole, or one on the boundary."""
-    horizon = "horizon= gives the finite-horizon quantity, which any system has."
+    horizon = f"{keyword('horizon')} gives the finite-horizon quantity, which any system has."
     if not unstable:
         return otherwise or f"mor.split_stable sets such poles apart; {horizon}"
-    kind, step = ("continuous", "dt=0") if dt else ("discrete", "its step as dt=")
+    kind, step = ("continuous", keyword("dt", "0")) if dt else ("discrete", f"its step as {keyword('dt')}")
     other = f"If this is a {kind}-time system, give {step}"
     return f"{other}. {otherwise}" if otherwise else f"{other}; {horizon}"
 
@@ -547,9 +621,10 @@ def check_same_signals(a: System, b: System) -> None:
 def no_dc_gain(dt: float) -> ReductionError:
     """What is wrong with a system that has a pole at :func:`dc_point`."""
     point = "z = 1" if dt else "s = 0"
+    infinity, split = keyword("match", "'infinity'"), keyword("unstable", "'split'")
     return ReductionError(
-        f"a pole is at {point}: the gain at dc is infinite and cannot be matched. Take match='infinity', "
-        "or unstable='split', which keeps such a pole."
+        f"a pole is at {point}: the gain at dc is infinite and cannot be matched. Take {infinity}, or "
+        f"{split}, which keeps such a pole."
     )
 
 

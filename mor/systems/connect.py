@@ -164,7 +164,7 @@ def feedback(G: Any, K: Any = None, sign: int = -1) -> LTI:
     >>> mor.feedback(integrator).poles
     array([-4.+0.j])
     """
-    if np.ndim(sign) or isinstance(sign, bool) or sign not in (-1, 1):
+    if isinstance(sign, bool) or not isinstance(sign, int | float | np.number) or sign not in (-1, 1):
         raise ArgumentError(f"sign={shown(sign)} is neither -1 nor 1.", argument="sign")
     forward = as_system(G)
     one, two = (_dense(system) for system in _checked((forward, _identity(forward) if K is None else K)))

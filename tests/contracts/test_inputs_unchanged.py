@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mor
+from mor.analysis.gramians import KINDS
 from tests.oracles.dense import random_pencil, random_stable
 
 TIMES = (0.0, 1.0)
@@ -36,17 +37,14 @@ def read_only(rng, dt, kind, n=6):
 
 #: Names that take no system and no matrices, or only make systems of them.
 NO_ARRAYS = {
-    "FrequencyLimited",
-    "Infinite",
     "Labels",
     "MorError",
     "Peak",
     "Reduction",
-    "TimeLimited",
     "load",
     "read_checkpoint",
 }
-CONSTRUCTORS = {"LQO", "LTI", "Modal", "BlockDiagonal", "SparseLTI"}
+CONSTRUCTORS = {"LQO", "LTI", "Modal", "BlockDiagonal", "SparseLTI"} | {kind.__name__ for kind in KINDS.values()}
 
 
 def calls(s, tmp_path):
@@ -106,6 +104,7 @@ def calls(s, tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("kind", ["LTI", "LTI with E", "Modal", "BlockDiagonal"])
 def test_inputs_are_never_changed(kind, dt, tmp_path):

@@ -59,7 +59,8 @@ def _gramians(rng: Rng, sys: Any, size: Sizes) -> Any:
         return None
     size.has_limit = True
     makers = (mor.Infinite, lambda: mor.TimeLimited(5), lambda: mor.FrequencyLimited((0.5, 2.0)))
-    return pick(rng, *makers)()
+    weight = mor.LTI([[-1.0]], [[1.0]], [[1.0]])
+    return pick(rng, *makers, lambda: mor.Weighted(weight), lambda: mor.Weighted(None, weight))()
 
 
 def _horizon(rng: Rng, sys: Any, size: Sizes) -> Any:

@@ -4,7 +4,7 @@
     python tests/fuzz/calls.py --seed 0 --only 1234        # one call again, with its traceback
 
 Of each call it is asked that only a MorError is raised, and of functions and constructors only one that
-their docstring speaks of; that no warning is given but the library's own;
+their docstring speaks of, of methods where it speaks of any; that no warning is given but the library's own;
 that no number of the result is NaN; that no array that was given is changed; and that it ends in time.
 Systems are of all kinds, frameworks, precisions and magnitudes, arguments partly absurd. A number and a
 seed make a call, whatever came before. Exits with 1 if anything was found, and says how to repeat it.
@@ -40,7 +40,7 @@ from mor.arrays import is_array, to_numpy
 from mor.errors import MorError
 from mor.reduction.balancing import Balancing
 from tests.fuzz.arguments import MAKERS, Sizes
-from tests.fuzz.documented import is_documented
+from tests.fuzz.documented import documented, is_documented
 from tests.fuzz.values import Rng, absurd, family, in_framework, numpy_system, pick, system
 
 #: Seconds of the processor that a call may take.
@@ -99,15 +99,23 @@ def targets() -> list[Target]:
     examples = {name: x for name, x in vars(mor.examples).items() if inspect.isfunction(x) and name[0] != "_"}
     found |= {f"examples.{name}": x for name, x in examples.items() if x.__module__ == "mor.examples"}
     found["nuclear_norm_gradient"] = nuclear_norm_gradient
-    # Of any number of systems: two are given.
-    found["series"] = lambda sys, a: mor.series(sys, a)
-    found["append"] = lambda sys, a: mor.append(sys, a)
+    found |= {"series": _of_two(mor.series), "append": _of_two(mor.append)}
     for name, function in (("jax", "hankel_regularizer"), ("torch", "truncate")):
         if importlib.util.find_spec(name):
             module = importlib.import_module(f"mor.adapters.{name}")
             found[f"{name}.{function}"] = getattr(module, function)
     calls = [Target(name, None, x) for name, x in found.items() if callable(x) and x not in RESULTS]
     return [*calls, *_methods()]
+
+
+def _of_two(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of any number of systems, given two."""
+
+    def call(sys: Any, a: Any) -> Any:
+        return function(sys, a)
+
+    call.__doc__ = function.__doc__
+    return call
 
 
 def _methods() -> Iterator[Target]:
@@ -298,7 +306,8 @@ def _attempt(target: Target, subject: Any, args: list[Any], kwargs: dict[str, An
     except MorError as error:
         if not str(error):
             return Outcome("no message", type(error).__name__, traceback.format_exc())
-        if target.function is None or is_documented(error, target.function):
+        called = target.function or getattr(type(subject), target.name.rpartition(".")[2], None)
+        if (target.function is None and not documented(called)) or is_documented(error, called):
             return None
         return Outcome("not documented", f"{type(error).__name__}: {str(error)[:60]}", traceback.format_exc())
     except OutOfTime:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 import mor
+from mor.analysis.gramians import KINDS
 from mor.errors import AccuracyWarning
 
 #: Limit of the difference, relative to the largest number of a result.
@@ -30,9 +31,6 @@ EXCUSED = {
     "BlockDiagonal": "a constructor",
     "Modal": "a constructor",
     "SparseLTI": "a constructor",
-    "Infinite": "says which Gramians",
-    "TimeLimited": "says which Gramians",
-    "FrequencyLimited": "says which Gramians",
     "Labels": "names",
     "MorError": "an error",
     "Peak": "a result",
@@ -51,6 +49,7 @@ EXCUSED = {
     "to_control": "gives the matrices as they are",
     "to_scipy": "gives the matrices as they are",
 }
+EXCUSED |= {kind.__name__: "says which Gramians" for kind in KINDS.values()}
 
 OMEGA = np.array([0.05, 0.2, 0.5, 1.0])
 TIMES = np.linspace(0.0, 5.0, 11)

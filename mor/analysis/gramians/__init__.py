@@ -13,8 +13,9 @@ from mor.analysis.gramians.base import Gramians
 from mor.analysis.gramians.frequency_limited import FrequencyLimited
 from mor.analysis.gramians.infinite import Infinite
 from mor.analysis.gramians.time_limited import TimeLimited
+from mor.analysis.gramians.weighted import Weighted
 from mor.checks import shown
-from mor.errors import ReductionTypeError, TimeStepError
+from mor.errors import ReductionTypeError, TimeStepError, keyword
 
 #: All kinds, by the names that they have on the command line.
 KINDS: dict[str, type[Gramians]] = {
@@ -23,6 +24,7 @@ KINDS: dict[str, type[Gramians]] = {
         Infinite,
         TimeLimited,
         FrequencyLimited,
+        Weighted,
     )
 }
 
@@ -48,13 +50,15 @@ def gramians_of(gramians: Any, horizon: Any = None, band: Any = None) -> Gramian
         return INFINITE
     if not isinstance(gramians, Gramians):
         kinds = ", ".join(f"mor.{kind.__name__}(...)" for kind in KINDS.values())
-        raise ReductionTypeError(f"gramians={shown(gramians)} is none of {kinds}.", argument="gramians")
+        raise ReductionTypeError(
+            f"{keyword('gramians', shown(gramians))} is none of {kinds}.", argument="gramians"
+        )
     return gramians
 
 
 def check_one_limit(**limits: Any) -> None:
     """Raise if more than one of them is given."""
-    given = [f"{name}=" for name, value in limits.items() if value is not None]
+    given = [keyword(name) for name, value in limits.items() if value is not None]
     if len(given) > 1:
         raise TimeStepError(
             f"give {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}: limits in time and in "

@@ -8,9 +8,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from mor.arrays import Array, adjoint
-from mor.errors import QuadraticOutputError
+from mor.arrays import Array, adjoint, to_numpy
+from mor.errors import DimensionError, QuadraticOutputError
 from mor.systems.base import System
+from mor.systems.lti import LTI
+
+#: Anything :func:`mor.as_system` takes.
+SystemLike = Any
 
 
 @dataclass(frozen=True)
@@ -24,18 +28,19 @@ class Gramians(ABC):
     name: ClassVar[str]
     #: What it makes of the word balanced.
     adjective: ClassVar[str]
-    #: What it asks of a system, what it promises of a reduced one, its bound and its source: for the docs.
+    #: What it asks of a system, what it promises of a reduced one, its bound and its sources: for the docs.
     needs: ClassVar[str]
     promises: ClassVar[str]
     bound: ClassVar[str] = "none"
-    source: ClassVar[str]
+    sources: ClassVar[tuple[str, ...]]
     #: The error that it is to make small.
     aim: ClassVar[str] = "H2 error"
     #: Which norm of the error :meth:`bounds` limit, as :attr:`mor.Reduction.bound_kind` has it.
     bounded_norm: ClassVar[str] = "hinf"
-    #: Whether there are none of an unstable system, and none of quadratic outputs.
+    #: Whether there are none of an unstable system, of quadratic outputs, of a batch.
     needs_stable: ClassVar[bool] = True
     needs_linear: ClassVar[bool] = False
+    needs_single: ClassVar[bool] = False
     #: Whether :meth:`gramians` are as accurate as :meth:`factors`, relative to their own size.
     accurate_when_formed: ClassVar[bool] = False
 
@@ -62,6 +67,11 @@ class Gramians(ABC):
                 f"{self.adjective} Gramians are those of linear outputs; this system has quadratic ones. Its "
                 "linear part, .linear, has them."
             )
+        if self.needs_single and system.batch_shape:
+            raise DimensionError(
+                f"{self.adjective} Gramians are those of one system, not of a batch of shape "
+                f"{system.batch_shape}: take its systems one at a time."
+            )
         return self
 
     @abstractmethod
@@ -86,7 +96,7 @@ class Gramians(ABC):
     @property
     def about(self) -> str | None:
         """What is to be said, below a table, of numbers that belong to them."""
-        return None
+        return f"Hankel singular values are {self.adjective}." if self.adjective else None
 
     def compared(self, full: System, rom: System) -> tuple[System, System]:
         """Systems whose difference in the H-infinity norm is the error that these Gramians are about; the two
@@ -98,6 +108,14 @@ class Gramians(ABC):
         held = {field.name: getattr(self, field.name) for field in fields(self)}
         said = ", ".join(_shown(name, value) for name, value in held.items() if value is not None)
         return f"{self.adjective} {method} ({said})" if said else f"{self.adjective} {method}".strip()
+
+
+def state_space(system: System) -> LTI:
+    """A single linear system as a dense one in the coordinates of ``system.factors()``, which of a
+    :class:`~mor.Modal` are more than those of ``to_lti()``."""
+    B, C, D = (to_numpy(x) for x in (system.input_factor_matrix, system.output_factor_matrix, system.D))
+    A = to_numpy(system.on_numpy().evolution.apply(np.eye(len(B))))
+    return LTI(A, B, C, D, dt=system.dt)
 
 
 def _shown(name: str, value: Any) -> str:

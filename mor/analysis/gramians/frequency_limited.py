@@ -48,7 +48,7 @@ class FrequencyLimited(Gramians):
     adjective = "frequency-limited"
     needs = "a stable system with linear outputs"
     promises = "nothing; a lost stability is said"
-    source = "Gawronski and Juang (1990)"
+    sources = ("Gawronski90",)
     aim = "H2 error in the band"
     needs_linear = True
 

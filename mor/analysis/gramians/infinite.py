@@ -36,7 +36,7 @@ class Infinite(Gramians):
     needs = "a stable system"
     promises = "stability"
     bound = "2 (sigma_{r+1} + ... + sigma_n), of linear outputs"
-    source = "Moore (1981); Enns (1984), Glover (1984)"
+    sources = ("Moore81", "Enns84", "Glover84")
     accurate_when_formed = True
 
     @property

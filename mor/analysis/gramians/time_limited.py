@@ -47,7 +47,7 @@ class TimeLimited(Gramians):
     adjective = "time-limited"
     needs = "any system"
     promises = "nothing; a lost stability is said"
-    source = "Gawronski and Juang (1990)"
+    sources = ("Gawronski90",)
     aim = "H2 error up to the horizon"
     needs_stable = False
     accurate_when_formed = True

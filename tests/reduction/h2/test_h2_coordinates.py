@@ -30,6 +30,7 @@ def differences(f, x, step=1e-6):
     return np.array([(f(x + step * e) - f(x - step * e)) / (2 * step) for e in np.eye(len(x))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.5])
 @pytest.mark.parametrize("horizon", [None, 7])
 @pytest.mark.parametrize("kind", [random_lti, random_modal])

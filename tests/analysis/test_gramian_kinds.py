@@ -1,18 +1,17 @@
 """One list of Gramians: what a kind says of itself is what functions, command line and docs do."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import random_stable
 
 import mor
 from mor.analysis.gramians import KINDS, Gramians
 from mor.analysis.gramians.text import read_gramians, usage
 from mor.errors import ReductionError, ReductionTypeError, TimeStepError, TimeTypeError
+from tests.oracles.dense import random_stable
 
-DOCS = Path(__file__).parent.parent / "docs" / "balanced-truncation.md"
+DOCS = Path(__file__).parents[2] / "docs" / "balanced-truncation.md"
 
 
 def stable_system(rng, n=6, m=2, p=3, dt=0.0):
@@ -101,6 +100,7 @@ def test_written_as_text():
 
 def test_every_kind_is_complete_public_and_in_the_docs():
     """The table of the docs is what the list says."""
+    cite = "[{0}](references.md#{1})".format
     rows = [line for line in DOCS.read_text().splitlines() if line.startswith("| [`mor.")]
     assert len(rows) == len(KINDS)
     for row, (name, kind) in zip(rows, KINDS.items(), strict=True):
@@ -109,28 +109,5 @@ def test_every_kind_is_complete_public_and_in_the_docs():
         cells = [cell.strip() for cell in row.strip("|").split(" | ")]
         assert cells[0].startswith(f"[`mor.{kind.__name__}(")
         assert cells[1] == f"`{usage(name)}`"
-        assert cells[2:] == [kind.needs, kind.promises, kind.bound, kind.source]
-
-
-def test_command_line(mor_command, tmp_path):
-    full = tmp_path / "full.npz"
-    mor.save(full, stable_system(np.random.default_rng(5)))
-    found = {}
-    for kind, options in {
-        "long": ("--gramians", "time-limited:horizon=2"),
-        "short": ("--horizon", "2"),
-        "plain": ("--gramians", "infinite"),
-    }.items():
-        command = ("reduce", full, tmp_path / f"{kind}.npz", "--order", "3", *options, "--json")
-        code, out, _ = mor_command(*command)
-        assert code == 0
-        found[kind] = json.loads(out)
-    for key in ("method", "hsv", "h2_error", "h2_unlimited", "horizon", "aim", "aim_error", "aim_plain"):
-        assert found["long"][key] == found["short"][key]
-    assert found["long"]["aim_error"] == found["long"]["h2_error"]
-    assert (found["plain"]["aim_plain"], found["plain"]["method"]) == (None, "balanced truncation")
-    code, _, err = mor_command("reduce", full, tmp_path / "x.npz", "--order", "3", "--gramians", "all")
-    assert code == 3
-    assert "infinite, time-limited, frequency-limited" in err
-    code, out, _ = mor_command("reduce", "--help")
-    assert "frequency-limited:band" in out
+        sources = ", ".join(cite(key, key.lower()) for key in kind.sources)
+        assert cells[2:] == [kind.needs, kind.promises, kind.bound, sources]

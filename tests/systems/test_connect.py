@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from helpers import random_matrix, random_pencil, random_stable
 
 import mor
 from mor.errors import (
@@ -13,6 +12,7 @@ from mor.errors import (
     SingularEquationError,
     TimeStepError,
 )
+from tests.oracles.dense import random_matrix, random_pencil, random_stable
 
 TIMES = (0.0, 0.5)
 POINTS = np.array([0.3 + 0.2j, 1.7j, -0.4 + 2j, 3.0])
