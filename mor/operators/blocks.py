@@ -16,6 +16,7 @@ from mor.equations.boundary import dc_point
 from mor.equations.definite import definite_factor
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.equations.holds import Hold, matrix_holds
+from mor.errors import DimensionError
 from mor.operators.base import GramianPair, Operator
 from mor.operators.dense import DenseOperator
 
@@ -71,6 +72,8 @@ class BlockOperator(Operator):
     @property
     def dense(self) -> DenseOperator:
         """The same matrix with its zeros, on NumPy; of a single one."""
+        if self.blocks.ndim > 3:
+            raise DimensionError("a batch of block-diagonal matrices has no dense form: take one at a time.")
         blocks = to_numpy(self.blocks)
         A: Any = scipy.linalg.block_diag(*blocks) if len(blocks) else np.zeros((0, 0))
         return DenseOperator(A.astype(float), None, self.dt)
@@ -174,13 +177,15 @@ class BlockOperator(Operator):
         single = BlockOperator(to_numpy(self.blocks), self.dt)
         return super(BlockOperator, single).project(to_numpy(left), to_numpy(right), to_numpy(B))
 
-    def inverted(self, B: Array, C: Array) -> tuple[BlockOperator, np.ndarray, np.ndarray]:
-        """Block by block; NumPy."""
-        blocks, C = to_numpy(self.blocks), to_numpy(C)
+    def inverted(self, B: Array, C: Array) -> tuple[BlockOperator, Array, Array]:
+        """Block by block, in every framework, without a derivative."""
+        blocks, t = to_numpy(self.blocks), namespace(C).matrix_transpose
         shift = dc_point(self.dt) * np.eye(blocks.shape[-1])
-        inverse = BlockOperator(np.linalg.inv(blocks - shift), self.dt)
-        turned = inverse.adjoint().apply(C.mT).mT
-        return BlockOperator(shift + inverse.blocks, self.dt), inverse.apply(to_numpy(B)), -turned
+        inverse = np.linalg.inv(blocks - shift)
+        own, whole = (
+            BlockOperator(astype_like(from_numpy(x, B), B), self.dt) for x in (inverse, shift + inverse)
+        )
+        return whole, own.apply(B), -t(own.adjoint().apply(t(C)))
 
     def sampled(self, step: float, B: Array, hold: Hold) -> tuple[BlockOperator, Array, Array]:
         """Block by block, in every framework, without a derivative."""

@@ -14,8 +14,8 @@ from mor.equations.sparse import dense
 from mor.equations.transfer import Transfer
 from mor.errors import DimensionError
 from mor.operators.dense import DenseOperator
-from mor.systems.arguments import is_zero
-from mor.systems.base import System, set_fields
+from mor.systems.arguments import is_zero, set_fields
+from mor.systems.base import System
 from mor.systems.labels import Labels, checked_labels, in_single, without_states
 
 #: Types of data in single precision, which is noted and given back where possible.

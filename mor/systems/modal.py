@@ -26,6 +26,7 @@ from mor.checks import (
     check_dt,
     check_finite,
     check_horizon,
+    check_overflow,
     check_shape,
     check_whole,
     common_arrays,
@@ -35,16 +36,16 @@ from mor.equations import cauchy
 from mor.equations.diagonal import diagonalise, diagonalise_batch
 from mor.errors import DimensionError, ReductionError, TimeStepError
 from mor.operators.diagonal import DiagonalOperator, real_columns
-from mor.systems.arguments import check_count, check_feedthrough, of_batch
-from mor.systems.base import (
-    Found,
-    System,
-    check_overflow,
+from mor.systems.arguments import (
+    check_count,
+    check_feedthrough,
     check_same_signals,
     in_one_framework,
+    of_batch,
     operand,
     set_fields,
 )
+from mor.systems.base import Found, System
 from mor.systems.labels import Labels, checked_labels, without_states
 from mor.systems.lti import LTI
 from mor.systems.outputs import LinearOutputs
