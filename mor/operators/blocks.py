@@ -172,11 +172,6 @@ class BlockOperator(Operator):
 
         return GramianPair(P, Q, pull)
 
-    def project(self, left: Array, right: Array, B: Array) -> tuple[Array, Array]:
-        """NumPy."""
-        single = BlockOperator(to_numpy(self.blocks), self.dt)
-        return super(BlockOperator, single).project(to_numpy(left), to_numpy(right), to_numpy(B))
-
     def inverted(self, B: Array, C: Array) -> tuple[BlockOperator, Array, Array]:
         """Block by block, in every framework, without a derivative."""
         blocks, t = to_numpy(self.blocks), namespace(C).matrix_transpose

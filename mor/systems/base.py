@@ -294,12 +294,13 @@ class System(ABC):
         return self.operator.sampled(step, self._input, "first")[2]
 
     @abstractmethod
-    def _of(self, operator: Any, B: Array, C: Array, D: Array, labels: Labels | None) -> System:
-        """The same kind of system with these fields, checked."""
-
     def _rebuilt(self, operator: Any, B: Array, C: Array, D: Array, labels: Labels | None) -> System:
-        """The same of maps in the coordinates of the operator; C and D have all rows of the outputs."""
-        return self._of(operator, B, C, D, labels)
+        """The same kind of system, checked, of maps in the coordinates of the operator; C and D have all rows
+        that outputs are made of."""
+
+    def _of(self, operator: Any, B: Array, C: Array, D: Array, labels: Labels | None) -> System:
+        """The same of maps as the kind holds them, where that is not as they are in those coordinates."""
+        return self._rebuilt(operator, B, C, D, labels)
 
     def _trusted(self, **changes: Any) -> Self:
         """The system with some fields changed, unchecked."""

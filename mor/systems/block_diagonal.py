@@ -105,9 +105,7 @@ class BlockDiagonal(System):
         """Eigenvalues of all blocks, (..., q s)."""
         return self.operator.spectrum.poles
 
-    def _of(
-        self, operator: BlockOperator, B: Array, C: Array, D: Array, labels: Labels | None
-    ) -> BlockDiagonal:
+    def _rebuilt(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> BlockDiagonal:
         return BlockDiagonal(operator.blocks, B, C, D, dt=operator.dt, labels=labels)
 
     def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Modal, float]:

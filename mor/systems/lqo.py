@@ -241,9 +241,6 @@ class LQO(System):
             return LQO(system, self.M.of(Y), exact=self.exact)
         return LQO(system, self.M, (Y, Dy), mix=self.mix, exact=self.exact)
 
-    def _of(self, operator: Operator, B: Any, C: Any, D: Any, labels: Labels | None) -> LQO:
-        return self.with_carrier(self.carrier._of(operator, B, C, D, without_outputs(labels)))
-
     def _rebuilt(self, operator: Operator, B: Any, C: Any, D: Any, labels: Labels | None) -> LQO:
         return self.with_carrier(self.carrier._rebuilt(operator, B, C, D, without_outputs(labels)))
 

@@ -114,14 +114,7 @@ class LTI(System):
         """The Schur form that poles, Gramian factors and responses share, in graded coordinates."""
         return self.operator.schur
 
-    def _of(
-        self,
-        operator: DenseOperator,
-        B: np.ndarray,
-        C: np.ndarray,
-        D: np.ndarray,
-        labels: Labels | None,
-    ) -> LTI:
+    def _rebuilt(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> LTI:
         system = LTI(operator.A, B, C, D, operator.E, dt=operator.dt, labels=labels)
         # Complex maps beside a real A have made another of it.
         if system.A.dtype == operator.A.dtype:
@@ -136,7 +129,7 @@ class LTI(System):
         """The same system with ``E = I``."""
         if self.E is None:
             return self
-        return self._of(self.operator.explicit, self.input_factor_matrix, self.C, self.D, self.labels)
+        return self._rebuilt(self.operator.explicit, self.input_factor_matrix, self.C, self.D, self.labels)
 
     @cached_property
     def graded(self) -> LTI:

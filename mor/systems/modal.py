@@ -144,12 +144,10 @@ class Modal(System):
     def outputs(self) -> LinearOutputs:
         return LinearOutputs(real_columns(self.C), self.D)
 
-    def _of(self, operator: DiagonalOperator, B: Array, C: Array, D: Array, labels: Labels | None) -> Modal:
+    def _of(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> Modal:
         return Modal(operator.poles, B, C, D, dt=operator.dt, labels=labels)
 
-    def _rebuilt(
-        self, operator: DiagonalOperator, B: Array, C: Array, D: Array, labels: Labels | None
-    ) -> Modal:
+    def _rebuilt(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> Modal:
         return self._of(operator, operator.modes_of_rows(B), operator.modes_of_columns(C), D, labels)
 
     def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Modal, float]:

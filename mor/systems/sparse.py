@@ -109,7 +109,7 @@ class SparseLTI(System):
         """Not known of a sparse system."""
         return self.operator.spectrum
 
-    def _of(self, operator: SparseOperator, B: Any, C: Any, D: Any, labels: Labels | None) -> SparseLTI:
+    def _rebuilt(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> SparseLTI:
         return SparseLTI(operator.A, B, C, D, operator.E, dt=operator.dt, labels=labels)
 
     def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[LTI, float]:
