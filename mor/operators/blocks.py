@@ -16,6 +16,7 @@ from mor.equations.boundary import dc_point
 from mor.equations.definite import definite_factor
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.equations.holds import Hold, matrix_holds
+from mor.errors import DimensionError
 from mor.operators.base import GramianPair, Operator
 from mor.operators.dense import DenseOperator
 
@@ -99,6 +100,8 @@ class BlockOperator(Operator):
         return np.linalg.solve(S.conj().mT if adjoint else S, split).reshape(X.shape)
 
     def transfer(self, points: Array, B: Array, C: Array) -> Array:
+        if self.blocks.ndim > 3:
+            raise DimensionError("evaluate takes one system at a time, not a batch.")
         value = self.dense.transfer(to_numpy(points).astype(complex), to_numpy(B), to_numpy(C))
         return from_numpy(value, B)
 
@@ -174,13 +177,15 @@ class BlockOperator(Operator):
         single = BlockOperator(to_numpy(self.blocks), self.dt)
         return super(BlockOperator, single).project(to_numpy(left), to_numpy(right), to_numpy(B))
 
-    def inverted(self, B: Array, C: Array) -> tuple[BlockOperator, np.ndarray, np.ndarray]:
-        """Block by block; NumPy."""
-        blocks, C = to_numpy(self.blocks), to_numpy(C)
+    def inverted(self, B: Array, C: Array) -> tuple[BlockOperator, Array, Array]:
+        """Block by block, without a derivative."""
+        blocks = to_numpy(self.blocks)
         shift = dc_point(self.dt) * np.eye(blocks.shape[-1])
         inverse = BlockOperator(np.linalg.inv(blocks - shift), self.dt)
-        turned = inverse.adjoint().apply(C.mT).mT
-        return BlockOperator(shift + inverse.blocks, self.dt), inverse.apply(to_numpy(B)), -turned
+        turned = inverse.adjoint().apply(to_numpy(C).mT).mT
+        found = shift + inverse.blocks, inverse.apply(to_numpy(B)), -turned
+        blocks, B, C = (astype_like(from_numpy(x, B), B) for x in found)
+        return BlockOperator(blocks, self.dt), B, C
 
     def sampled(self, step: float, B: Array, hold: Hold) -> tuple[BlockOperator, Array, Array]:
         """Block by block, in every framework, without a derivative."""

@@ -244,6 +244,8 @@ class System(ABC):
         ------
         ReductionError
             If c is a pole.
+        NotFiniteError
+            If the state matrix leaves the range of double precision.
         """
         rows = self.outputs.rows
         try:

@@ -58,7 +58,15 @@ INTERNAL = {
     *("observe", "moved", "in_units", "signal_exponents", "split", "require_stable", "transfer", "extended"),
     *("band_gramians", "factors", "equivalent", "schur", "graded", "evolution", "of_linear", "ramp_matrix"),
     *("controllability_factor", "observability_factor", "carrier", "gramians", "band_factors", "test_space"),
-    *("estimate", "margins", "pole_errors"),
+    *(
+        "estimate",
+        "margins",
+        "pole_errors",
+        "input_factor_matrix",
+        "output_factor_matrix",
+        "operator",
+        "outputs",
+    ),
 }
 
 #: What is public of a family of reductions.
