@@ -1,6 +1,6 @@
 """The few things the Python array API standard leaves to each framework.
 
-Everything else of the structured rooms is written to the standard, through
+What works on arrays of any framework is otherwise written to the standard, through
 ``array-api-compat``; what needs to know whether an array is NumPy's, PyTorch's or
 JAX's stands here and nowhere else.
 """
@@ -23,7 +23,7 @@ import numpy as np
 Array = Any
 
 
-#: Small systems spend a tenth of their time asking for namespaces; types answer for good.
+#: Namespaces by the type of the array: asking for them took small systems a tenth of their time.
 _NAMESPACES: dict[type, ModuleType] = {}
 
 

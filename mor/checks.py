@@ -1,4 +1,4 @@
-"""Checks of arguments that more than one room makes: numbers, arrays, shapes, finite values, time."""
+"""Checks of arguments that more than one package makes: numbers, arrays, shapes, finite values, time."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from mor.errors import (
     ReductionTypeError,
     TimeStepError,
     TimeTypeError,
+    keyword,
 )
 
 Arguments = ParamSpec("Arguments")
@@ -75,12 +76,12 @@ def check_real(
 ) -> float:
     """`value` as a finite float, larger than `above` and not less than `least`."""
     if not isinstance(value, Real | np.bool_) and not _is_scalar_array(value):
-        raise _of_type(error)(f"{name}={shown(value)} is not a number.", argument=name)
+        raise _of_type(error)(f"{keyword(name, shown(value))} is not a number.", argument=name)
     number = float(value) if _is_finite(value) else np.nan
     if not (np.isfinite(number) and number > above and number >= least):
         limit = "" if least == -np.inf else f" >= {least:g}"
         wanted = "a positive finite number" if above == 0 else f"a finite number{limit}"
-        raise error(f"{name}={shown(value)} is not {wanted}.", argument=name)
+        raise error(f"{keyword(name, shown(value))} is not {wanted}.", argument=name)
     return number
 
 
@@ -95,7 +96,7 @@ def check_whole(
 ) -> int:
     """`value` as an int from `low` to `high`; `what` says what `high` is."""
     limits = f"of at least {low}" if high is None else f"between {low} and {high}"
-    message = f"{name}={shown(value)} is not a whole number {limits}{what and ', '}{what}."
+    message = f"{keyword(name, shown(value))} is not a whole number {limits}{what and ', '}{what}."
     if not isinstance(value, Real) and not _is_scalar_array(value):
         raise _of_type(error)(message, argument=name)
     number = cast(Any, value)
@@ -147,7 +148,7 @@ def check_order(order: Any, low: int, high: int) -> int:
 def check_flag(name: str, value: Any) -> bool:
     """`value` as True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise ArgumentTypeError(f"{name}={shown(value)} is neither True nor False.", argument=name)
+        raise ArgumentTypeError(f"{keyword(name, shown(value))} is neither True nor False.", argument=name)
     return bool(value)
 
 
@@ -157,7 +158,7 @@ def check_choice(
     """Raise unless `value` is one of the words in `choices`."""
     if not (isinstance(value, str) and value in choices):
         kind = error if isinstance(value, str) else _of_type(error)
-        raise kind(f"{name}={shown(value)} is not one of {', '.join(choices)}{also}.", argument=name)
+        raise kind(f"{keyword(name, shown(value))} is not one of {', '.join(choices)}{also}.", argument=name)
 
 
 def shown(value: Any) -> str:
@@ -276,7 +277,8 @@ def check_horizon(horizon: float | None, dt: float) -> float | None:
         )
     if dt and horizon != int(horizon):
         raise TimeStepError(
-            f"horizon={shown(horizon)}: in discrete time (dt={dt:g}) it is a number of steps, not a time.",
+            f"{keyword('horizon', shown(horizon))}: in discrete time (dt={dt:g}) it is a number of steps, "
+            "not a time.",
             argument="horizon",
         )
     return int(horizon) if dt else float(horizon)

@@ -10,13 +10,15 @@ exceeds its bound; 130 interrupted.
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
-from mor.errors import MorError
+from mor.errors import MorError, spelled
 from mor.version import __version__
 
 #: Exit code of `mor verify` when a measured error exceeds its bound, or there was nothing to verify.
@@ -27,22 +29,6 @@ BOUND_EXCEEDED = 10
 
 #: Exit code after Ctrl-C, as shells have it.
 INTERRUPTED = 130
-
-
-class _Listing(TyperCommand):
-    """A command whose help names what is in lists of the library, which are read when it is asked for."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        from mor.analysis.gramians.text import usages
-        from mor.reduction.methods import FAMILIES, METHODS, explained, knowing
-
-        lists = {"METHODS": explained(METHODS), "FAMILIES": explained(FAMILIES), "GRAMIANS": usages()}
-        lists |= {f"WITH_{option.upper()}": knowing(option) for option in ("tol", "horizon", "gramians")}
-        options: Any = self.params
-        for option in options:
-            option.help = option.help.format_map(lists)
-        super().format_help(ctx, formatter)
-
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,7 +44,7 @@ Dialect = Annotated[str | None, typer.Option(help="How the layers are stored; fo
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Keep = Annotated[float, typer.Option(help="Share of all states to keep, in (0, 1].")]
 Ranks = Annotated[str, typer.Option(help="How layers share the budget: energy, uniform, adaptive or global.")]
-Method = Annotated[str, typer.Option(help="{FAMILIES}.")]
+Method = Annotated[str, typer.Option(help="{layer_methods}.")]
 Horizon = Annotated[
     int | None, typer.Option(help="Optimise over this many steps instead of all time (no error bound).")
 ]
@@ -73,6 +59,23 @@ Unstable = Annotated[
     str,
     typer.Option(help="split keeps unstable modes as they are and reduces the rest; else an error."),
 ]
+
+
+class _Listing(TyperCommand):
+    """A command whose help lists what the library has, which is imported when the help is asked for."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from mor.analysis.gramians import KINDS
+        from mor.analysis.gramians.text import usage
+        from mor.reduction.methods import FAMILIES, METHODS, explained, knowing
+
+        lists = {f"know_{option}": knowing(option) for option in ("tol", "gramians", "horizon")}
+        lists |= {"methods": explained(METHODS), "layer_methods": explained(FAMILIES)}
+        lists["gramians"] = " or ".join(map(usage, KINDS))
+        for parameter in self.params:
+            if isinstance(parameter, TyperOption) and parameter.help:
+                parameter.help = parameter.help.format(**lists)
+        super().format_help(ctx, formatter)
 
 
 def _print_version(asked: bool) -> None:
@@ -191,18 +194,18 @@ def reduce(
     rom: Annotated[Path, typer.Argument(help="Where to write the reduced one: .mat, .npz or .mtx.")],
     order: Annotated[int | None, typer.Option(help="Number of states to keep.")] = None,
     tol: Annotated[
-        float | None, typer.Option(help="Upper limit on the error bound instead ({WITH_TOL}).")
+        float | None, typer.Option(help="Upper limit on the error bound instead ({know_tol}).")
     ] = None,
     rel_tol: Annotated[
         float | None, typer.Option(help="The same, relative to the largest Hankel singular value.")
     ] = None,
-    method: Annotated[str, typer.Option(help="{METHODS}.")] = "bt",
+    method: Annotated[str, typer.Option(help="{methods}.")] = "bt",
     gramians: Annotated[
         str | None,
-        typer.Option(help="What to balance by ({WITH_GRAMIANS}): {GRAMIANS}; infinite if left out."),
+        typer.Option(help="What to balance by ({know_gramians}), {gramians}; infinite if left out."),
     ] = None,
     horizon: Annotated[
-        float | None, typer.Option(help="End time or steps to optimise over ({WITH_HORIZON}).")
+        float | None, typer.Option(help="End time or steps to optimise over ({know_horizon}).")
     ] = None,
     band: Annotated[
         tuple[float, float] | None,
@@ -232,7 +235,7 @@ def reduce(
         raise typer.BadParameter("give --order or --tol or --rel-tol, and one only.")
     if plot and no_plot:
         raise typer.BadParameter("give --plot or --no-plot, and not both.")
-    if not (plot or no_plot or as_json):
+    if not (plot or no_plot or as_json) and find_spec("matplotlib"):
         plot = rom.with_suffix(".png")
     from mor.report.reduction import reduce_file
     from mor.report.views import show
@@ -293,10 +296,21 @@ def demo(
     show(found, as_json=as_json)
 
 
+def _as_option(name: str, value: str) -> str:
+    """An argument in a message, as it is typed here where a command has it: `value` is that of Python."""
+    name = "force" if name == "overwrite" else name
+    commands = (command.callback for command in app.registered_commands if command.callback)
+    if not any(name in signature(command).parameters for command in commands):
+        return f"{name}={value}"
+    typed = "" if value == "True" or value.startswith("<") else value.strip("'")
+    return f"--{name.replace('_', '-')} {typed}".rstrip()
+
+
 def main() -> None:
     """Entry point: what goes wrong on purpose ends in one message and its exit code."""
     try:
-        app()
+        with spelled(_as_option):
+            app()
     except MorError as error:
         from mor.report.views import print_error
 

@@ -7,8 +7,9 @@ returns for it, ``argument`` the name of the argument that is to blame, where th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 
 class MorError(Exception):
@@ -148,6 +149,34 @@ class MissingDependencyError(MorError, ImportError):
 
 class AccuracyWarning(UserWarning):
     """A result that is right, but known less exactly than was asked for."""
+
+
+def _assignment(name: str, value: str) -> str:
+    return f"{name}={value}"
+
+
+_spelling: ContextVar[Callable[[str, str], str]] = ContextVar("spelling", default=_assignment)
+
+
+def keyword(name: str, value: str = "") -> str:
+    """An argument in a message: ``name=value``, or what it is called by whoever reads the message.
+
+    Examples
+    --------
+    >>> keyword("unstable", "'split'")
+    "unstable='split'"
+    """
+    return _spelling.get()(name, value)
+
+
+@contextmanager
+def spelled(spelling: Callable[[str, str], str]) -> Iterator[None]:
+    """Within it :func:`keyword` is `spelling`, as the command line calls arguments options."""
+    before = _spelling.set(spelling)
+    try:
+        yield
+    finally:
+        _spelling.reset(before)
 
 
 @contextmanager

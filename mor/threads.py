@@ -68,9 +68,9 @@ class _Blas:
         with self._lock:
             of_threads, of_process = self._libraries
             if not self._users:
-                self._shared = _limited(of_process)
+                self._shared = _limit_to_one(of_process)
             self._users += 1
-        own = _limited(of_threads)
+        own = _limit_to_one(of_threads)
         try:
             yield
         finally:
@@ -81,7 +81,7 @@ class _Blas:
                     _restore(self._shared)
 
 
-def _limited(libraries: list[Any]) -> list[tuple[Any, int]]:
+def _limit_to_one(libraries: list[Any]) -> list[tuple[Any, int]]:
     """Set to one thread: those that had more, and how many."""
     counts = [(library, library.num_threads) for library in libraries]
     changed = [(library, count) for library, count in counts if count != 1]

@@ -33,15 +33,8 @@ HEAVY = (
     "control",
 )
 
-#: A finder that has these packages for missing, in front of a script.
-WITHOUT = """
-import sys
-class Missing:
-    def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] in {packages}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Missing)
-"""
+#: Before a script: these packages are missing.
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys({packages}))\n"
 
 
 def run(code, *arguments):
@@ -60,6 +53,12 @@ def test_the_import_loads_nothing_that_is_not_used():
     assert {name for name in loaded if name.startswith("mor.")} == {"mor.version"}
 
 
+def test_the_command_loads_nothing_before_it_is_told_what_to_do():
+    loaded = loaded_by("import mor.cli")
+    assert not loaded & {"numpy", "scipy", "matplotlib", "safetensors"}
+
+
+@pytest.mark.slow
 def test_a_reduction_loads_nothing_heavy():
     loaded = loaded_by(
         "import mor; mor.balanced_truncation(([[-1, 0], [0, -5]], [[1], [1]], [[1, 1]]), order=1)"
@@ -68,8 +67,9 @@ def test_a_reduction_loads_nothing_heavy():
     assert not loaded & {*HEAVY, "safetensors", "mor.adapters"}
 
 
+@pytest.mark.slow
 def test_the_library_needs_no_package_of_an_extra():
-    code = WITHOUT.format(packages={"typer", "rich", "matplotlib"})
+    code = WITHOUT.format(packages=["typer", "rich", "matplotlib"])
     code += """
 import mor, mor.report
 rom = mor.balanced_truncation(([[-1, 0], [0, -5]], [[1], [1]], [[1, 1]]), order=1)
@@ -85,12 +85,24 @@ except mor.errors.MissingDependencyError as error:
 
 @pytest.mark.parametrize("package", ["typer", "rich"])
 def test_the_command_says_what_it_needs(package):
-    code = WITHOUT.format(packages={package}) + "from mor.__main__ import main; main()"
+    code = WITHOUT.format(packages=[package]) + "from mor.__main__ import main; main()"
     told = run(code, "--help")
     assert told.returncode == 8
     assert told.stdout == ""
     assert told.stderr.startswith("MissingDependencyError: ")
     assert told.stderr.endswith("pip install typer rich.\n")
+
+
+def test_without_matplotlib_a_plot_is_drawn_if_asked_for_only(tmp_path):
+    mor.save(tmp_path / "full.npz", ([[-1, 0], [0, -5]], [[1], [1]], [[1, 1]]))
+    code = WITHOUT.format(packages=["matplotlib"]) + "from mor.__main__ import main; main()"
+    arguments = ("reduce", str(tmp_path / "full.npz"), str(tmp_path / "rom.npz"), "--order", "1")
+    told = run(code, *arguments)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"full.npz", "rom.npz"}
+    told = run(code, *arguments, "--force", "--plot", str(tmp_path / "rom.png"))
+    assert (told.returncode, told.stdout) == (8, "")
+    assert told.stderr.endswith("plots need matplotlib: pip install matplotlib.\n")
 
 
 def test_public_names_are_what_type_checkers_see():
@@ -106,6 +118,7 @@ def test_public_names_are_what_type_checkers_see():
     assert mor.__all__ == sorted(seen)
 
 
+@pytest.mark.slow
 def test_names_behave_as_if_they_had_been_imported():
     scope: dict[str, object] = {}
     exec("from mor import *", scope)
@@ -122,6 +135,7 @@ def test_no_name_is_a_module_too():
     assert set(mor._SUBMODULES) <= modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", mor._SUBMODULES)
 def test_submodules_need_no_import_of_their_own(name):
     told = run(f"import mor; print(mor.{name}.__name__)")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mor.analysis.dcgain import dcgain
 from mor.analysis.difference import DifferencePeak, difference_peak
 from mor.analysis.gains import sampled_peak
 from mor.analysis.gramians import Gramians
@@ -15,6 +16,7 @@ from mor.arrays import to_numpy
 from mor.equations.band import Band
 from mor.systems.base import System, check_same_signals
 from mor.systems.convert import as_system
+from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
 #: ``(order + 500)^3``, summed over a batch, up to which H-infinity norms are proven: a small system takes
@@ -99,6 +101,39 @@ def aimed_error(gramians: Gramians, full: System, rom: System) -> float:
         return measure(seen, image, prove=False).peak
     stable = full.is_stable and rom.is_stable
     return float(h2_error(full, rom, **gramians.limits)) if stable or gramians.end is not None else np.nan
+
+
+def norms(sys: Any) -> ErrorMeasure:
+    """H2 and H-infinity norm, as the error of a system that does nothing.
+
+    Examples
+    --------
+    >>> found = norms(([[-1.0]], [[2.0]], [[3.0]]))
+    >>> round(found.peak, 6), round(found.h2, 6)
+    (6.0, 4.242641)
+    """
+    system = as_system(sys)
+    m, p = system.n_inputs, system.n_outputs
+    return measure(system, LTI(np.zeros((0, 0)), np.zeros((0, m)), np.zeros((p, 0)), dt=system.dt))
+
+
+def dc_error(full: Any, rom: Any) -> tuple[float, float]:
+    """Largest singular value of the difference of the gains at rest, and its share of that of `full`.
+
+    Both are nan where a pole is at frequency zero, the share also where the gain of `full` is zero.
+
+    Examples
+    --------
+    >>> dc_error(([[-1.0]], [[2.0]], [[3.0]]), ([[-1.0]], [[2.0]], [[1.5]]))
+    (3.0, 0.5)
+    """
+    gain, other = (to_numpy(dcgain(sys)) for sys in (full, rom))
+    if not (np.all(np.isfinite(gain)) and np.all(np.isfinite(other))):
+        return np.nan, np.nan
+    error, size = (
+        float(np.max(np.linalg.svd(x, compute_uv=False), initial=0.0)) for x in (gain - other, gain)
+    )
+    return error, error / size if size > 0 else np.nan
 
 
 def _h2(full: System, rom: System, horizon: float | None, band: Band | None) -> tuple[float, float]:

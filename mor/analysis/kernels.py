@@ -232,7 +232,7 @@ def _length(x: np.ndarray) -> float:
 
 def _quadratic(sys: Any) -> LQO:
     system = as_system(sys)
-    return system if isinstance(system, LQO) else LQO.of_linear(system.on_numpy())
+    return LQO.of_linear(system)
 
 
 def _held_for(t: Any, step: float | None, count: int) -> float:

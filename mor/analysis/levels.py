@@ -24,7 +24,7 @@ import numpy as np
 from mor.analysis.gains import SystemGains, largest_singular_value
 from mor.arrays import adjoint, to_numpy
 from mor.equations.graded import graded_svd
-from mor.equations.hamiltonian import LevelPencil, from_the_line, level_pencil, to_the_line
+from mor.equations.hamiltonian import LevelPencil, from_the_axis, level_pencil, to_the_axis
 from mor.systems.base import System
 
 #: Order from which a truncation may cost less than the levels it saves, and the share of the states that it
@@ -109,7 +109,7 @@ class Levels:
         matrices: tuple[Any, Any, Any, Any] = dense.A, dense.B, dense.C, dense.D
         if self.dt and len(dense.A):
             self.point = _mapped_point(poles, omega * self.dt, sampled, self.is_real)
-            matrices = to_the_line(*matrices, self.point)
+            matrices = to_the_axis(*matrices, self.point)
         self.matrices, self.slack = matrices, slack
 
     def __call__(self, gamma: float) -> LevelPencil:
@@ -124,7 +124,7 @@ class Levels:
         """
         crossings = pencil.crossings()
         if self.dt:
-            crossings = from_the_line(crossings, self.point) / self.dt
+            crossings = from_the_axis(crossings, self.point) / self.dt
         if self.is_real:
             return np.unique(np.abs(crossings))
         crossings = np.unique(crossings)

@@ -81,7 +81,7 @@ def simulate(
         if hold == "first" and u.shape[-2]:
             late = namespace(u).matrix_transpose(constant.ramp_matrix(h))
             state = state - (u[..., :1, :] @ late)[..., 0, :]
-    y = sampled.observe(_recursion(sampled.carrier, u, state))
+    y = sampled.outputs.observe(_recursion(sampled.carrier, u, state))
     check_overflow(u.shape[-2], y)
     return astype_like(y, system.D)
 
@@ -172,13 +172,13 @@ def step(sys: Any, t: Any) -> Array:
     count, h = _samples(t, constant)
     sampled = constant if constant.dt else constant.discretize(h)
     xp, carrier = namespace(sampled.D), sampled.carrier
-    A, B, C, D = carrier.evolution, carrier.input_factor_matrix, carrier.output_factor_matrix, carrier.D
+    A, B, C, D = carrier.operator, carrier.input_factor_matrix, carrier.output_factor_matrix, carrier.D
     state, out = xp.zeros_like(B), []
     for _ in range(count):
         out.append(C @ state + D)
         state = A.apply(state) + B
     y, t = xp.stack(out, axis=-3), xp.matrix_transpose
-    y = t(sampled.observe(t(y)))
+    y = t(sampled.outputs.observe(t(y)))
     check_overflow(count, y)
     return astype_like(y, system.D)
 
@@ -224,7 +224,7 @@ def freqresp(sys: Any, omega: Any) -> Array:
 
 def _powers(system: System, start: Array, count: int) -> Array:
     """``C A^k start`` for k < count, (..., count, p, m)."""
-    C, A, state, out = system.output_factor_matrix, system.evolution, start, []
+    C, A, state, out = system.output_factor_matrix, system.operator, start, []
     for _ in range(count):
         out.append(C @ state)
         state = A.apply(state)
@@ -234,7 +234,7 @@ def _powers(system: System, start: Array, count: int) -> Array:
 def _recursion(system: System, u: Array, state: Array) -> Array:
     """Outputs (..., T, p) from the state (..., n) on."""
     xp = namespace(system.D)
-    A, C, t = system.evolution, system.output_factor_matrix, xp.matrix_transpose
+    A, C, t = system.operator, system.output_factor_matrix, xp.matrix_transpose
     driven = u @ t(system.input_factor_matrix)
     batch = driven.shape[:-2]
     x, states = xp.broadcast_to(state, (*batch, state.shape[-1]))[..., None], []

@@ -146,12 +146,12 @@ class Projected(NamedTuple):
 
         That is so up to round-off of :math:`|W|^H|V|`, by which all products are off as well.
         """
-        evolution, B, C = system.evolution, system.input_factor_matrix, system.output_factor_matrix
+        operator, B, C = system.operator, system.input_factor_matrix, system.output_factor_matrix
         W, into, V = adjoint(left), np.abs(adjoint(left)), np.abs(right)
-        small = W @ evolution.apply(right), W @ B, C @ right
+        small = W @ operator.apply(right), W @ B, C @ right
         overlap = into @ V
         errors = (
-            into @ evolution.apply_absolute(V) + overlap @ np.abs(small[0]),
+            into @ operator.apply_absolute(V) + overlap @ np.abs(small[0]),
             into @ np.abs(B) + overlap @ np.abs(small[1]),
             np.abs(C) @ V,
         )

@@ -15,7 +15,7 @@ from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.checks import check_choice, guarded, shown
 from mor.deep.ranks import allocate_ranks, check_keep
-from mor.errors import ArgumentTypeError, NotASystemError, ReductionError, UnstableSystemError, at
+from mor.errors import ArgumentTypeError, NotASystemError, ReductionError, UnstableSystemError, at, keyword
 from mor.reduction.balance import balance
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
@@ -130,10 +130,12 @@ def compress(
     """
     check_choice("method", method, FAMILIES, error=ReductionError)
     if horizon is not None and method != "bt":
-        raise ReductionError(f"horizon={horizon} belongs to balanced truncation, not to method={method!r}.")
+        limit, other = keyword("horizon", str(horizon)), keyword("method", repr(method))
+        raise ReductionError(f"{limit} belongs to balanced truncation, not to {other}.")
     if unstable == "split" and horizon is not None:
+        split = keyword("unstable", "'split'")
         raise ReductionError(
-            "unstable='split' and a horizon do not go together: unstable='split' without horizon keeps the "
+            f"{split} and a horizon do not go together: {split} without horizon keeps the "
             "unstable modes of layers as they are; horizon without it is for stable layers, and for models "
             "that take what a time-limited reduction makes of unstable ones (a checkpoint does not)."
         )
@@ -274,7 +276,7 @@ def _unstable(error: UnstableSystemError, holds_unstable: bool) -> UnstableSyste
     """`error` with the ways that a layer of a model has."""
     pole = str(error).partition(": ")[0]
     if holds_unstable:
-        way = "unstable='split' keeps its unstable modes as they are and reduces the rest"
+        way = keyword("unstable", "'split'") + " keeps its unstable modes as they are and reduces the rest"
     else:
         way = (
             "layers of this kind cannot hold an unstable pole, and this one is at the limit of their "

@@ -118,6 +118,7 @@ class Network:
 
     @property
     def n_layers(self) -> int:
+        """Number of state-space layers."""
         return count_layers(self.tensors)
 
     @property
@@ -127,6 +128,7 @@ class Network:
 
     @property
     def n_classes(self) -> int:
+        """Number of outputs."""
         return self.tensors["decoder.weight"].shape[0]
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mor.checks import check_choice, guarded, numbers, shown
-from mor.errors import ArgumentTypeError, DimensionError, NotFiniteError, ReductionError
+from mor.errors import ArgumentTypeError, DimensionError, NotFiniteError, ReductionError, keyword
 
 #: Ways to allocate ranks. Of a layer's values, largest first, and the states that each stands for,
 #: entry i says how well the layer is served up to there; the one served worst grows next.
@@ -123,9 +123,9 @@ def allocate_ranks(
     if left < least:
         always = any(layer.required > 1 for layer in layers)
         raise ReductionError(
-            f"keep={keep:g} of {total} states is {left}, less than the {least} that every layer needs for "
-            f"something of its own{' and for its unstable states' if always else ''}; "
-            f"the least is keep={_round_up(least / total)}."
+            f"{keyword('keep', f'{keep:g}')} of {total} states is {left}, less than the {least} that every "
+            f"layer needs for something of its own{' and for its unstable states' if always else ''}; "
+            f"the least is {keyword('keep', str(_round_up(least / total)))}."
         )
     left -= least
     queue = [(float(layer.served[layer.required - 1]), i) for i, layer in enumerate(layers)]
@@ -212,5 +212,5 @@ def check_keep(keep: float) -> None:
     """Raise unless `keep` is a share in (0, 1]."""
     if not (isinstance(keep, Real) and 0 < keep <= 1):
         raise ReductionError(
-            f"keep={shown(keep)} must be a share in (0, 1]: 0.2 keeps a fifth of all states."
+            f"{keyword('keep', shown(keep))} must be a share in (0, 1]: 0.2 keeps a fifth of all states."
         )

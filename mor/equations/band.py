@@ -41,11 +41,11 @@ import numpy as np
 from mor.arrays import Array, adjoint, conj, namespace, to_complex
 from mor.checks import numbers, shown
 from mor.equations import cauchy
-from mor.equations.doubling import compress
+from mor.equations.doubling import qr_compress
 from mor.equations.panels import Piece, pieces, resolved
 from mor.equations.resolvent import resolvent
 from mor.equations.schur import SchurForm
-from mor.errors import TimeStepError, TimeTypeError
+from mor.errors import TimeStepError, TimeTypeError, keyword
 
 #: ``(omega_1, omega_2)`` in radians per unit of time.
 Band = tuple[float, float]
@@ -54,11 +54,11 @@ Band = tuple[float, float]
 def check_band(band: Any, dt: float) -> Band:
     """`band` as two frequencies ``0 <= omega_1 < omega_2``, in discrete time at most ``pi/dt``."""
     if not isinstance(band, Sequence | np.ndarray) or isinstance(band, str | bytes):
-        raise TimeTypeError(f"band={shown(band)}: a band is two frequencies.", argument="band")
+        raise TimeTypeError(f"{keyword('band', shown(band))}: a band is two frequencies.", argument="band")
     ends = numbers("band", band, kinds="biuf")
     if ends.shape != (2,):
         raise TimeStepError(
-            f"band={shown(band)}: a band is two frequencies (omega_1, omega_2).", argument="band"
+            f"{keyword('band', shown(band))}: a band is two frequencies (omega_1, omega_2).", argument="band"
         )
     low, high = (float(x) for x in ends)
     end = np.pi / dt if dt else np.inf
@@ -67,7 +67,7 @@ def check_band(band: Any, dt: float) -> Band:
     if not 0 <= low < high <= end:
         limit = f" <= pi/dt = {end:g}" if dt else ""
         raise TimeStepError(
-            f"band={shown(band)}: frequencies, in radians per unit of time, must satisfy "
+            f"{keyword('band', shown(band))}: frequencies, in radians per unit of time, must satisfy "
             f"0 <= omega_1 < omega_2{limit}.",
             argument="band",
         )
@@ -189,7 +189,7 @@ def factor_in_band(
     Z = np.zeros((n, 0), dtype=float if is_real else complex)
     for _, values in resolved(of_frequency, panels, int(np.prod(shape))):
         X: Any = np.moveaxis(values, 0, 1).reshape(n, values.shape[0] * values.shape[2])
-        Z = compress(np.hstack([Z, X.real, X.imag] if is_real else [Z, X]))
+        Z = qr_compress(np.hstack([Z, X.real, X.imag] if is_real else [Z, X]))
     return Z / divisor**0.5
 
 

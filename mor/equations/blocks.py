@@ -10,9 +10,6 @@ and each is a linear system of s^2 unknowns. Array API; leading axes are a batch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
-
 import numpy as np
 
 from mor.arrays import Array, device_kwargs, namespace
@@ -81,28 +78,6 @@ def _kron(a: Array, b: Array) -> Array:
     product = a[..., :, None, :, None] * b[..., None, :, None, :]
     s, t = a.shape[-1], b.shape[-1]
     return xp.reshape(product, (*product.shape[:-4], s * t, s * t))
-
-
-@dataclass(frozen=True)
-class BlockEvolution:
-    """``x -> diag(blocks) x`` for the doubling iteration."""
-
-    blocks: Array
-
-    def apply(self, Z: Array) -> Array:
-        xp = namespace(Z)
-        q, s = self.blocks.shape[-3:-1]
-        split = xp.reshape(Z, (*Z.shape[:-2], q, s, Z.shape[-1]))
-        return xp.reshape(self.blocks @ split, Z.shape)
-
-    def square(self) -> Self:
-        return type(self)(self.blocks @ self.blocks)
-
-    def adjoint(self) -> Self:
-        return type(self)(namespace(self.blocks).matrix_transpose(self.blocks))
-
-    def apply_absolute(self, Z: Array) -> Array:
-        return type(self)(namespace(self.blocks).abs(self.blocks)).apply(Z)
 
 
 def block_margins(blocks: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from typing import Any
 from mor.arrays import Array, conj, eps, is_complex, is_concrete, namespace, real, scan
 from mor.equations.boundary import boundary_distance
 from mor.equations.cauchy import denominators
-from mor.equations.doubling import compress
+from mor.equations.doubling import qr_compress
 
 
 def factor(poles: Array, B: Array, *, dt: float) -> Array:
@@ -50,7 +50,7 @@ def factor(poles: Array, B: Array, *, dt: float) -> Array:
     k = poles.shape[-1]
     upper, lower = Z[..., :k, :], Z[..., k:, :]
     Z = xp.concat([(upper + lower) / 2, (upper - lower) * -0.5j], axis=-2)
-    return compress(xp.concat([xp.real(Z), xp.imag(Z)], axis=-1))
+    return qr_compress(xp.concat([xp.real(Z), xp.imag(Z)], axis=-1))
 
 
 def _eliminate_all(poles: Array, B: Array, dt: float) -> Array:
@@ -58,7 +58,7 @@ def _eliminate_all(poles: Array, B: Array, dt: float) -> Array:
     distance = boundary_distance(poles, dt)
     start = (B, namespace(B).sum(real(B * conj(B)), axis=-1) / distance)
     columns = scan(_step(poles, distance, dt), start, poles.shape[-1], _exhausted(start[1], B))
-    return _side_by_side(columns, B)
+    return _as_columns(columns, B)
 
 
 def _eliminate_pairs(poles: Array, b: Array, dt: float) -> Array:
@@ -67,7 +67,7 @@ def _eliminate_pairs(poles: Array, b: Array, dt: float) -> Array:
     distance = boundary_distance(poles, dt)
     start = (b, real(b * conj(b)) / distance)
     columns = scan(_paired_step(poles, distance, dt), start, poles.shape[-1], _exhausted(start[1], b))
-    return _side_by_side(columns, xp.concat([real(b), real(b)], axis=-1)[..., None])
+    return _as_columns(columns, xp.concat([real(b), real(b)], axis=-1)[..., None])
 
 
 def _exhausted(start: Array, B: Array) -> Callable[[Any], bool] | None:
@@ -83,7 +83,7 @@ def _exhausted(start: Array, B: Array) -> Callable[[Any], bool] | None:
     return lambda carry: not bool(xp.any(xp.max(carry[-1], axis=-1) > floor))
 
 
-def _side_by_side(columns: Array, like: Array) -> Array:
+def _as_columns(columns: Array, like: Array) -> Array:
     """Step outputs ``(r, ..., n, c)`` to one factor ``(..., n, r c)``; `like` is (..., n, *)."""
     xp = namespace(like)
     if columns.ndim == 1:
@@ -92,14 +92,14 @@ def _side_by_side(columns: Array, like: Array) -> Array:
     return xp.reshape(stacked, (*stacked.shape[:-2], -1))
 
 
-def _row(x: Array, index: Array) -> Array:
+def _row_of_each(x: Array, index: Array) -> Array:
     """``x[..., index, :]`` for a batch of indices ``(...)``, one a system."""
     xp = namespace(x)
     index = xp.broadcast_to(index[..., None, None], (*index.shape, 1, x.shape[-1]))
     return xp.take_along_axis(x, index, axis=-2)[..., 0, :]
 
 
-def _entry(x: Array, index: Array) -> Array:
+def _entry_of_each(x: Array, index: Array) -> Array:
     """``x[..., index]`` for a batch of indices ``(...)``, the axis kept."""
     return namespace(x).take_along_axis(x, index[..., None], axis=-1)
 
@@ -118,12 +118,12 @@ def _step(poles: Array, distance: Array, dt: float) -> Callable[[Any], Any]:
     def step(carry: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
         B, pivots = carry
         index = xp.argmax(pivots, axis=-1)
-        b, pole = _row(B, index), _entry(poles, index)
+        b, pole = _row_of_each(B, index), _entry_of_each(poles, index)
         norm = xp.sqrt(xp.sum(real(b * conj(b)), axis=-1, keepdims=True))
         w = b * _inverse_or_zero(norm)
         below = 1 / denominators(poles, pole, dt=dt, distance=distance)[..., 0]
         along = (B @ conj(w)[..., :, None])[..., 0]
-        column = along * below * xp.sqrt(_entry(distance, index))
+        column = along * below * xp.sqrt(_entry_of_each(distance, index))
         all_pass = sign * (poles - pole) * below
         if B.shape[-1] == 1:
             B = B * xp.where(norm > 0, all_pass, xp.ones_like(all_pass))[..., None]
@@ -149,8 +149,8 @@ def _paired_step(poles: Array, distance: Array, dt: float) -> Callable[[Any], An
     def step(carry: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
         b, pivots = carry
         index = xp.argmax(pivots, axis=-1)
-        pole, own = _entry(poles, index), _entry(b, index)
-        scale = xp.sqrt(_entry(distance, index))
+        pole, own = _entry_of_each(poles, index), _entry_of_each(b, index)
+        scale = xp.sqrt(_entry_of_each(distance, index))
         below = 1 / denominators(poles, pole, dt=dt, distance=distance)[..., 0]
         across = 1 / denominators(mirrored, pole, dt=dt, distance=distance)[..., 0]
         size = xp.abs(own)
@@ -158,7 +158,7 @@ def _paired_step(poles: Array, distance: Array, dt: float) -> Callable[[Any], An
         w = conj(own) * (_inverse_or_zero(size) * scale)
         first = [b * below * w, conj(b) * across * w]
         upper, lower = b * f, conj(b) * h
-        own = _entry(lower, index)
+        own = _entry_of_each(lower, index)
         rest = xp.abs(own)
         w = conj(own) * (_inverse_or_zero(rest) * scale)
         second = [upper * conj(across) * w, lower * conj(below) * w]
@@ -176,7 +176,7 @@ def _real_columns(first: list[Array], second: list[Array], index: Array) -> Arra
     ``sqrt(2/(1+a)) [Re(e^{i psi} y1), Im(e^{-i psi} y2)]``, which cancels nothing.
     """
     xp = namespace(first[0])
-    alpha = conj(_entry(first[1], index)) * _inverse_or_zero(real(_entry(first[0], index)))
+    alpha = conj(_entry_of_each(first[1], index)) * _inverse_or_zero(real(_entry_of_each(first[0], index)))
     a = xp.abs(alpha)
     phase = xp.sqrt(xp.where(a > 0, alpha * _inverse_or_zero(a), xp.ones_like(alpha)))
     phase = phase / xp.sqrt(2 * (1 + a))

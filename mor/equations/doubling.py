@@ -7,7 +7,7 @@ power of A each time (the squared Smith iteration), so an infinite horizon takes
 singular values keep an accuracy of round-off times the largest.
 
 A is given by what it can do: an :class:`Evolution` knows how to apply itself to a matrix
-and how to square itself. Dense, modal and block-diagonal systems bring their own.
+and how to square itself (:mod:`mor.operators`).
 """
 
 from __future__ import annotations
@@ -35,14 +35,6 @@ class Evolution(Protocol):
         """The evolution over twice as many steps."""
         ...
 
-    def adjoint(self) -> Self:
-        """``x -> A^H x``."""
-        ...
-
-    def apply_absolute(self, Z: Array) -> Array:
-        """``|A| Z``, with the absolute values of the entries of A."""
-        ...
-
 
 def stein_factor(A: Evolution, B: Array, *, horizon: int | None = None) -> Array:
     """Z with ``Z Z^T = sum_{t < horizon} A^t B B^T (A^T)^t``, at most n columns.
@@ -58,14 +50,14 @@ def stein_factor(A: Evolution, B: Array, *, horizon: int | None = None) -> Array
     Cost ``log2(horizon)`` products and QR factorisations of an n x 2n matrix.
     """
     if horizon is None:
-        return _infinite(A, B)
-    total, block, terms = None, compress(B), int(horizon)
+        return _infinite_horizon(A, B)
+    total, block, terms = None, qr_compress(B), int(horizon)
     while terms:
         if terms & 1:
-            total = block if total is None else _join(block, A.apply(total))
+            total = block if total is None else _joined(block, A.apply(total))
         terms >>= 1
         if terms:
-            block, A = _join(block, A.apply(block)), A.square()
+            block, A = _joined(block, A.apply(block)), A.square()
     return B[..., :0] if total is None else total
 
 
@@ -96,14 +88,14 @@ def lyapunov_horizon_factor(
     return stein_factor(evolve(end), xp.concat(columns, axis=-1), horizon=2**halvings)
 
 
-def _infinite(A: Evolution, B: Array) -> Array:
+def _infinite_horizon(A: Evolution, B: Array) -> Array:
     xp = namespace(B)
-    Z = compress(B)
+    Z = qr_compress(B)
     for _ in range(_MAX_ROUNDS):
         later = A.apply(Z)
         if is_concrete(later) and bool(xp.all(_size(later) <= eps(B) * _size(Z))):
             break
-        Z, A = _join(Z, later), A.square()
+        Z, A = _joined(Z, later), A.square()
     return Z
 
 
@@ -112,11 +104,11 @@ def _size(Z: Array) -> Array:
     return xp.linalg.vector_norm(Z, axis=(-2, -1))
 
 
-def _join(first: Array, second: Array) -> Array:
-    return compress(namespace(first).concat([first, second], axis=-1))
+def _joined(first: Array, second: Array) -> Array:
+    return qr_compress(namespace(first).concat([first, second], axis=-1))
 
 
-def compress(Z: Array) -> Array:
+def qr_compress(Z: Array) -> Array:
     """The same ``Z Z^T`` in at most n columns."""
     n, columns = Z.shape[-2:]
     if columns <= n:

@@ -92,14 +92,14 @@ def refined_resolvent(
     for _ in range(_CORRECTIONS):
         correction = solved(residual)
         X = X + correction
-        last, size = size, _size(correction, X)
+        last, size = size, _relative_size(correction, X)
         if not size > WIDE_EPS or size > _STALLED * last:
             break
         residual = right_side + product(A, X) - shifts * (X if E is None else product(E, X))
     return X.reshape(shape), correction.astype(WIDE_COMPLEX).reshape(shape)
 
 
-def _size(correction: np.ndarray, X: np.ndarray) -> float:
+def _relative_size(correction: np.ndarray, X: np.ndarray) -> float:
     """The largest of the corrections, relative to its row; rows are in units of their own."""
     rows = np.max(np.abs(X), axis=1, initial=0.0)
     share = np.max(np.abs(correction), axis=1, initial=0.0) / np.where(rows > 0, rows, 1)

@@ -26,11 +26,11 @@ _NEGLIGIBLE = 1e-22
 #: Rows and columns within this factor of each other are not graded.
 _EVEN = 10.0
 
-#: Up to this order LAPACK pivots column by column; beyond, blocks of so many.
+#: Up to this order LAPACK pivots column by column; beyond, we do by blocks of columns.
 _SMALL, _BLOCK = 128, 64
 
-#: Columns of LAPACK's workspaces.
-_WIDTH = 34
+#: Columns of LAPACK's workspaces: blocks of 32 reflectors and two.
+_WORK_COLUMNS = 34
 
 
 def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,7 +42,7 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     if _is_even(M):
         return np.linalg.svd(M, full_matrices=False)
-    order = _by_size(M)
+    order = _largest_first(M)
     found = _pivoted(M[order])
     if found is None:
         return np.linalg.svd(M, full_matrices=False)
@@ -57,7 +57,7 @@ def graded_values(M: np.ndarray) -> np.ndarray:
     """The singular values of :func:`graded_svd`, without its vectors."""
     if _is_even(M):
         return np.linalg.svd(M, compute_uv=False)
-    found = _pivoted(M[_by_size(M)], basis=False)
+    found = _pivoted(M[_largest_first(M)], basis=False)
     if found is None:
         return np.linalg.svd(M, compute_uv=False)
     values: Any = scipy.linalg.svd(adjoint(found[1]), compute_uv=False, check_finite=False)
@@ -71,7 +71,7 @@ def _is_even(M: np.ndarray) -> bool:
     return all(np.max(x, initial=0.0) <= _EVEN * np.min(x, initial=np.inf) for x in largest)
 
 
-def _by_size(M: np.ndarray) -> np.ndarray:
+def _largest_first(M: np.ndarray) -> np.ndarray:
     """The rows, largest first.
 
     Raises
@@ -124,15 +124,12 @@ def _pivoted(A: np.ndarray, *, basis: bool = True) -> tuple[np.ndarray, np.ndarr
 def _pivoted_at_once(A: np.ndarray, basis: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     names = ("geqp3", "ungqr" if np.iscomplexobj(A) else "orgqr")
     geqp3, orgqr = scipy.linalg.get_lapack_funcs(names, (A,))
-    factors, columns, tau = geqp3(A, lwork=_WIDTH * (A.shape[1] + 2))[:3]
-    rank = _count(np.abs(np.diag(factors)))
+    factors, columns, tau = geqp3(A, lwork=_WORK_COLUMNS * (A.shape[1] + 2))[:3]
+    sizes = np.abs(np.diag(factors))
+    rank = max(1, int(np.sum(sizes > _NEGLIGIBLE * sizes[0])))
     R = np.triu(factors[:rank])
-    Q = orgqr(factors[:, :rank], tau[:rank], lwork=_WIDTH * rank)[0] if basis else A[:, :0]
+    Q = orgqr(factors[:, :rank], tau[:rank], lwork=_WORK_COLUMNS * rank)[0] if basis else A[:, :0]
     return Q, R, columns - 1
-
-
-def _count(sizes: np.ndarray) -> int:
-    return max(1, int(np.sum(sizes > _NEGLIGIBLE * sizes[0])))
 
 
 def _pivoted_in_blocks(A: np.ndarray, basis: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

@@ -33,11 +33,11 @@ _CLOSE = 0.5
 #: Distance to the axis, of the norm, below which a double eigenvalue may lie on it.
 _NEAR = 1e-7
 
-#: Multiple of round-off times the norm that a computed spectrum may be exact for.
+#: How far the matrix whose exact spectrum was computed may be from the given one, in round-off of the norm.
 _BACKWARD = 10.0
 
-#: Most eigenvalues whose distance to the axis is looked at closely, and fewest.
-_LOOKS = (4, 16)
+#: Fewest and most eigenvalues whose distance to the axis is computed.
+_LEAST_LOOKS, _MOST_LOOKS = 4, 16
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,8 @@ class LevelPencil:
         """
         values = self.eigenvalues
         distance = np.abs(values.real)
-        least, most = _LOOKS
         near = int(np.sum(distance <= _NEAR * np.maximum(np.abs(values), self.norm)))
-        closest = np.argsort(distance)[: min(max(near, least), most)]
+        closest = np.argsort(distance)[: min(max(near, _LEAST_LOOKS), _MOST_LOOKS)]
         limit = _BACKWARD * np.finfo(float).eps * self.norm
         beside = values.imag[closest]
         if not np.iscomplexobj(self.M):
@@ -133,13 +132,13 @@ def level_pencil(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, gam
     values of D are close to the level.
     """
     unit = float(np.max(np.abs(A), initial=0.0)) or 1.0
-    A, (B, C) = A / unit, _levelled(B, C, gamma * unit)
+    A, (B, C) = A / unit, _scaled_to_level(B, C, gamma * unit)
     U, s, Vh = _singular_vectors(D / gamma)
     B, C = B @ Vh.conj().T, U.conj().T @ C
     kept = s**2 > _CLOSE
     inside = np.where(kept, 0.0, 1 / np.where(kept, 1.0, (1 - s) * (1 + s)))
     F = A + (B[:, : len(s)] * (s * inside)) @ C[: len(s)]
-    hamiltonian = np.block([[F, _square(B, inside)], [-_square(C.conj().T, inside), -F.conj().T]])
+    hamiltonian = np.block([[F, _weighted(B, inside)], [-_weighted(C.conj().T, inside), -F.conj().T]])
     if not kept.any():
         balanced: Any = scipy.linalg.matrix_balance(hamiltonian, permute=False)[0]
         return LevelPencil(balanced, len(balanced), unit)
@@ -158,7 +157,7 @@ def _homogeneous(M: np.ndarray, N: np.ndarray) -> Any:
     return scipy.linalg.eigvals(M, N, homogeneous_eigvals=True)
 
 
-def _levelled(B: np.ndarray, C: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
+def _scaled_to_level(B: np.ndarray, C: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
     """B and C over the root of the level, their sizes made equal by a scale of the state."""
     b, c = (float(np.max(np.abs(X), initial=0.0)) ** 0.5 for X in (B, C))
     if b == 0 or c == 0:
@@ -172,14 +171,14 @@ def _singular_vectors(D: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return np.linalg.svd(D)
 
 
-def _square(X: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _weighted(X: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """``X diag(inside, 1, ...) X^H``."""
     weights = np.ones(X.shape[1])
     weights[: len(inside)] = inside
     return (X * weights) @ X.conj().T
 
 
-def to_the_line(
+def to_the_axis(
     A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, point: complex
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     r"""A continuous system with the gains of a discrete one, :math:`G_c(s) = G(z_0\frac{s+1}{s-1})`.
@@ -199,6 +198,6 @@ def to_the_line(
     return -WF, 2**0.5 * WB, -(2**0.5) * z * CW, D + C @ WB
 
 
-def from_the_line(omega: np.ndarray, point: complex) -> np.ndarray:
-    """Angles on the unit circle, in [-pi, pi], of the points ``i omega`` of :func:`to_the_line`."""
+def from_the_axis(omega: np.ndarray, point: complex) -> np.ndarray:
+    """Angles on the unit circle, in [-pi, pi], of the points ``i omega`` of :func:`to_the_axis`."""
     return np.angle(point * (1j * omega + 1) / (1j * omega - 1))

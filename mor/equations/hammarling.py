@@ -42,11 +42,13 @@ from mor.equations.triangular import Pencil, Tile, diagonal_blocks, solve_tile, 
 Blocks = tuple[np.ndarray, np.ndarray | None]
 
 #: Below this a sum of squares may have lost parts to underflow.
-_UNDERFLOWS = 1e-200
+_SQUARES_UNDERFLOW = 1e-200
 
-#: For the direct formulas of a pair: how unequal the entries beside its diagonal may be, and ``w / |a|``
-#: from which little cancels.
-_EVEN, _LEAN = 1e-100, 0.3
+#: Ratio of the two entries beside the diagonal of a pair, above which its direct formulas hold.
+_COMPARABLE = 1e-100
+
+#: ``w / |a|`` of a pair below which its determinant cancels, unless its rows are made orthogonal first.
+_SLOW = 0.3
 
 _EPS = float(np.finfo(float).eps)
 
@@ -56,7 +58,7 @@ def _nothing() -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class FactorBlock:
     """Diagonal block U of the factor and its state ``(M, W)``; in discrete time completed by
     ``(Y, V)``, so that ``[M, W; Y, V]`` is unitary."""
 
@@ -85,21 +87,21 @@ def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
         if m > here.stop - here.start:
             # Only the inputs that these rows see take part: as many as rows, at most.
             basis, seen = np.linalg.qr(B[here].conj().T)
-            part = _tile_factor(pencil.tiles[j], seen.conj().T, dt)
+            block = _tile_factor(pencil.tiles[j], seen.conj().T, dt)
             inputs = B[above] @ basis
         else:
             basis = None
-            part = _tile_factor(pencil.tiles[j], B[here], dt)
+            block = _tile_factor(pencil.tiles[j], B[here], dt)
             inputs = B[above]
-        U[here, here] = part.U
-        solve = partial(_solve_panel, pencil, j, Pencil(part.M, None, (0, len(part.M))), dt)
+        U[here, here] = block.U
+        solve = partial(_solve_panel, pencil, j, Pencil(block.M, None, (0, len(block.M))), dt)
         leading, corner = _blocks(pencil.T, pencil.S, above, here)
-        U[above, here], rest = _couple(leading, corner, part, inputs, dt, solve)
+        U[above, here], rest = _solve_above(leading, corner, block, inputs, dt, solve)
         B[above] = rest if basis is None else B[above] + (rest - inputs) @ basis.conj().T
     return U * scale
 
 
-def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> Part:
+def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> FactorBlock:
     """The same within a tile, one eigenvalue or conjugate pair at a time."""
     if not dt and tile.S is None:
         return _continuous_tile(tile.T, B)
@@ -109,22 +111,23 @@ def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> Part:
     W, Y, V = np.zeros((n, m), B.dtype), np.zeros((m, n), B.dtype), np.eye(m, dtype=B.dtype)
     for start, stop in reversed(diagonal_blocks(tile.T)):
         here, above, below = slice(start, stop), slice(0, start), slice(stop, n)
-        part = _smallest(tile.T[here, here], None if tile.S is None else tile.S[here, here], B[here], dt)
-        U[here, here], M[here, here] = part.U, part.M
+        S = None if tile.S is None else tile.S[here, here]
+        block = _diagonal_block(tile.T[here, here], S, B[here], dt)
+        U[here, here], M[here, here] = block.U, block.M
         # The states of both are a cascade: what leaves the rows below drives those here.
         if dt:
-            W[here], M[here, below] = part.W @ V, part.W @ Y[:, below]
-            Y[:, below], Y[:, here], V = part.V @ Y[:, below], part.Y, part.V @ V
+            W[here], M[here, below] = block.W @ V, block.W @ Y[:, below]
+            Y[:, below], Y[:, here], V = block.V @ Y[:, below], block.Y, block.V @ V
         else:
-            W[here], M[here, below] = part.W, -part.W @ W[below].conj().T
+            W[here], M[here, below] = block.W, -block.W @ W[below].conj().T
         if start:
-            solve = partial(solve_tile, tile, Tile(part.M, None), dt=dt)
+            solve = partial(solve_tile, tile, Tile(block.M, None), dt=dt)
             leading, corner = _blocks(tile.T, tile.S, above, here)
-            U[above, here], B[above] = _couple(leading, corner, part, B[above], dt, solve)
-    return Part(U, M, W, Y, V)
+            U[above, here], B[above] = _solve_above(leading, corner, block, B[above], dt, solve)
+    return FactorBlock(U, M, W, Y, V)
 
 
-def _continuous_tile(T: np.ndarray, B: np.ndarray) -> Part:
+def _continuous_tile(T: np.ndarray, B: np.ndarray) -> FactorBlock:
     """:func:`_tile_factor` of ``dt = 0`` and ``S = I``, in as few calls as possible: there is one
     turn for each state, and at everyday orders it is most of the time."""
     n, m = B.shape
@@ -136,7 +139,7 @@ def _continuous_tile(T: np.ndarray, B: np.ndarray) -> Part:
     for start, stop in reversed(blocks):
         here = slice(start, stop)
         b, t = B[here], T[here, here]
-        u, state, w = _one(t, b) if stop - start == 1 else _two(t, b)
+        u, state, w = _continuous_eigenvalue(t, b) if stop - start == 1 else _continuous_pair(t, b)
         U[here, here], M[here, here], W[here] = u, state, w
         if start:
             above = B[:start]
@@ -151,20 +154,20 @@ def _continuous_tile(T: np.ndarray, B: np.ndarray) -> Part:
     cascade = np.triu(W.dot(W.conj().T), 1)
     pairs = [start for start, stop in blocks if stop - start == 2]
     cascade[pairs, [start + 1 for start in pairs]] = 0
-    return Part(U, M - cascade, W)
+    return FactorBlock(U, M - cascade, W)
 
 
-def _one(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
-    """:func:`_single` in continuous time, for rows whose squares do not underflow."""
+def _continuous_eigenvalue(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
+    """:func:`_eigenvalue` in continuous time, for rows whose squares do not underflow."""
     square = float(np.vdot(b, b).real)
     distance = -2 * float(T[0, 0].real)
-    if square < _UNDERFLOWS or distance <= _EPS * abs(T[0, 0]):
-        return _single(T, b, 0.0)
+    if square < _SQUARES_UNDERFLOW or distance <= _EPS * abs(T[0, 0]):
+        return _eigenvalue(T, b, 0.0)
     return np.array([[math.sqrt(square / distance)]]), T, b * math.sqrt(distance / square)
 
 
-def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
-    r""":func:`_double` in continuous time, for a block ``a +- i w`` of equal diagonals.
+def _continuous_pair(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
+    r""":func:`_pair` in continuous time, for a block ``a +- i w`` of equal diagonals.
 
     With the squares p, q and the product r of the rows of b in coordinates where the block is ``a I + w J``,
     the solution is x times ``I + z``, and the determinant of that
@@ -174,12 +177,12 @@ def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
     (a, upper), (lower, other) = T.tolist()
     (p, r), (_, q) = b.dot(b.T).tolist()
     even = -lower / upper
-    if a != other or not _EVEN < even < 1 / _EVEN or p + q < _UNDERFLOWS:
-        return _double(T, b, 0.0)
+    if a != other or not _COMPARABLE < even < 1 / _COMPARABLE or p + q < _SQUARES_UNDERFLOW:
+        return _pair(T, b, 0.0)
     stretch = math.sqrt(even)
     r, q, w = r / stretch, q / even, upper * stretch
     c, s, unit = 1.0, 0.0, stretch
-    if abs(w) < _LEAN * abs(a):
+    if abs(w) < _SLOW * abs(a):
         angle = 0.5 * math.atan2(2 * r, p - q)
         c, s = math.cos(angle), math.sin(angle)
         b = np.array(((c, s / stretch), (-s, c / stretch))).dot(b)
@@ -210,25 +213,25 @@ def _two(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray]:
     return three[:2], three[2:4], three[4:].dot(b)
 
 
-def _couple(
+def _solve_above(
     leading: Blocks,
     corner: Blocks,
-    part: Part,
+    block: FactorBlock,
     B: np.ndarray,
     dt: float,
     solve: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """``U12``, and the inputs that are left for the rows above."""
     (T1, S1), (T12, S12) = leading, corner
-    to_M, to_W = part.M.conj().T, part.W.conj().T
-    G, H = T12 @ part.U, None if S12 is None else S12 @ part.U
+    to_M, to_W = block.M.conj().T, block.W.conj().T
+    G, H = T12 @ block.U, None if S12 is None else S12 @ block.U
     known = B @ to_W + (G @ to_M if dt else G)
     if H is not None:
         known += -H if dt else H @ to_M
     U12 = solve(known)
     if dt:
-        return U12, (T1 @ U12 + G) @ part.Y.conj().T + B @ part.V.conj().T
-    return U12, B - (U12 if S1 is None else S1 @ U12 + H) @ part.W
+        return U12, (T1 @ U12 + G) @ block.Y.conj().T + B @ block.V.conj().T
+    return U12, B - (U12 if S1 is None else S1 @ U12 + H) @ block.W
 
 
 def _solve_panel(pencil: Pencil, tiles: int, state: Pencil, dt: float, Q: np.ndarray) -> np.ndarray:
@@ -245,26 +248,26 @@ def _blocks(T: np.ndarray, S: np.ndarray | None, rows: slice, columns: slice) ->
     return (T[rows, rows], S[rows, rows]), (T[rows, columns], S[rows, columns])
 
 
-def _smallest(T: np.ndarray, S: np.ndarray | None, b: np.ndarray, dt: float) -> Part:
+def _diagonal_block(T: np.ndarray, S: np.ndarray | None, b: np.ndarray, dt: float) -> FactorBlock:
     """One eigenvalue, or a pair of conjugate ones in real arithmetic."""
     if S is not None:
         T, b = np.linalg.solve(S, T), np.linalg.solve(S, b)
-    U, M, W = _single(T, b, dt) if len(T) == 1 else _double(T, b, dt)
+    U, M, W = _eigenvalue(T, b, dt) if len(T) == 1 else _pair(T, b, dt)
     if not dt:
-        return Part(U, M, W)
+        return FactorBlock(U, M, W)
     known = np.hstack([M, W]).conj().T
     rest = np.linalg.qr(known, mode="complete")[0][:, len(M) :].conj().T
-    return Part(U, M, W, rest[:, : len(M)], rest[:, len(M) :])
+    return FactorBlock(U, M, W, rest[:, : len(M)], rest[:, len(M) :])
 
 
-def _single(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    pole, (size, b) = T[0, 0], _scaled(b)
+def _eigenvalue(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    pole, (size, b) = T[0, 0], _in_unit_size(b)
     length = float(np.linalg.norm(b))
-    root = math.sqrt(_distance(pole.real, abs(pole), dt))
+    root = math.sqrt(_boundary_distance(pole.real, abs(pole), dt))
     return np.array([[size * length / root]]), T, b * (root / length)
 
 
-def _scaled(b: np.ndarray) -> tuple[float, np.ndarray]:
+def _in_unit_size(b: np.ndarray) -> tuple[float, np.ndarray]:
     """``(size, b / size)``: squares of tiny rows would underflow, and directions be wrong.
 
     Rows of zeros may take any direction, since their part of U is zero.
@@ -274,13 +277,13 @@ def _scaled(b: np.ndarray) -> tuple[float, np.ndarray]:
     return (size, b / size) if size > np.finfo(float).tiny else (0.0, np.eye(*b.shape, dtype=b.dtype))
 
 
-def _distance(a: float, modulus: float, dt: float) -> float:
+def _boundary_distance(a: float, modulus: float, dt: float) -> float:
     """``1 - modulus^2`` or ``-2 a``; round-off does not carry a stable pole to the boundary."""
     distance = (1 - modulus) * (1 + modulus) if dt else -2 * a
     return max(distance, _EPS * modulus, np.finfo(float).tiny)
 
 
-def _double(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pair(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     r"""A conjugate pair ``a +- i w`` in closed form, without a subtraction that cancels.
 
     In coordinates where the block is ``a I + w J`` and the rows of b are orthogonal, the
@@ -288,13 +291,13 @@ def _double(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.nda
     ``z``, both quotients, and its determinant is a sum of positive terms.
     """
     K, a, w = _normal_coordinates(T)
-    size, b = _scaled(np.linalg.solve(K, b))
+    size, b = _in_unit_size(np.linalg.solve(K, b))
     b, turn = _orthogonal_rows(b)
     length = float(np.linalg.norm(b[0]))
     first, second = b / length
     ratio = float(np.linalg.norm(second))
     e = 1 - complex(a, -w) ** 2 if dt else complex(-2 * a, 2 * w)
-    x, z = (1 + ratio**2) / 2 / _distance(a, math.hypot(a, w), dt), (1 - ratio**2) / 2 / e
+    x, z = (1 + ratio**2) / 2 / _boundary_distance(a, math.hypot(a, w), dt), (1 - ratio**2) / 2 / e
     l11 = math.sqrt(x + z.real)
     l21 = z.imag / l11
     l22 = math.hypot(2 * x * w, ratio) / abs(e) / l11

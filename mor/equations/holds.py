@@ -40,7 +40,14 @@ def check_hold(hold: Any) -> None:
 
 
 def scalar_holds(poles: Array, step: float, hold: Hold) -> tuple[Array, Array, Array]:
-    """``(exp(pole h), g0, g1)`` with ``Gamma_i = g_i B`` for a diagonal A, elementwise; array API."""
+    """``(exp(pole h), g0, g1)`` with ``Gamma_i = g_i B`` for a diagonal A, elementwise; array API.
+
+    Parameters
+    ----------
+    poles : array (...)
+    step : time h between samples.
+    hold : how the input runs between them.
+    """
     check_hold(hold)
     xp = namespace(poles)
     whole = exponential_integral(poles, step)
@@ -59,7 +66,19 @@ def _phi2(z: Array) -> Array:
 
 
 def matrix_holds(A: np.ndarray, B: np.ndarray, step: float, hold: Hold) -> tuple[Any, Any, Any]:
-    """``(exp(A h), Gamma_0, Gamma_1)`` for a dense A (..., n, n), by one matrix exponential."""
+    """``(exp(A h), Gamma_0, Gamma_1)`` for a dense A, by one matrix exponential of order n + m, or n + 2 m.
+
+    Parameters
+    ----------
+    A, B : arrays (..., n, n) and (..., n, m)
+    step : time h between samples.
+    hold : how the input runs between them.
+
+    Raises
+    ------
+    NotFiniteError
+        If the state overflows within a step.
+    """
     check_hold(hold)
     n, m = B.shape[-2:]
     ramps = m if hold == "first" else 0

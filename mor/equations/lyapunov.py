@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
 from mor.checks import check_dt, check_flag, check_horizon, check_shape, guarded
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.equations.schur import SchurForm
@@ -63,7 +62,7 @@ def solve_lyapunov(A: Any, Q: Any, E: Any = None, *, dt: float = 0.0) -> np.ndar
     array([[4.]])
     """
     dt = check_dt(dt)
-    A, Q, E = _square(A=A, Q=Q, E=E)
+    A, Q, E = _square_matrices(A=A, Q=Q, E=E)
     return finish(SchurForm.of(A, E, dt).solve(Q), A, Q, E)
 
 
@@ -124,18 +123,18 @@ def lyapunov_factor(
     dt = check_dt(dt)
     horizon, trans = check_horizon(horizon, dt), check_flag("trans", trans)
     B = matrices(**{"C" if trans else "B": B})[0]
-    A, E = _square(A=A, E=E)
+    A, E = _square_matrices(A=A, E=E)
     n = len(A)
     check_shape("C" if trans else "B", B.shape, (None, n) if trans else (n, None))
     if horizon is None:
         form = SchurForm.of(A, E, dt)
         Z = form.adjoint.factor(B.conj().T) if trans else form.factor(B)
     else:
-        Z = _horizon_factor(A, B, E, dt, trans, horizon)
+        Z = _pencil_horizon_factor(A, B, E, dt, trans, horizon)
     return finish(Z, A, B, E)
 
 
-def _horizon_factor(
+def _pencil_horizon_factor(
     A: np.ndarray, B: np.ndarray, E: np.ndarray | None, dt: float, trans: bool, horizon: float
 ) -> np.ndarray:
     """By doubling, in the coordinates of ``E^{-1} A``."""
@@ -179,14 +178,8 @@ class DenseEvolution:
     def square(self) -> Self:
         return type(self)(self.A @ self.A)
 
-    def adjoint(self) -> Self:
-        return type(self)(adjoint(self.A))
 
-    def apply_absolute(self, Z: np.ndarray) -> np.ndarray:
-        return np.abs(self.A) @ Z
-
-
-def _square(**values: Any) -> list[Any]:
+def _square_matrices(**values: Any) -> list[Any]:
     """`values` as square matrices of one size; E may be None."""
     given = {name: x for name, x in values.items() if name != "E" or x is not None}
     arrays = dict(zip(given, matrices(**given), strict=True))

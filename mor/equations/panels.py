@@ -20,16 +20,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Nodes of a panel, and the least sum of half axes of the ellipse that is free of poles: 3^-32 is round-off.
-_NODES, _RHO = 16, 3.0
+#: Nodes of a panel.
+_NODES = 16
+
+#: Least sum of the half axes of the ellipse about a panel that is free of poles: 3^-32, the error of the
+#: quadrature, is round-off.
+_FREE_ELLIPSE = 3.0
 
 #: Last Legendre coefficients of a panel, relative to everything, above which it is halved.
 _TAIL = 1e-6
 
-#: Halvings after which a panel is taken as it is: as many as double precision has, and of coefficients.
-_HALVINGS, _AGAIN = 1100, 12
+#: Halvings towards a pole: no more tell two numbers of double precision apart.
+_HALVINGS = 1100
 
-#: Numbers of a function's values, and pairs of panels and poles, that are in memory at once.
+#: Halvings of a panel whose last coefficients do not decay.
+_REFINEMENTS = 12
+
+#: Most numbers in memory at once, of a function's values or of pairs of panels and poles.
 _NUMBERS = 1 << 21
 
 _X, _W = np.polynomial.legendre.leggauss(_NODES)
@@ -84,7 +91,7 @@ def _is_free(ends: np.ndarray, poles: np.ndarray) -> np.ndarray:
     middle, half = np.mean(ends, axis=1)[:, None], (ends[:, 1] - ends[:, 0])[:, None] / 2
     u = (poles - middle) / half
     axes = np.abs(u + np.sqrt(u - 1) * np.sqrt(u + 1))
-    return np.min(np.maximum(axes, 1 / axes), axis=1, initial=np.inf) >= _RHO
+    return np.min(np.maximum(axes, 1 / axes), axis=1, initial=np.inf) >= _FREE_ELLIPSE
 
 
 def _halves(ends: np.ndarray) -> np.ndarray:
@@ -106,7 +113,7 @@ def resolved(
     -------
     omega (N,), and values (N, ...) times the roots of their weights.
     """
-    total, again = 0.0, _AGAIN if halvings is None else halvings
+    total, again = 0.0, _REFINEMENTS if halvings is None else halvings
     for ends, frequency in pieces:
         for halved in range(again + 1):
             rejected = []

@@ -19,17 +19,17 @@ from scipy.sparse.csgraph import connected_components
 
 from mor.errors import NotFiniteError
 
-#: Spread of norms above which rows are sorted: less costs less than two digits.
-_GRADED = 100.0
+#: Ratio of the largest to the least norm above which rows are sorted; below, less than two digits are lost.
+_SPREAD = 100.0
 
 #: Largest norm whose square does not overflow.
 _LARGEST = 1e154
 
-#: Balancings with B and C: units of signals change with those of the states.
+#: Most balancings with B and C, whose units change with those of the states.
 _ROUNDS = 4
 
 #: Limit on the exponents: squares of scaled data stay far from overflow and underflow.
-_EXPONENT = 100
+_LARGEST_EXPONENT = 100
 
 
 def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,14 +57,16 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     index = np.arange(n)
     if n < 2:
         return index, np.ones(n)
-    A = _about_one(A)
+    # Over a power of two near its largest entry, so that norms neither overflow nor underflow.
+    largest = float(np.max(np.abs(A), initial=0.0))
+    A = np.ldexp(1.0, min(-int(np.frexp(largest)[1]), 1023)) * A
     balance: Any = scipy.linalg.get_lapack_funcs("gebal", (A,))
     balanced, _, _, scale, _ = balance(A, scale=1, permute=0)
     exponent = np.frexp(scale)[1]
     middle = np.sort(exponent)[n // 2]
-    scale = np.ldexp(1.0, np.clip(exponent - middle, -_EXPONENT, _EXPONENT))
+    scale = np.ldexp(1.0, np.clip(exponent - middle, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
     size = np.linalg.norm(balanced, axis=0) + np.linalg.norm(balanced, axis=1)
-    if np.max(size) > _GRADED * np.min(size):
+    if np.max(size) > _SPREAD * np.min(size):
         index = np.argsort(-size, kind="stable")
     return index, scale[index]
 
@@ -81,7 +83,7 @@ def well_scaled(A: np.ndarray) -> np.ndarray:
     size = np.linalg.norm(A, axis=-2) + np.linalg.norm(A, axis=-1)
     least, most = np.min(size, axis=-1), np.max(size, axis=-1)
     # Where squares leave the range norms tell nothing.
-    return equal & (most <= _GRADED * least) & (least > 1 / _LARGEST) & (most < _LARGEST)
+    return equal & (most <= _SPREAD * least) & (least > 1 / _LARGEST) & (most < _LARGEST)
 
 
 def check_range(A: np.ndarray) -> None:
@@ -97,12 +99,6 @@ def check_range(A: np.ndarray) -> None:
             f"the state matrix (E^-1 A, if there is an E) has entries of {largest:.1e}, above the range of "
             "the solver: take a smaller unit of time."
         )
-
-
-def _about_one(A: np.ndarray) -> np.ndarray:
-    """A over a power of two near its largest entry: norms of it neither overflow nor underflow."""
-    largest = float(np.max(np.abs(A), initial=0.0))
-    return np.ldexp(1.0, -int(np.frexp(largest)[1])) * A if largest else A
 
 
 def balancing(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
@@ -147,29 +143,29 @@ def balancing(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
     check_range(A)
     t = np.ones(len(A))
     for _ in range(_ROUNDS):
-        step = _even(_bordered(A, B, C, t))
+        step = _evening_scales(_with_signals(A, B, C, t))
         t = t * step
         if np.all(step == 1):
             break
     return t
 
 
-def _bordered(A: np.ndarray, B: np.ndarray, C: np.ndarray, t: np.ndarray) -> np.ndarray:
+def _with_signals(A: np.ndarray, B: np.ndarray, C: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Absolute values off the diagonal, in the scales t, b and c in their last column and row."""
     A, B, C = np.abs(A * t / t[:, None]), B / t[:, None], C * t
-    b, c = (np.linalg.norm(X / _lengths(X), axis=1) for X in (B, C.T))
+    b, c = (np.linalg.norm(X / _column_lengths(X), axis=1) for X in (B, C.T))
     np.fill_diagonal(A, 0)
     unit = float(np.linalg.norm(A)) / max(len(A), 1) ** 0.5 or 1.0
     return np.block([[A, unit * b[:, None]], [unit * c[None, :], np.zeros((1, 1))]])
 
 
-def _lengths(X: np.ndarray) -> np.ndarray:
+def _column_lengths(X: np.ndarray) -> np.ndarray:
     """Of the columns; 1 for those of zeros."""
     length = np.linalg.norm(X, axis=0)
     return np.where(length > 0, length, 1.0)
 
 
-def _even(M: np.ndarray) -> np.ndarray:
+def _evening_scales(M: np.ndarray) -> np.ndarray:
     """Scales of all rows but the last that even out the entries; powers of two."""
     balance: Any = scipy.linalg.get_lapack_funcs("gebal", (M,))
     balanced, _, _, scale, _ = balance(M, scale=1, permute=0)
@@ -187,7 +183,7 @@ def _even(M: np.ndarray) -> np.ndarray:
     right = np.sum(excess, axis=1) - np.sum(excess, axis=0)
     laplacian[fixed], right[fixed] = np.eye(len(M))[fixed], 0.0
     x = np.linalg.solve(laplacian, right) + np.log2(scale)
-    return np.exp2(np.clip(np.round(x - x[-1]), -_EXPONENT, _EXPONENT))[:-1]
+    return np.exp2(np.clip(np.round(x - x[-1]), -_LARGEST_EXPONENT, _LARGEST_EXPONENT))[:-1]
 
 
 def scaled(A: np.ndarray, index: np.ndarray, scale: np.ndarray) -> np.ndarray:

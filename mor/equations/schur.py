@@ -21,7 +21,7 @@ from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_mess
 from mor.equations.hammarling import triangular_factor
 from mor.equations.scaling import check_range, grading, scaled
 from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
-from mor.errors import SingularEquationError, UnstableSystemError
+from mor.errors import SingularEquationError, UnstableSystemError, keyword
 
 #: ``|E| |E^{-1} A| / |A|`` up to which E is divided out: the accuracy that may be lost.
 _LARGEST_GROWTH = 30.0
@@ -272,7 +272,7 @@ class SchurForm:
                 self.pole_errors[i],
                 "a Gramian on an infinite horizon",
                 needs=f"all poles {where}",
-                remedy="Check dt, set such poles apart (mor.split_stable), or give horizon=.",
+                remedy=f"Check dt, set such poles apart (mor.split_stable), or give {keyword('horizon')}.",
             )
         )
 

@@ -70,6 +70,7 @@ class Pencil:
 
     @classmethod
     def of(cls, T: np.ndarray, S: np.ndarray | None = None, tile: int = TILE) -> Pencil:
+        """T and S in tiles of `tile` rows, or one more where a 2 x 2 block would be cut."""
         n, edges = len(T), [0]
         while edges[-1] < n:
             stop = min(edges[-1] + tile, n)
@@ -83,6 +84,7 @@ class Pencil:
 
     @cached_property
     def tiles(self) -> list[Tile]:
+        """Those on the diagonal."""
         return [Tile(*self.block((i, i + 1), (i, i + 1))) for i in range(self.count)]
 
     @cached_property

@@ -7,7 +7,7 @@ from typing import Any, cast
 from mor.analysis.gramians import Gramians, gramians_of
 from mor.checks import check_choice, guarded
 from mor.equations.band import Band
-from mor.errors import DimensionError, ReductionError
+from mor.errors import DimensionError, ReductionError, keyword
 from mor.reduction.balancing import MATCHES, Balancing, balance_one
 from mor.reduction.batch import flatten_batch
 from mor.reduction.batch_balancing import BatchBalancing, balance_batch
@@ -86,10 +86,11 @@ def balance(
     if keeps_unstable(unstable, kind.end):
         return _balance_split(constant, kind, match)
     if kind.needs_stable:
-        split = "unstable='split' reduces the stable part and keeps the rest; " if system.is_linear else ""
+        split = keyword("unstable", "'split'") + " reduces the stable part and keeps the rest; "
+        split = split if system.is_linear else ""
         system.require_stable(
             "balanced truncation",
-            otherwise=f"{split}horizon= gives the time-limited reduction, which any system has.",
+            otherwise=f"{split}{keyword('horizon')} gives the time-limited reduction, which any system has.",
         )
     if not system.batch_shape:
         return balance_one(constant, kind, match)

@@ -13,7 +13,7 @@ from mor.analysis.gramians import INFINITE, Gramians
 from mor.arrays import adjoint, to_numpy
 from mor.checks import check_order, check_real, guarded, shown
 from mor.equations.graded import graded_svd
-from mor.errors import ReductionError
+from mor.errors import ReductionError, keyword
 from mor.reduction.result import Reduction, is_several
 from mor.reduction.roundoff import full_roundoff, reduced_roundoff
 from mor.reduction.splitting import too_few_states
@@ -86,6 +86,7 @@ class Balancing:
 
     @property
     def steps(self) -> np.ndarray:
+        """How many states each value stands for: one."""
         return np.ones(self.full_order, dtype=int)
 
     @property
@@ -132,7 +133,8 @@ class Balancing:
         if value is not None and self.bounds is None:
             what = self._name + ("" if self.system.is_linear else " of quadratic outputs")
             raise ReductionError(
-                f"{name}={value:g} limits the error bound, and {what} has none; give order=."
+                f"{keyword(name, f'{value:g}')} limits the error bound, and {what} has none; "
+                f"give {keyword('order')}."
             )
         return tol if rel_tol is None else rel_tol * self.norm
 
@@ -148,6 +150,7 @@ class Balancing:
 
     @cached_property
     def projectable(self) -> System:
+        """What :meth:`project` projects (:func:`projectable`)."""
         return projectable(self.system, self.match)
 
     def cut(self, total: int, order: int | None, tol: float | None) -> Reduction:
@@ -267,7 +270,10 @@ def check_request(
 ) -> None:
     """Raise unless `order`, `tol` or `rel_tol`, at most one of them, can be asked of so many states."""
     if (order is not None) + (tol is not None) + (rel_tol is not None) > 1:
-        what = "order= or tol=, not both" if rel_tol is None else "one of order=, tol= and rel_tol="
+        first, second, third = (keyword(name) for name in ("order", "tol", "rel_tol"))
+        what = (
+            f"{first} or {second}, not both" if rel_tol is None else f"one of {first}, {second} and {third}"
+        )
         raise ReductionError(f"give {what}.")
     if order is not None:
         check_order(order, 0, full_order)

@@ -77,6 +77,7 @@ class BatchBalancing:
 
     @property
     def steps(self) -> np.ndarray:
+        """How many states each value stands for: one."""
         return np.ones(self.full_order, dtype=int)
 
     @cached_property

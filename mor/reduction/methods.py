@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mor.errors import ReductionError
+from mor.errors import ReductionError, keyword
 from mor.reduction.balance import balance
 from mor.reduction.balanced import balanced_truncation
 from mor.reduction.h2.fixed_point import irka, tsia
@@ -74,8 +74,7 @@ def explained(methods: dict[str, Method]) -> str:
 
 def knowing(option: str) -> str:
     """The names of the methods that know an option."""
-    names = [name for name, method in METHODS.items() if option in method.options]
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return ", ".join(name for name, method in METHODS.items() if option in method.options)
 
 
 def reduce_by(method: str, sys: Any, order: int | None = None, **options: Any) -> Reduction:
@@ -99,10 +98,12 @@ def reduce_by(method: str, sys: Any, order: int | None = None, **options: Any) -
     1
     """
     if method not in METHODS:
-        raise ReductionError(f"method={method!r} is not one of {', '.join(METHODS)}.")
+        raise ReductionError(f"{keyword('method', repr(method))} is not one of {', '.join(METHODS)}.")
     given = {name: value for name, value in options.items() if value is not None}
     for name, value in given.items():
         if name not in (*METHODS[method].options, "unstable"):
             instead = f"; give method {method} an order" if name in _LIMITS else ""
-            raise ReductionError(f"{name}={value} is for {knowing(name)}, not for {method}{instead}.")
+            raise ReductionError(
+                f"{keyword(name, str(value))} is for {knowing(name)}, not for {method}{instead}."
+            )
     return METHODS[method].function(sys, order, **given)

@@ -14,7 +14,7 @@ from mor.analysis.hankel import hankel_singular_values
 from mor.analysis.roundoff import critical_points, data_roundoff
 from mor.checks import check_choice, check_order, guarded
 from mor.equations.boundary import boundary_distance, margins
-from mor.errors import ReductionError
+from mor.errors import ReductionError, keyword
 from mor.reduction.balancing import check_request
 from mor.reduction.batch import check_not_empty, flatten_batch, stack
 from mor.reduction.modes import on_modes, stable_on_modes
@@ -302,8 +302,8 @@ class ModeRanking:
         """The smallest order at which no bound exceeds `tol`, or `rel_tol` times the Hankel norm."""
         if not self.system.is_linear:
             raise ReductionError(
-                "tol= and rel_tol= limit the error bound, and modal truncation of quadratic outputs has "
-                "none; give order=."
+                f"{keyword('tol')} and {keyword('rel_tol')} limit the error bound, and modal truncation of "
+                f"quadratic outputs has none; give {keyword('order')}."
             )
         hsv = self._rows(self.hsv)
         norms = np.max(np.where(np.isfinite(hsv), hsv, 0.0), axis=1, initial=0.0)
@@ -367,7 +367,7 @@ def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> Mod
     if keeps_unstable(unstable):
         stable, (full, condition), rest = stable_on_modes(system)
     else:
-        parts = "unstable='split' keeps such modes and truncates the others."
+        parts = keyword("unstable", "'split'") + " keeps such modes and truncates the others."
         parts = parts if system.is_linear else ""
         system.require_stable("modal truncation", otherwise=parts)
         stable, (full, condition), rest = system, on_modes(system), None

@@ -36,7 +36,7 @@ def stable_on_modes(system: System) -> tuple[System, tuple[System, float], Syste
 def on_modes(system: System) -> tuple[System, float]:
     """The system on modes, and the condition of the eigenvectors."""
     if isinstance(system, LQO):
-        system.require_real()
+        system.outputs.require_real()
         carrier, condition = _on_numpy(system.carrier)
         return system.with_carrier(carrier), condition
     return _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)

@@ -101,9 +101,9 @@ def _reciprocal_points(s: np.ndarray, margin: np.ndarray, dt: float) -> np.ndarr
 def _with_inversion(projected: Projected, system: System, left: np.ndarray, right: np.ndarray) -> Projected:
     r"""With the error of the inverse of :math:`S = A - c` that was projected: :math:`|S^{-1}||S||S^{-1}|`."""
     c, original = dc_point(system.dt), system.reciprocal()
-    rows = np.abs(system.evolution.adjoint().apply(left) - c * left)
-    columns = np.abs(system.evolution.apply(right) - c * right)
-    size = original.evolution.apply_absolute
+    rows = np.abs(system.operator.adjoint().apply(left) - c * left)
+    columns = np.abs(system.operator.apply(right) - c * right)
+    size = original.operator.apply_absolute
     dA = adjoint(rows) @ (size(columns) + c * columns)
     B = np.abs(system.input_factor_matrix)
     dB = adjoint(rows) @ (size(B) + c * B)

@@ -11,7 +11,7 @@ from mor.arrays import adjoint, to_numpy
 from mor.checks import check_choice, guarded
 from mor.equations.boundary import margins
 from mor.equations.separation import Part, separated
-from mor.errors import QuadraticOutputError, ReductionError
+from mor.errors import QuadraticOutputError, ReductionError, keyword
 from mor.reduction.batch import flatten_batch, stack
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -34,14 +34,15 @@ def keeps_unstable(unstable: Any, horizon: float | None = None) -> bool:
     """
     check_choice("unstable", unstable, UNSTABLE, error=ReductionError)
     if unstable == "split" and horizon is not None:
-        raise ReductionError("unstable='split' is not needed with horizon=, which takes unstable systems.")
+        split, limit = keyword("unstable", "'split'"), keyword("horizon")
+        raise ReductionError(f"{split} is not needed with {limit}, which takes unstable systems.")
     return unstable == "split"
 
 
 def too_few_states(order: int, kept: int) -> ReductionError:
     """What is wrong with an order below the number of states that are always kept."""
     return ReductionError(
-        f"order={order} is too small: {kept} states belong to poles that are not strictly "
+        f"{keyword('order', str(order))} is too small: {kept} states belong to poles that are not strictly "
         "stable, and all of them are kept."
     )
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.system_files import load
-from mor.analysis.comparison import dc_error, norms
-from mor.analysis.error import ErrorMeasure, measure
+from mor.analysis.error import ErrorMeasure, dc_error, measure, norms
 from mor.errors import DimensionError, MorError, at
 from mor.report.document import Document, Table, Text, moment, note, number, percent, yes
 from mor.report.plots.figures import save_comparison_plot

@@ -42,20 +42,23 @@ def _row(layer: LayerComparison) -> tuple[str | Text, ...]:
 
 
 def _what_is_wrong(found: Verification) -> list[Note]:
-    names = {
-        "Changed since it was written": found.altered,
-        "Layers missing": found.missing_layers,
-        "Tensors changed outside the layers": found.changed_tensors,
-        "Tensors missing outside the layers": found.missing_tensors,
-        "Tensors added outside the layers": found.added_tensors,
-    }
-    wrong = [f"{what}: {', '.join(listed)}" for what, listed in names.items() if listed]
+    wrong = _listed({"Changed since it was written": found.altered, "Layers missing": found.missing_layers})
     if found.made_from_another_file:
         wrong.append("By its manifest the compressed file was made from another original.")
     wrong += [
         f"{layer.name}: the feedthrough D has changed." for layer in found.layers if layer.feedthrough_changed
     ]
+    outside = {
+        "changed": found.changed_tensors,
+        "missing": found.missing_tensors,
+        "added": found.added_tensors,
+    }
+    wrong += _listed({f"Tensors {what} outside the layers": names for what, names in outside.items()})
     return [note(text, tone="bad") for text in wrong]
+
+
+def _listed(names: dict[str, list[str]]) -> list[str]:
+    return [f"{what}: {', '.join(found)}" for what, found in names.items() if found]
 
 
 def _manifest(found: Verification) -> list[Note]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from mor.arrays import (
     real_dtype,
 )
 from mor.checks import check_finite, check_shape, check_whole, common_arrays, numbers, shown
-from mor.errors import BatchIndexError, DimensionError, NotFiniteError, TimeStepError
-from mor.systems.base import System
+from mor.errors import BatchIndexError, DimensionError, TimeStepError
+
+if TYPE_CHECKING:
+    from mor.systems.base import System
 
 
 def check_feedthrough(D: Any, B: Array, batch: tuple[int, ...], p: int) -> Array:
@@ -77,12 +79,6 @@ def of_batch(system: System, index: Any, names: Sequence[str]) -> dict[str, Arra
     except (IndexError, TypeError, ValueError) as error:
         # A framework that is stricter than NumPy.
         raise BatchIndexError(f"index {shown(index)}: {error}.", argument="index") from None
-
-
-def check_no_pole(distance: Array) -> None:
-    """Raise if one of these distances of points to poles is zero."""
-    if is_concrete(distance) and bool(namespace(distance).any(distance == 0)):
-        raise NotFiniteError("the transfer function is infinite: a point is a pole.")
 
 
 #: Most numbers of a response: 32 GB.

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
 from mor.arrays import (
     Array,
-    adjoint,
+    beside,
     conj,
+    detach,
     exponents,
     is_concrete,
     is_numpy,
     namespace,
+    times,
     to_numpy,
+    widest,
 )
-from mor.checks import check_finite, guarded, numbers
-from mor.equations.band import Band, band_factors
-from mor.equations.boundary import margins, unstable_message
-from mor.equations.doubling import Evolution
+from mor.checks import check_continuous_step, check_finite, check_horizon, guarded, numbers
+from mor.equations.band import Band
+from mor.equations.boundary import unstable_message
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
-from mor.equations.sylvester import cross_solution
 from mor.errors import (
     ArgumentTypeError,
     DimensionError,
@@ -32,36 +34,36 @@ from mor.errors import (
     ReductionError,
     TimeStepError,
     UnstableSystemError,
+    keyword,
 )
-from mor.systems.labels import Labels, listed, signal_names
+from mor.operators.base import Operator, Pullback
+from mor.operators.diagonal import concatenated
+from mor.systems.arguments import check_count, check_points
+from mor.systems.labels import Labels, listed, merged, signal_names, widened, without_outputs, without_states
+from mor.systems.outputs import LinearOutputs, Outputs
 
 #: A power of two, one a system of a batch.
 Exponent = int | np.ndarray
 
-#: From weights on P and Q to the gradient with respect to a system's fields.
-Pullback = Callable[[Array, Array], dict[str, Array]]
-
-
-#: Methods and properties that users ask for, with data whose arithmetic may fail.
-_GUARDED = (
-    *("evaluate", "frequency_response", "impulse_response", "discretize", "reciprocal", "to_lti", "from_lti"),
-    *("gramians", "controllability_factor", "observability_factor", "__post_init__", "__add__", "__sub__"),
-    *("from_gate", "from_glu", "to_dense", "padded", "poles"),
-)
+#: What only linear outputs have.
+_IN_BAND = "Gramians of a band of frequencies"
 
 
 class System(ABC):
-    """A linear time-invariant system.
+    """A linear time-invariant system: a state matrix, an input map, and outputs.
 
     ``x' = A x + B u, y = C x + D u`` at ``dt = 0``, ``x[k+1] = A x[k] + B u[k]`` at
-    ``dt > 0``. Norms, Hankel singular values and balanced truncation use only the
-    members below and never ask which kind of system they hold. Signals, factors and
+    ``dt > 0``. All is said once, of :attr:`operator`, B and :attr:`outputs`; norms, Hankel singular values
+    and balanced truncation never ask which kind of system they hold. Signals, factors and
     Gramians are real where :attr:`is_real` says so, else complex; then a transpose below is a
     conjugate transpose.
     """
 
     #: Eigenvalues of A, with conjugates left out where the kind implies them.
     poles: Any
+    #: Input map and outputs, as the kind holds them.
+    B: Any
+    C: Any
     #: Feedthrough, (..., p, m).
     D: Any
     #: 0.0 continuous, positive discrete.
@@ -72,22 +74,28 @@ class System(ABC):
     __array_ufunc__: ClassVar[None] = None
     #: Whether :meth:`gramians` multiplies factors, which then are the cheaper of the two.
     gramians_from_factors: ClassVar[bool] = False
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        for name in _GUARDED:
-            method = vars(cls).get(name)
-            if isinstance(method, classmethod):
-                setattr(cls, name, classmethod(guarded(method.__func__)))
-            elif isinstance(method, property):
-                setattr(cls, name, property(guarded(cast(Any, method.fget))))
-            elif method is not None:
-                setattr(cls, name, guarded(method))
+    #: Fields with arrays of any framework and precision, each with the axes of a batch.
+    _arrays: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
+    def operator(self) -> Operator:
+        """``x -> A x``, in the coordinates of :meth:`factors`."""
+
+    @property
+    def _input(self) -> Array:
+        """B as :attr:`operator` takes it."""
+        return self.B
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        """What is made of the state."""
+        return LinearOutputs(self.C, self.D)
+
+    @property
     def order(self) -> int:
         """Number of states: real ones, or complex ones of a complex system."""
+        return self.B.shape[-2]
 
     @property
     def is_real(self) -> bool:
@@ -95,12 +103,22 @@ class System(ABC):
         return True
 
     @property
-    @abstractmethod
-    def n_inputs(self) -> int: ...
+    def n_inputs(self) -> int:
+        return self.B.shape[-1]
 
     @property
-    @abstractmethod
-    def n_outputs(self) -> int: ...
+    def n_outputs(self) -> int:
+        return self.C.shape[-2]
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of the batch of independent systems; empty for a single one."""
+        return tuple(self.B.shape[:-2])
+
+    @property
+    def working_states(self) -> np.ndarray:
+        """States (...) of each system that do something, as far as the kind can tell."""
+        return np.asarray(self.order)
 
     @property
     def signals(self) -> str:
@@ -119,69 +137,97 @@ class System(ABC):
         """Whether outputs are linear in the state, so that there is a transfer function."""
         return True
 
+    @property
+    def linear(self) -> System:
+        """The system without quadratic terms; itself, if it is linear."""
+        return self
+
     def equivalent(self, *, horizon: float | None = None) -> System:
         """The linear system with the same Gramians, H2 norm and balanced truncation; itself, if
         it is linear."""
         return self
 
     @property
+    def explicit(self) -> System:
+        """The same system with ``E = I``; itself where there is no E."""
+        return self
+
+    @property
     def carrier(self) -> System:
-        """The linear system whose outputs :meth:`observe` takes; itself, if it is linear."""
+        """The linear system with all rows that outputs are made of; itself, if it is linear."""
         return self
 
     def with_carrier(self, carrier: System) -> System:
         """The system with the same forms of the outputs of another carrier."""
         return carrier
 
-    def observe(self, y: Array) -> Array:
-        """The outputs (..., p) from those of :attr:`carrier`."""
-        return y
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """Shape of the batch of independent systems; empty for a single one."""
-        return ()
-
     def split(self, parts: int) -> Sequence[System]:
         """About `parts` slices of the batch, in order; one where there is none to slice."""
         return [self]
 
-    @abstractmethod
+    @guarded
     def controllability_factor(self, *, horizon: float | None = None) -> Array:
         """Zc with the controllability Gramian ``Zc Zc^T``."""
+        return self.operator.factors(self._input, None, horizon=check_horizon(horizon, self.dt))[0]
 
-    @abstractmethod
+    @guarded
     def observability_factor(self, *, horizon: float | None = None) -> Array:
         """Zo with the observability Gramian ``Zo Zo^T``."""
+        if not self.is_linear:
+            return self.factors(horizon=horizon)[1]
+        C = self.outputs.rows
+        return self.operator.factors(None, C, horizon=check_horizon(horizon, self.dt))[1]
 
     def factors(self, *, horizon: float | None = None) -> tuple[Array, Array]:
-        """``(Zc, Zo)``."""
-        return self.controllability_factor(horizon=horizon), self.observability_factor(horizon=horizon)
+        """``(Zc, Zo)``; of quadratic outputs Zo is that of the rows which they stand for beside Zc."""
+        if self.is_linear:
+            limit = check_horizon(horizon, self.dt)
+            return self.operator.factors(self._input, self.outputs.rows, horizon=limit)
+        Zc = self.controllability_factor(horizon=horizon)
+        C = self.outputs.extended(Zc).rows
+        return Zc, self.operator.factors(None, C, horizon=check_horizon(horizon, self.dt))[1]
 
-    @abstractmethod
+    @guarded
     def gramians(self, *, horizon: float | None = None) -> tuple[Array, Array]:
         """``(P, Q)`` in the coordinates of :meth:`factors`."""
+        C = self.equivalent(horizon=horizon).outputs.rows
+        return self.operator.gramians(self._input, C, horizon=check_horizon(horizon, self.dt))[:2]
 
     def band_factors(self, band: Band) -> tuple[np.ndarray, np.ndarray]:
         """``(Zc, Zo)`` of the Gramians limited to a band (:mod:`mor.equations.band`); NumPy."""
-        dense = self.to_lti()
-        return band_factors(dense.schur, dense.B, dense.C, band)
+        return self.operator.factors(self._input, self.outputs.matrix(_IN_BAND), band=band)
 
     def band_gramians(self, band: Band) -> tuple[Array, Array]:
         """``(P, Q)`` limited to a band of frequencies."""
-        Zc, Zo = self.band_factors(band)
-        return Zc @ adjoint(Zc), Zo @ adjoint(Zo)
+        return self.operator.gramians(self._input, self.outputs.matrix(_IN_BAND), band=band)[:2]
 
-    @abstractmethod
+    def gramians_with_pullback(self) -> tuple[Array, Array, Pullback]:
+        """``(P, Q, pull)``; ``pull(W_P, W_Q)`` is the gradient of ``<W_P, P> + <W_Q, Q>``
+        by field name, for symmetric weights. Infinite horizon."""
+        C = self.outputs.matrix("a differentiable sum of Hankel singular values")
+        P, Q, pull = self.operator.gramians(self._input, C)
+        return P, Q, cast(Pullback, pull)
+
     def project(self, left: Array, right: Array) -> tuple[System, float]:
         """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates, and the
         condition of the change of coordinates that the result went through, 1 if none."""
+        if self.batch_shape:
+            raise DimensionError("project takes one system at a time, not a batch.")
+        self.outputs.require_real()
+        system, W, V = self.on_numpy(), to_numpy(left), to_numpy(right)
+        A, B = system.operator.project(W, V, system._input)
+        return system._of_states(A, B, system.outputs.rows @ V)
+
+    @abstractmethod
+    def _of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[System, float]:
+        """The system of other, fewer states with C for the rows of the outputs, and the condition of the
+        coordinates that it is in; NumPy."""
 
     def test_space(self, left: Any) -> Any:
         """W of ``W^T E V = I`` for W = left of :meth:`project`: ``E^{-T} left``, itself without E."""
-        return left
+        return self.operator.solve(0, 1, left, adjoint=True)
 
-    @abstractmethod
+    @guarded
     def reciprocal(self) -> System:
         r"""The system H with :math:`H(c + 1/(s - c)) = G(s)`, c = 0 or, in discrete time, 1.
 
@@ -197,63 +243,92 @@ class System(ABC):
         ReductionError
             If c is a pole.
         """
+        rows = self.outputs.rows
+        try:
+            operator, B, C = self.operator.inverted(self._input, rows)
+        except np.linalg.LinAlgError:
+            raise no_dc_gain(self.dt) from None
+        return self._rebuilt(operator, B, C, self.outputs.D - rows @ B, without_states(self.labels))
+
+    @guarded
+    def discretize(self, step: float, *, hold: Hold = "zero") -> System:
+        """The discrete system whose output samples are those of this one, `step` apart, for an
+        input that is held between samples, or joined by straight lines (``hold="first"``);
+        exact (:mod:`mor.equations.holds`), MATLAB's ``c2d``."""
+        step = check_continuous_step(self.dt, step)
+        operator, B, late = self.operator.sampled(step, self._input, hold)
+        rows, D = self.outputs.rows, self.outputs.D
+        if hold == "first":
+            B, D = B + operator.apply(late), D + rows @ late
+        return self._rebuilt(operator, B, rows, D, self.labels)
+
+    def ramp_matrix(self, step: float) -> Array:
+        """``Gamma_1`` of :mod:`mor.equations.holds` in those coordinates, (..., n, m)."""
+        return self.operator.sampled(step, self._input, "first")[2]
 
     @abstractmethod
+    def _of(self, operator: Any, B: Array, C: Array, D: Array, labels: Labels | None) -> System:
+        """The same kind of system with these fields, checked."""
+
+    def _rebuilt(self, operator: Any, B: Array, C: Array, D: Array, labels: Labels | None) -> System:
+        """The same of maps in the coordinates of the operator; C and D have all rows of the outputs."""
+        return self._of(operator, B, C, D, labels)
+
+    def _trusted(self, **changes: Any) -> Self:
+        """The system with some fields changed, unchecked."""
+        system = object.__new__(type(self))
+        kept = {name: getattr(self, name) for name in cast(Any, self).__dataclass_fields__}
+        vars(system).update(kept | changes)
+        return system
+
+    def _mapped(self, change: Callable[[Array], Array], labels: Labels | None) -> Self:
+        """The system with each of its arrays changed; itself where none is."""
+        arrays = {name: change(getattr(self, name)) for name in self._arrays}
+        if all(x is getattr(self, name) for name, x in arrays.items()):
+            return self
+        return self._trusted(**arrays, labels=labels)
+
+    def detached(self) -> Self:
+        """The same system as a constant, in double precision where there is one."""
+        labels = widened(self.labels, self.B) if self._arrays else self.labels
+        return self._mapped(lambda x: widest(detach(x)), labels)
+
+    def on_numpy(self) -> Self:
+        """The same system as a constant on NumPy, in double precision."""
+        constant = self.detached()
+        return constant._mapped(to_numpy, constant.labels)
+
+    def moved(self, like: Array) -> Self:
+        """The same system with its arrays beside `like`; itself where it is NumPy's in any case."""
+        return self._mapped(lambda x: beside(x, like), self.labels)
+
     def with_outputs(self, C: Array, D: Array, *, labels: Labels | None = None) -> System:
         """The same states with other outputs: C in the coordinates of :meth:`factors`."""
-
-    def moved(self, like: Array) -> System:
-        """The same system with its arrays beside `like`; itself where it is NumPy's in any case."""
-        return self
+        self.outputs.matrix("outputs that are linear in its state")
+        return self._rebuilt(self.operator, self._input, C, D, labels or without_outputs(self.labels))
 
     def signal_exponents(self) -> tuple[Exponent, Exponent]:
         """Binary exponents of the sizes of B and C, of each system of a batch."""
-        axes, own = len(self.batch_shape), cast(Any, self)
-        return exponents(own.B, axes), exponents(own.C, axes)
+        axes = len(self.batch_shape)
+        return exponents(self.B, axes), exponents(self.C, axes)
 
-    @abstractmethod
     def in_units(self, inputs: Exponent, outputs: Exponent) -> System:
         r"""The system without D, with B over ``2^inputs`` and C over ``2^outputs``.
 
         With quadratic outputs, those forms of it whose values are the outputs over the product.
         """
-
-    @abstractmethod
-    def on_numpy(self) -> System:
-        """The same system as a constant on NumPy, in double precision."""
-
-    @abstractmethod
-    def detached(self) -> Self:
-        """The same system as a constant, in double precision where there is one."""
-
-    @abstractmethod
-    def gramians_with_pullback(self) -> tuple[Array, Array, Pullback]:
-        """``(P, Q, pull)``; ``pull(W_P, W_Q)`` is the gradient of ``<W_P, P> + <W_Q, Q>``
-        by field name, for symmetric weights. Infinite horizon."""
+        B, C = times(self.B, -inputs, 2), times(self.C, -outputs, 2)
+        return self._trusted(operator=self.operator, B=B, C=C, D=namespace(self.D).zeros_like(self.D))
 
     @property
-    @abstractmethod
     def output_factor_matrix(self) -> Array:
         """C in the coordinates of :meth:`factors`."""
+        return self.outputs.matrix("one matrix C of its outputs")
 
     @property
-    @abstractmethod
     def input_factor_matrix(self) -> Array:
         """B in those coordinates."""
-
-    @property
-    @abstractmethod
-    def evolution(self) -> Evolution:
-        """``x -> A x`` in those coordinates."""
-
-    @abstractmethod
-    def discretize(self, step: float, *, hold: Hold = "zero") -> System:
-        """The discrete system whose output samples are those of this one, `step` apart, for an
-        input that is held between samples, or joined by straight lines (``hold="first"``)."""
-
-    @abstractmethod
-    def ramp_matrix(self, step: float) -> Array:
-        """``Gamma_1`` of :mod:`mor.equations.holds` in those coordinates, (..., n, m)."""
+        return self.operator.solve(0, 1, self._input)
 
     def cross_solution(self, form: SchurForm, Q: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
         """X with ``A X + X F^T + Q = 0``, or ``A X F^T - X + Q = 0``; `form` is the Schur form of a
@@ -261,8 +336,9 @@ class System(ABC):
 
         In the coordinates of :meth:`factors`, NumPy, unchecked.
         """
-        mine = self.to_lti().explicit.schur
-        return cross_solution(mine.adjoint, form.adjoint, Q) if adjoint else cross_solution(mine, form, Q)
+        if adjoint:
+            return self.operator.adjoint().cross_solution(form.adjoint, Q)
+        return self.operator.cross_solution(form, Q)
 
     def inner(self, other: System, *, horizon: float | None = None) -> Array:
         """``<G, H>`` of the impulse responses without D: ``tr(C_a X C_b^H)``, X the block of the
@@ -273,30 +349,76 @@ class System(ABC):
         mine, theirs = C[..., :, :n] @ Z[..., :n, :], C[..., :, n:] @ Z[..., n:, :]
         return namespace(C).sum(mine * conj(theirs), axis=(-2, -1))
 
-    @abstractmethod
+    @guarded
     def evaluate(self, s: complex | Array) -> Array:
         """Transfer function at the points `s`: (..., p, m), or (..., len(s), p, m)."""
+        C, points = self.outputs.matrix("a transfer function"), check_points(s)
+        value = self.operator.transfer(points if points.ndim else points[None], self._input, C)
+        value = value + self.D[..., None, :, :]
+        check_overflow(None, value)
+        return value[..., 0, :, :] if points.ndim == 0 else value
 
-    @abstractmethod
+    @guarded
+    def impulse_response(self, steps: int) -> Array:
+        """``C A^t B`` for t = 0..steps-1: (..., steps, p, m); discrete time.
+
+        The feedthrough D is not part of it.
+        """
+        if not self.dt:
+            raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
+        steps, C = check_count("steps", steps, self), self.outputs.matrix("one impulse response")
+        state, found = self.input_factor_matrix, []
+        for _ in range(steps):
+            found.append(C @ state)
+            state = self.operator.apply(state)
+        result = namespace(C).stack(found, axis=-3)
+        check_overflow(None, result)
+        return result
+
+    @guarded
     def to_lti(self) -> Any:
         """The same map as a dense NumPy :class:`LTI`."""
+        from mor.systems.lti import LTI
 
-    @abstractmethod
+        if self.batch_shape:
+            raise DimensionError(f"to_lti takes one system, not a batch of shape {self.batch_shape}.")
+        self.outputs.matrix("the matrices (A, B, C, D) of a linear one")
+        system = self.on_numpy()
+        B, C = system.input_factor_matrix, system.outputs.rows
+        return LTI(system.operator.apply(np.eye(len(B))), B, C, system.D, dt=self.dt, labels=self.labels)
+
+    @guarded
     def __add__(self, other: Any) -> System:
         """The sum of two transfer functions; `other` is anything :func:`mor.as_system` takes."""
+        other = operand(other)
+        if not other.is_linear:
+            return NotImplemented
+        check_same_signals(self, other)
+        return self._summed(other) or self.to_lti()._summed(other.to_lti())
+
+    def _summed(self, other: System) -> System | None:
+        """The sum of two linear systems whose operators can be joined; else None."""
+        a, b = in_one_framework(self.explicit, other.explicit)
+        operator = a.operator.joined(b.operator)
+        if operator is None:
+            return None
+        B, C = concatenated(a.B, b.B, axis=-2), concatenated(a.C, b.C, axis=-1)
+        return a._of(operator, B, C, a.D + b.D, merged(self.labels, other.labels))
 
     def __radd__(self, other: Any) -> System:
         return operand(other) + self
 
+    @guarded
     def __sub__(self, other: Any) -> System:
         return self + (-operand(other))
 
     def __rsub__(self, other: Any) -> System:
         return operand(other) - self
 
-    @abstractmethod
-    def __neg__(self) -> Self: ...
+    def __neg__(self) -> Self:
+        return self._trusted(operator=self.operator, C=-self.C, D=-self.D)
 
+    @guarded
     def frequency_response(self, omega: Array) -> Array:
         """``G(i omega)`` or ``G(exp(i omega dt))``: (..., len(omega), p, m).
 
@@ -313,13 +435,13 @@ class System(ABC):
     @property
     def margins(self) -> Array:
         """Distances (..., k) of the poles to the stability boundary, positive inside."""
-        return margins(self.poles, self.dt)
+        return self.operator.spectrum.margins
 
     @property
     def pole_errors(self) -> Array | float:
         """Errors of the poles next to that boundary, zero where poles are data
         (:mod:`mor.equations.boundary`)."""
-        return 0.0
+        return self.operator.spectrum.pole_errors
 
     @property
     @guarded
@@ -358,10 +480,10 @@ class System(ABC):
 
 def _remedy(dt: float, unstable: bool, otherwise: str | None) -> str:
     """What to do about an unstable pole, or one on the boundary."""
-    horizon = "horizon= gives the finite-horizon quantity, which any system has."
+    horizon = f"{keyword('horizon')} gives the finite-horizon quantity, which any system has."
     if not unstable:
         return otherwise or f"mor.split_stable sets such poles apart; {horizon}"
-    kind, step = ("continuous", "dt=0") if dt else ("discrete", "its step as dt=")
+    kind, step = ("continuous", keyword("dt", "0")) if dt else ("discrete", f"its step as {keyword('dt')}")
     other = f"If this is a {kind}-time system, give {step}"
     return f"{other}. {otherwise}" if otherwise else f"{other}; {horizon}"
 
@@ -389,6 +511,9 @@ def in_one_framework(a: Any, b: Any) -> tuple[Any, Any]:
 def check_overflow(horizon: float | None, *results: Array) -> None:
     """Raise if what a growing response left within `horizon` is not finite."""
     for x in results:
+        # NumPy's arrays are not asked through the namespace: a small system would feel it.
+        if type(x) is np.ndarray and np.isfinite(x).all():
+            continue
         if is_concrete(x) and not bool(namespace(x).all(namespace(x).isfinite(x))):
             if horizon is None:
                 raise NotFiniteError(
@@ -417,9 +542,10 @@ def check_same_signals(a: System, b: System) -> None:
 def no_dc_gain(dt: float) -> ReductionError:
     """What is wrong with a system that has a pole at :func:`dc_point`."""
     point = "z = 1" if dt else "s = 0"
+    infinity, split = keyword("match", "'infinity'"), keyword("unstable", "'split'")
     return ReductionError(
-        f"a pole is at {point}: the gain at dc is infinite and cannot be matched. Take match='infinity', "
-        "or unstable='split', which keeps such a pole."
+        f"a pole is at {point}: the gain at dc is infinite and cannot be matched. Take {infinity}, or "
+        f"{split}, which keeps such a pole."
     )
 
 

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NoReturn, Self
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
-from mor.arrays import exponents, times, to_numpy
-from mor.equations.band import Band
-from mor.equations.doubling import Evolution
-from mor.equations.holds import Hold
-from mor.equations.schur import SchurForm
-from mor.errors import DimensionError, QuadraticOutputError
-from mor.systems.base import (
-    Exponent,
-    Pullback,
-    System,
-    check_overflow,
-    check_same_signals,
-    operand,
-    set_fields,
-)
+from mor.arrays import exponents, times
+from mor.checks import guarded
+from mor.errors import DimensionError
+from mor.operators.base import Operator
+from mor.systems.base import Exponent, System, check_overflow, check_same_signals, operand, set_fields
 from mor.systems.convert import as_system
-from mor.systems.labels import Labels, merged, signal_names
+from mor.systems.labels import Labels, merged, signal_names, without_outputs
+from mor.systems.outputs import QuadraticOutputs
 from mor.systems.quadratic import (
     Dense,
     Products,
@@ -107,12 +98,13 @@ class LQO(System):
     mix: Any = field(default=None, kw_only=True)
     exact: bool = field(default=True, kw_only=True)
 
+    @guarded
     def __post_init__(self) -> None:
         system, M = as_system(self.system), as_quadratic(self.M)
         if not system.is_linear:
             raise DimensionError("the linear part of an LQO system has quadratic outputs itself.")
         system = _on_numpy(system)
-        C, D = system.output_factor_matrix, system.D
+        C, D = system.outputs.rows, system.D
         readout, mix = self.readout, self.mix
         if readout is not None:
             readout = _checked_readout(readout, C.shape[1], system.n_inputs, system.is_real)
@@ -124,12 +116,13 @@ class LQO(System):
             )
         if mix is not None:
             mix = real_matrix("mix", mix, system.n_outputs, size)
-            Y, Dy = readout or (np.eye(size), np.zeros((size, system.n_inputs)))
+            Y, Dy = readout or _whole_state(size, system.n_inputs)
             _check_tied("C = mix Y", C, mix, Y)
             _check_tied("D = mix D_y", D, mix, Dy)
         set_fields(self, system=system, M=M, readout=readout, mix=mix)
 
     @classmethod
+    @guarded
     def from_gate(cls, system: Any, W1: Any, W2: Any) -> LQO:
         r"""The gated outputs :math:`y = (W_1 z) \odot (W_2 z)` of ``z = C x + D u``; exact.
 
@@ -164,6 +157,7 @@ class LQO(System):
         return cls._gated(system, Products(W1[:, None], W2[:, None]), np.zeros(W1.shape), exact=True)
 
     @classmethod
+    @guarded
     def from_glu(cls, system: Any, W: Any, b: Any = None) -> LQO:
         r"""A gated linear unit :math:`z \odot \mathrm{sigmoid}(W z + b)`, z = C x + D u, to second order.
 
@@ -214,27 +208,48 @@ class LQO(System):
         return self.system
 
     @property
-    def carrier(self) -> System:
-        """The linear system with the outputs [Cx + Du; z]."""
-        return self._carrier
-
-    @cached_property
-    def _carrier(self) -> System:
-        Y, Dy = self._readout
-        C, D = self.system.output_factor_matrix, self.system.D
-        return self.system.with_outputs(np.vstack([C, Y]), np.vstack([D, Dy]))
+    def operator(self) -> Operator:
+        return self.system.operator
 
     @property
-    def _readout(self) -> tuple[np.ndarray, np.ndarray]:
-        if self.readout is not None:
-            return self.readout
-        n = self.system.output_factor_matrix.shape[1]
-        return np.eye(n), np.zeros((n, self.n_inputs))
+    def _input(self) -> np.ndarray:
+        return self.system._input
 
-    def observe(self, y: np.ndarray) -> np.ndarray:
-        """Outputs (..., p) from those of :attr:`carrier`."""
-        p = self.n_outputs
-        return y[..., :p] + self.M.values(y[..., p:])
+    @cached_property
+    def outputs(self) -> QuadraticOutputs:  # pyright: ignore[reportIncompatibleVariableOverride]
+        C, D = self.system.outputs.rows, self.system.D
+        Y, Dy = self.readout or _whole_state(C.shape[1], self.n_inputs)
+        return QuadraticOutputs(np.vstack([C, Y]), np.vstack([D, Dy]), self.M, self.mix)
+
+    @cached_property
+    def carrier(self) -> System:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The linear system with the outputs [Cx + Du; z]."""
+        return self.system.with_outputs(self.outputs.rows, self.outputs.D)
+
+    def with_carrier(self, carrier: System) -> LQO:
+        """The same forms of the outputs of another carrier.
+
+        Where z is as long as the new state or longer, and the outputs are not tied to it by
+        `mix`, the state takes its place.
+        """
+        p, outputs = self.n_outputs, self.outputs.with_rows(carrier.outputs.rows, carrier.outputs.D)
+        (C, Y), (D, Dy) = ((x[:p], x[p:]) for x in (outputs.rows, outputs.D))
+        labels = replace(carrier.labels or Labels(), outputs=signal_names(self.labels)[1])
+        system = carrier.with_outputs(C, D, labels=labels)
+        if self.mix is None and not np.any(Dy) and len(Y) >= Y.shape[1]:
+            return LQO(system, self.M.of(Y), exact=self.exact)
+        return LQO(system, self.M, (Y, Dy), mix=self.mix, exact=self.exact)
+
+    def _of(self, operator: Operator, B: Any, C: Any, D: Any, labels: Labels | None) -> LQO:
+        return self.with_carrier(self.carrier._of(operator, B, C, D, without_outputs(labels)))
+
+    def _rebuilt(self, operator: Operator, B: Any, C: Any, D: Any, labels: Labels | None) -> LQO:
+        return self.with_carrier(self.carrier._rebuilt(operator, B, C, D, without_outputs(labels)))
+
+    def _of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[LQO, float]:
+        """Forms of z stay, forms of the whole state become those of the new one."""
+        carrier, condition = self.carrier._of_states(A, B, C)
+        return self.with_carrier(carrier), condition
 
     def equivalent(self, *, horizon: float | None = None) -> System:
         Z = self.controllability_factor(horizon=horizon)
@@ -244,13 +259,8 @@ class LQO(System):
 
     def extended(self, factor: np.ndarray) -> System:
         """The linear system (A, B, C_e, D_e) of the class's equations, for a factor Z of P."""
-        self.require_real()
-        Y, Dy = self._readout
-        T = np.hstack([Y @ factor, Dy]).T
-        E = self.M.rows(_triangle(T))
-        E = _triangle(E[np.any(E, axis=1)])
-        C, D = self.system.output_factor_matrix, self.system.D
-        return self.carrier.with_outputs(np.vstack([C, E @ Y]), np.vstack([D, E @ Dy]))
+        outputs = self.outputs.extended(factor)
+        return self.carrier.with_outputs(outputs.rows, outputs.D)
 
     @property
     def is_linear(self) -> bool:
@@ -258,25 +268,11 @@ class LQO(System):
 
     @property
     def is_real(self) -> bool:
-        forms = (self.M.left, self.M.right) if isinstance(self.M, Products) else (self.M.matrices,)
-        return self.carrier.is_real and not any(np.iscomplexobj(x) for x in forms)
-
-    def require_real(self) -> None:
-        """Raise unless the system is real, as norms ask."""
-        if not self.is_real:
-            raise QuadraticOutputError(
-                "norms, Gramians and reductions of quadratic outputs are those of real systems; this one is "
-                "complex. It has transfer_kernels, impulse_kernels, simulate and step; .linear has all of "
-                "them."
-            )
+        return self.system.is_real and self.outputs.is_real
 
     @property
     def order(self) -> int:
         return self.carrier.order
-
-    @property
-    def n_inputs(self) -> int:
-        return self.system.n_inputs
 
     @property
     def n_outputs(self) -> int:
@@ -284,15 +280,11 @@ class LQO(System):
 
     @property
     def poles(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.carrier.poles
+        return self.system.poles
 
     @property
-    def margins(self) -> Any:
-        return self.carrier.margins
-
-    @property
-    def pole_errors(self) -> Any:
-        return self.carrier.pole_errors
+    def B(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.system.B
 
     @property
     def D(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -306,72 +298,27 @@ class LQO(System):
     def labels(self) -> Labels | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.system.labels
 
-    def factors(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-        Zc = to_numpy(self.controllability_factor(horizon=horizon))
-        return Zc, to_numpy(self.extended(Zc).observability_factor(horizon=horizon))
-
-    def controllability_factor(self, *, horizon: float | None = None) -> np.ndarray:
-        return self.carrier.controllability_factor(horizon=horizon)
-
-    def observability_factor(self, *, horizon: float | None = None) -> np.ndarray:
-        return self.factors(horizon=horizon)[1]
-
-    def gramians(self, *, horizon: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-        r"""P, and Q of :math:`C^T C + \sum_i M_i P M_i` in place of :math:`C^T C`."""
-        return self.equivalent(horizon=horizon).gramians(horizon=horizon)
-
     def inner(self, other: System, *, horizon: float | None = None) -> Any:
         r""":math:`\mathrm{tr}(C X \hat C^T) + \sum_i \mathrm{tr}(M_i X \hat M_i X^T)`, X of the joint P."""
-        if not isinstance(other, LQO):
-            other = self.of_linear(other)
+        other = self.of_linear(other)
         check_same_signals(self, other)
         for system in (self, other):
-            system.require_real()
+            system.outputs.require_real()
         joint, count = _side_by_side(self.carrier, other.carrier), self.carrier.n_outputs
         seen = joint.output_factor_matrix @ joint.controllability_factor(horizon=horizon)
-        mine, theirs = seen[:count], seen[count:]
-        p = self.n_outputs
-        X = mine[p:] @ theirs[p:].T + self._readout[1] @ other._readout[1].T
+        mine, theirs, p = seen[:count], seen[count:], self.n_outputs
+        X = mine[p:] @ theirs[p:].T + self.outputs.D[p:] @ other.outputs.D[p:].T
         return np.sum(mine[:p] * theirs[:p]) + self.M.inner(other.M, X)
 
     @classmethod
     def of_linear(cls, system: System) -> LQO:
-        """A linear system as one whose quadratic terms are zero."""
-        p, n, m = system.n_outputs, system.output_factor_matrix.shape[1], system.n_inputs
+        """A linear system as one whose quadratic terms are zero; an LQO itself."""
+        if isinstance(system, LQO):
+            return system
+        system = system.on_numpy()
+        p, n, m = system.n_outputs, system.outputs.rows.shape[1], system.n_inputs
         nothing = np.zeros((p, 0, 0))
         return cls(system, Products(nothing, nothing), (np.zeros((0, n)), np.zeros((0, m))))
-
-    def project(self, left: np.ndarray, right: np.ndarray) -> tuple[LQO, float]:
-        """The carrier projected; forms of z stay, forms of the whole state become those of the new one."""
-        self.require_real()
-        carrier, condition = self.carrier.project(left, right)
-        return self.with_carrier(carrier), condition
-
-    def test_space(self, left: np.ndarray) -> np.ndarray:
-        return self.carrier.test_space(left)
-
-    def with_carrier(self, carrier: System) -> LQO:
-        """The same forms of the outputs of another carrier.
-
-        Where z is as long as the new state or longer, and the outputs are not tied to it by
-        `mix`, the state takes its place.
-        """
-        p, mix = self.n_outputs, self.mix
-        (C, Y), (D, Dy) = ((x[:p], x[p:]) for x in (carrier.output_factor_matrix, carrier.D))
-        if mix is not None:
-            C, D = mix @ Y, mix @ Dy
-        labels = carrier.labels or Labels()
-        system = carrier.with_outputs(C, D, labels=replace(labels, outputs=signal_names(self.labels)[1]))
-        if mix is None and not np.any(Dy) and len(Y) >= Y.shape[1]:
-            return LQO(system, self.M.of(Y), exact=self.exact)
-        return LQO(system, self.M, (Y, Dy), mix=mix, exact=self.exact)
-
-    def reciprocal(self) -> LQO:
-        """That of the carrier, with the same forms: what is read from a steady state stays the same."""
-        return self.with_carrier(self.carrier.reciprocal())
-
-    def with_outputs(self, C: Any, D: Any, *, labels: Labels | None = None) -> NoReturn:
-        self._refuse("outputs that are linear in its state")
 
     def signal_exponents(self) -> tuple[Exponent, Exponent]:
         inputs, outputs = (int(x) for x in self.system.signal_exponents())
@@ -381,53 +328,29 @@ class LQO(System):
         if forms is None:
             return inputs, outputs
         forms = forms + inputs
-        return inputs, max(outputs, forms) if np.any(self.system.output_factor_matrix) else forms
+        return inputs, max(outputs, forms) if np.any(self.system.C) else forms
 
     def in_units(self, inputs: Exponent, outputs: Exponent) -> LQO:
         readout = None if self.readout is None else (self.readout[0], times(self.readout[1], -inputs, 2))
         M = self.M.in_units(int(outputs - inputs))
         return LQO(self.system.in_units(inputs, outputs), M, readout, exact=self.exact)
 
-    def on_numpy(self) -> Self:
-        return self
-
-    def detached(self) -> Self:
-        return self
-
-    def discretize(self, step: float, *, hold: Hold = "zero") -> LQO:
-        """Exact at the samples, as the outputs are functions of state and input there."""
-        return self.with_carrier(self.carrier.discretize(step, hold=hold))
-
-    def ramp_matrix(self, step: float) -> Any:
-        return self.system.ramp_matrix(step)
-
-    @property
-    def input_factor_matrix(self) -> Any:
-        return self.system.input_factor_matrix
-
-    @property
-    def evolution(self) -> Evolution:
-        return self.system.evolution
-
+    @guarded
     def to_dense(self) -> LQO:
         """The same system on a dense :class:`~mor.LTI`."""
         return self.with_carrier(self.carrier.to_lti().explicit)
-
-    def cross_solution(self, form: SchurForm, Q: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
-        return self.carrier.cross_solution(form, Q, adjoint=adjoint)
 
     def __neg__(self) -> LQO:
         mix = None if self.mix is None else -self.mix
         return LQO(-self.system, -self.M, self.readout, mix=mix, exact=self.exact)
 
+    @guarded
     def __add__(self, other: Any) -> LQO:
-        other = operand(other)
-        if not isinstance(other, LQO):
-            other = self.of_linear(other)
+        other = self.of_linear(operand(other))
         check_same_signals(self, other)
         p, count = self.n_outputs, self.carrier.n_outputs
         both = _side_by_side(self.carrier, other.carrier)
-        C, D = both.output_factor_matrix, both.D
+        C, D = both.outputs.rows, both.outputs.D
         system = both.with_outputs(
             C[:p] + C[count : count + p],
             D[:p] + D[count : count + p],
@@ -440,38 +363,15 @@ class LQO(System):
     def __radd__(self, other: Any) -> LQO:
         return self.of_linear(operand(other)) + self
 
-    @property
-    def output_factor_matrix(self) -> NoReturn:
-        self._refuse("one matrix C of its outputs")
-
-    def evaluate(self, s: Any) -> NoReturn:
-        self._refuse("a transfer function")
-
-    def to_lti(self) -> NoReturn:
-        self._refuse("the matrices (A, B, C, D) of a linear one")
-
-    def band_factors(self, band: Band) -> NoReturn:
-        self._refuse("Gramians of a band of frequencies")
-
-    def gramians_with_pullback(self) -> tuple[Any, Any, Pullback]:
-        self._refuse("a differentiable sum of Hankel singular values")
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise QuadraticOutputError(
-            f"a system with quadratic outputs does not have {what}. Its linear part, .linear, may. "
-            "H2 norms, simulate, step, impulse_kernels, transfer_kernels (its transfer functions of first "
-            "and second order), balanced truncation and H2 reduction work on it."
-        )
-
     def __repr__(self) -> str:
         kind = "forms" if isinstance(self.M, Dense) else "products"
         about = "" if self.exact else ", to second order"
         return f"<LQO of {self.system!r}, quadratic {kind} of {self.M.size}{about}>"
 
 
-def _triangle(T: np.ndarray) -> np.ndarray:
-    """At most as many rows as columns with the same ``T^T T``."""
-    return np.asarray(np.linalg.qr(T, mode="r")) if T.shape[0] > T.shape[1] else T
+def _whole_state(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
+    """Y and D_y of ``z = x``."""
+    return np.eye(n), np.zeros((n, m))
 
 
 def _side_by_side(a: System, b: System) -> System:

@@ -39,6 +39,11 @@ class Quadratic(ABC):
     def matrices(self) -> np.ndarray:
         """Symmetric N, (p, c, c)."""
 
+    @property
+    @abstractmethod
+    def is_complex(self) -> bool:
+        """Whether an N is."""
+
     @abstractmethod
     def values(self, z: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
         """``z^T N_i z``, or ``z^T N_i w``: (..., p) for (..., c)."""
@@ -98,6 +103,10 @@ class Dense(Quadratic):
     @property
     def matrices(self) -> np.ndarray:
         return self.N
+
+    @property
+    def is_complex(self) -> bool:
+        return np.iscomplexobj(self.N)
 
     def values(self, z: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
         w = z if w is None else w
@@ -160,6 +169,10 @@ class Products(Quadratic):
     def matrices(self) -> np.ndarray:
         N = self.left.mT @ self.right
         return (N + N.mT) / 2
+
+    @property
+    def is_complex(self) -> bool:
+        return np.iscomplexobj(self.left) or np.iscomplexobj(self.right)
 
     def values(self, z: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
         w = z if w is None else w

@@ -113,6 +113,7 @@ def test_batches_do_not_go():
         plot_sigma(batch)
 
 
+@pytest.mark.slow
 @given(modal_systems())
 def test_a_reduction_is_its_system(sys):
     assert mor.as_system(

@@ -32,6 +32,7 @@ def by_quadrature(sys, band, integrand):
     return scipy.integrate.quad_vec(at, *band, epsrel=1e-9, epsabs=1e-12)[0]
 
 
+@pytest.mark.slow
 @given(lti_systems(max_order=4), BANDS)
 @settings(max_examples=25)
 def test_gramians_agree_with_quadrature(sys, shares):
@@ -61,6 +62,7 @@ def test_norms_agree_with_quadrature(sys, shares):
     np.testing.assert_allclose(float(mor.h2_norm(sys, band=band)) ** 2, square, rtol=1e-7)
 
 
+@pytest.mark.slow
 @given(st.one_of(modal_systems(margin=1e-2), lti_systems()), st.floats(0.05, 0.95))
 @settings(max_examples=40)
 def test_bands_add_up_to_everything(sys, share):
@@ -77,6 +79,7 @@ def test_bands_add_up_to_everything(sys, share):
         assert np.min(np.linalg.eigvalsh(part)) >= -1e-9 * scale
 
 
+@pytest.mark.slow
 @given(modal_systems(margin=1e-2, max_modes=5), BANDS)
 @settings(max_examples=40)
 def test_the_closed_form_is_that_of_the_dense_system(sys, shares):
@@ -91,6 +94,7 @@ def test_the_closed_form_is_that_of_the_dense_system(sys, shares):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * scale)
 
 
+@pytest.mark.slow
 @given(lti_systems(), BANDS)
 @settings(max_examples=25)
 def test_values_and_norms_are_those_of_the_gramians(sys, shares):

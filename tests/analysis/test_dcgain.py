@@ -70,6 +70,7 @@ def with_poles_there(rng, dt, poles_there, others, chained, coordinates):
     return mor.LTI(T @ A @ np.linalg.inv(T), T @ B, C @ np.linalg.inv(T), D, dt=dt), gain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 1.0])
 @pytest.mark.parametrize("coordinates", ["given", "rotated", "units"])
 @pytest.mark.parametrize("chained", [False, True])
@@ -124,6 +125,7 @@ def test_of_quadratic_outputs_that_of_the_linear_part():
     np.testing.assert_allclose(mor.dcgain(mor.LQO(linear, [[1.0]])), [[2.0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_frameworks(framework):
     pytest.importorskip(framework)

@@ -35,6 +35,7 @@ def stable_system(rng, n, E=False):
 
 
 # Less than a tile of 32 rows, several tiles; E divided out (identity, scaled) and not (graded: QZ).
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [0, 1, 9, 75])
 @pytest.mark.parametrize("kind", ["identity", "divided", "graded"])
 @pytest.mark.parametrize("is_complex", [False, True])
@@ -96,6 +97,7 @@ def test_a_difference_made_first_waits_for_the_schur_form_of_its_terms(orders):
     assert sorted(orders) == [4, 30]
 
 
+@pytest.mark.slow
 def test_long_sums_and_negatives():
     one = mor.LTI([[-1.0]], [[1.0]], [[1.0]])
     total = one

@@ -29,12 +29,14 @@ def slycot_hsv(sys):
     return slycot.ab09ad(kind, "B", "N", n, m, p, A.copy(), B.copy(), C.copy(), nr=n)[4]
 
 
+@pytest.mark.slow
 @given(modal_systems(max_signals=4, margin=1e-2, real_modes=False, degenerate=False))
 def test_modal_values_agree_with_slycot(sys):
     # SLICOT's Schur form perturbs A by round-off, which moves values by about its condition.
     assert_hsv(mor.hankel_singular_values(sys), slycot_hsv(sys), 1e-10)
 
 
+@pytest.mark.slow
 @given(modal_systems(max_signals=4, margin=1e-2))
 def test_values_of_systems_that_are_not_minimal(sys):
     """Against formed Gramians, right to the square root of round-off.
@@ -56,6 +58,7 @@ def test_an_unobservable_mode_changes_nothing():
     assert np.all(full[4:] <= 1e-15 * full[0])
 
 
+@pytest.mark.slow
 @given(lti_systems())
 def test_dense_values_agree_with_slycot(sys):
     assert_hsv(mor.hankel_singular_values(sys), slycot_hsv(sys), 1e-9)

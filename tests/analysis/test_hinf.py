@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import mor
 from mor.analysis.gains import sampled_peak
 from mor.deep.compare import compare_layer
-from mor.equations.hamiltonian import from_the_line, level_pencil, to_the_line
+from mor.equations.hamiltonian import from_the_axis, level_pencil, to_the_axis
 from mor.errors import AccuracyWarning, ArgumentError, DimensionError, UnstableSystemError
 from mor.testing import block_systems, lti_systems, modal_systems, penzl_fom, system_with_hsv
 from tests.oracles.dense import frequencies, largest_gain
@@ -36,6 +36,7 @@ def assert_peak(sys, peak, norm, rtol=ROUNDOFF):
     assert peak.upper <= peak.gain * (1 + 2.1e-8)
 
 
+@pytest.mark.slow
 @given(SYSTEMS)
 @settings(max_examples=100)
 def test_no_gain_on_a_grid_is_above_it_and_it_is_attained(sys):
@@ -56,6 +57,7 @@ def slycot_norm(sys):
     return slycot.ab13dd(kind, "I", "N", "D", n, m, p, *matrices, 1e-10)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("discrete", [False, True])
 @given(data=st.data())
 def test_agrees_with_slycot(discrete, data):
@@ -74,6 +76,7 @@ def test_agrees_with_python_control(sys):
     np.testing.assert_allclose(mor.hinf_norm(sys), peer, rtol=1e-8)
 
 
+@pytest.mark.slow
 @given(SYSTEMS)
 @settings(max_examples=30)
 def test_duality_sign_and_scaling(sys):
@@ -216,6 +219,7 @@ def test_twice_the_truncated_values_bound_the_error(sys, order):
     assert error.gain <= rom.error_bound + 1e-9 * float(np.max(rom.hsv))
 
 
+@pytest.mark.slow
 @given(SYSTEMS)
 @settings(max_examples=30)
 def test_it_lies_between_hankel_norm_and_nuclear_norm(sys):
@@ -270,6 +274,7 @@ def test_bad_input():
         mor.hinf_norm(([[-1.0]], [[1.0]], [[1.0]]), tol=0)
 
 
+@pytest.mark.slow
 @given(modal_systems(batch=(2, 2), max_modes=4))
 @settings(max_examples=10)
 def test_a_batch_is_many_systems(batch):
@@ -294,7 +299,7 @@ def test_frameworks_and_precisions():
     np.testing.assert_allclose(float(norm), double, rtol=1e-7)
 
 
-@pytest.mark.data
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["building", "CDplayer", "iss"])
 def test_measured_structures(data_dir, name):
     """Against the stored response magnitudes and SLICOT."""
@@ -326,9 +331,9 @@ def test_crossings_are_where_a_singular_value_meets_the_level(sys, share):
     point = -1 + 0j
     matrices = sys.A, sys.B, sys.C, sys.D
     if sys.dt:
-        matrices = to_the_line(*matrices, point)
+        matrices = to_the_axis(*matrices, point)
     for w in level_pencil(*matrices, gamma).crossings():
-        omega = from_the_line(np.array([w]), point)[0] / sys.dt if sys.dt else abs(w)
+        omega = from_the_axis(np.array([w]), point)[0] / sys.dt if sys.dt else abs(w)
         values = np.linalg.svd(np.asarray(sys.frequency_response([omega]))[0], compute_uv=False)
         # A level that is only touched leaves crossings that are right to the root of round-off.
         assert np.min(np.abs(values - gamma)) < 1e-4 * (gamma + values[0])

@@ -31,6 +31,7 @@ def looked_at(sys):
     return gains, omega, gains(omega)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.5])
 def test_a_truncation_proves_the_limit_that_the_system_has(dt):
     sys = damped(100, dt)

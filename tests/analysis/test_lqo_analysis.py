@@ -43,6 +43,7 @@ def test_known_values():
         assert abs(value / known - 1) < 1e-10
 
 
+@pytest.mark.slow
 @given(lqo_systems(), st.sampled_from([None, 1, 4]))
 def test_gramians_and_norm_in_matrices(sys, horizon):
     plain = written(sys)
@@ -55,6 +56,7 @@ def test_gramians_and_norm_in_matrices(sys, horizon):
     assert abs(mor.h2_inner(sys, sys, horizon=horizon) - square) <= 1e-8 * square
 
 
+@pytest.mark.slow
 @given(lqo_systems(), st.sampled_from([None, 3]))
 @settings(max_examples=40)
 def test_hankel_singular_values_and_the_trace_of_the_dual(sys, horizon):
@@ -79,6 +81,7 @@ def kernel_sums(sys, steps):
     return np.sum(h**2) + np.sum(pairs**2), h, pairs
 
 
+@pytest.mark.slow
 @given(lqo_systems(discrete=True))
 @settings(max_examples=30)
 def test_norms_and_kernels_by_sums(sys):
@@ -98,6 +101,7 @@ def test_the_infinite_norm_by_long_sums():
         assert abs(mor.h2_norm(sys) ** 2 / square - 1) < 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forms", ["dense", "products"])
 def test_norms_by_quadrature(forms):
     sys = random_lqo(rng_of(2), n=4, dt=0.0, forms=forms)
@@ -164,6 +168,7 @@ def cross_gramian(a, b, horizon):
     return np.linalg.solve(operator, right.ravel()).reshape(n, m)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("horizon", [None, 3])
 @pytest.mark.parametrize("dt", [0.0, 1.0])
 @pytest.mark.parametrize("forms", ["dense dense", "products products", "dense products"])
@@ -291,6 +296,7 @@ def test_similarity_changes_nothing(dt, forms):
         assert mor.h2_error(other, sys, horizon=horizon) < 1e-11 * mor.h2_norm(sys, horizon=horizon)
 
 
+@pytest.mark.slow
 @given(lqo_systems(discrete=True), st.floats(0.1, 10.0))
 @settings(max_examples=30)
 def test_scaling_of_outputs_and_inputs(sys, a):
@@ -371,6 +377,7 @@ def signals(draw, m, steps=8):
     return rng.standard_normal((steps, m)) * 10 ** draw(st.floats(-2, 1))
 
 
+@pytest.mark.slow
 @given(lqo_systems(), st.data())
 @settings(max_examples=60)
 def test_output_bounds_hold(sys, data):

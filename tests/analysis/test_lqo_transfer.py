@@ -52,6 +52,7 @@ def test_shapes_of_points():
     np.testing.assert_allclose(H2[0, 1, 0], H2[1, 0, 0].T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 1.0])
 def test_they_are_the_transforms_of_the_impulse_kernels(dt):
     rng = np.random.default_rng(0)

@@ -41,6 +41,7 @@ def pairs(draw):
     return cut(a), cut(b)
 
 
+@pytest.mark.slow
 @given(pairs(), st.sampled_from([None, 3]))
 @settings(max_examples=100)
 def test_inner_product_by_kronecker_products_and_sums(pair, horizon):

@@ -150,6 +150,7 @@ def test_torch_float32_gradient_matches_float64_finite_differences(shape, radius
         assert abs(pairing(gradient, direction) - expected) <= 1e-4 * scale
 
 
+@pytest.mark.slow
 @given(modal_systems(margin=1e-2))
 def test_torch_agrees_with_numpy(sys):
     value, gradient = nuclear_norm_gradient(sys)
@@ -164,6 +165,7 @@ def test_torch_agrees_with_numpy(sys):
         np.testing.assert_allclose(got, gradient[field], rtol=0, atol=1e-6 * scale + 1e-300)
 
 
+@pytest.mark.slow
 def test_real_parameters_of_a_layer_get_gradients():
     rng = np.random.default_rng(0)
     blocks = torch.tensor(0.3 * rng.standard_normal((4, 2, 2)), requires_grad=True)
@@ -184,6 +186,7 @@ def test_a_batch_of_layers_in_one_call():
     np.testing.assert_allclose(totals.numpy(), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_torch_func_transforms():
     sys = random_modal(1, 6, 2, 2)
     poles, B, C = (torch.tensor(x) for x in (sys.poles, sys.B, sys.C))

@@ -168,6 +168,7 @@ def test_units_of_states_signals_and_time(seed):
     assert mor.normal_rank((A, B, C, D)) == mor.normal_rank(other)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=60)
 def test_coordinates_feedback_and_duality(seed):

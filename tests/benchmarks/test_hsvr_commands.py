@@ -15,6 +15,7 @@ import mor
 from tests.benchmarks.hsvr import SCRIPTS, run_main
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -33,6 +34,7 @@ def test_wrong_calls_of_train(train, monkeypatch, capsys, tmp_path, arguments, m
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_main_trains_what_the_configuration_says(train, monkeypatch, capsys, tmp_path, images):
     monkeypatch.setattr(train, "load", lambda name, path: (images, images))
     sizes = ["layers=1", "channels=4", "states=4", "epochs=1", "ramp=2"]
@@ -50,6 +52,7 @@ def test_train_with_a_data_file_that_is_not_there(train, monkeypatch, capsys, tm
     assert code.startswith("error: ")
 
 
+@pytest.mark.slow
 def test_evaluate_as_a_command(trained):
     environment = {name: x for name, x in os.environ.items() if name != "MOR_DATA"}
     environment["PYTHONPATH"] = str(SCRIPTS.parents[1])

@@ -169,6 +169,7 @@ def test_shifted_images_are_shifted_images(train):
 # Failure.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.0, 1e-2])
 @pytest.mark.parametrize("name", ["encoder.weight", "layers.0.ssm.sys_in", "layers.0.ssm.rotation.angles"])
 def test_nan_is_named_and_the_last_good_state_kept(

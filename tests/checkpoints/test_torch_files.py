@@ -316,6 +316,7 @@ def test_without_torch_its_files_say_so(tmp_path, monkeypatch):
         read_checkpoint(path)
 
 
+@pytest.mark.slow
 def test_safetensors_never_imports_torch(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(b"".join(safetensors_chunks(random_layer("s5-pytorch"), {})))
@@ -343,6 +344,7 @@ def test_cuts_of_a_torch_file_are_noticed(tmp_path, legacy):
             read_checkpoint(path)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("legacy", [False, True])
 def test_flipped_bytes_of_a_torch_file_give_typed_errors_or_a_layer(tmp_path, legacy):

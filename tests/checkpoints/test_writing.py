@@ -165,6 +165,7 @@ def test_bytes_are_on_the_disk_before_the_move_and_the_move_before_the_end(tmp_p
     assert calls == ["fsync", "replace", "fsync"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path, checkpoint):
     out = tmp_path / "out.safetensors"
@@ -201,6 +202,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path, checkpoint
     assert read_checkpoint(out).layers["root"].n_modes == checkpoint.layers["root"].n_modes
 
 
+@pytest.mark.slow
 def test_a_reader_sees_whole_files_only(tmp_path, checkpoint):
     out = tmp_path / "out.safetensors"
     code = f"""

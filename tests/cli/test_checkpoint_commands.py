@@ -22,6 +22,7 @@ def model(tmp_path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["40", "80"])
 def test_names_are_whole_whatever_the_width(mor_command, model, tmp_path, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
@@ -53,6 +54,7 @@ def test_upper_case_endings(mor_command, model, tmp_path):
     assert mor_command("compress", upper, tmp_path / "SMALL.SAFETENSORS", "--keep", "0.5")[0] == 0
 
 
+@pytest.mark.slow
 def test_several_state_dicts_are_named_and_chosen(mor_command, tmp_path):
     torch = pytest.importorskip("torch")
 

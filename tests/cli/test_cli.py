@@ -54,6 +54,7 @@ def test_plan_is_what_compress_does_and_writes_nothing(mor_command, tmp_path):
     assert sum(x.size for x in stored.values()) == done["parameters"][1]
 
 
+@pytest.mark.slow
 def test_compress_then_verify(mor_command, tmp_path):
     out = tmp_path / "small.safetensors"
     code, text, _ = mor_command("compress", PLAIN, out, "--keep", "0.3")
@@ -71,6 +72,7 @@ def test_compress_then_verify(mor_command, tmp_path):
         assert 0 < layer["impulse_error"] < 1
 
 
+@pytest.mark.slow
 def test_verify_finds_a_bound_that_does_not_hold(mor_command, small, tmp_path):
     tensors = load_file(small)
     tensors["layers.1.ssm.sys_out"] = 100 * tensors["layers.1.ssm.sys_out"]
@@ -87,6 +89,7 @@ def test_verify_finds_a_bound_that_does_not_hold(mor_command, small, tmp_path):
     assert "NO" in text
 
 
+@pytest.mark.slow
 def test_verify_without_a_manifest_measures_but_does_not_succeed(mor_command, small, tmp_path):
     save_file(load_file(small), tmp_path / "bare.safetensors")
     code, text, _ = mor_command("verify", PLAIN, tmp_path / "bare.safetensors")
@@ -102,12 +105,14 @@ def test_verify_without_a_manifest_measures_but_does_not_succeed(mor_command, sm
     assert all(layer["peak_error"] > 0 for layer in found["layers"])
 
 
+@pytest.mark.slow
 def test_verify_knows_swapped_arguments(mor_command, small):
     code, text, _ = mor_command("verify", small, PLAIN)
     assert code == 9
     assert "the original comes first" in " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_a_file_that_promises_nothing_is_still_checked_against_its_manifest(mor_command, tmp_path):
     out = tmp_path / "out.safetensors"
     mor_command("compress", PLAIN, out, "--keep", "0.5", "--horizon", "64")
@@ -116,12 +121,14 @@ def test_a_file_that_promises_nothing_is_still_checked_against_its_manifest(mor_
     assert json.loads(text)["nothing_verified"] is None
 
 
+@pytest.mark.slow
 def test_verify_knows_which_file_the_compressed_one_was_made_from(mor_command, small):
     code, text, _ = mor_command("verify", digits_path("regularised.safetensors"), small)
     assert code == 9
     assert "another original" in " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_bounds_of_repeated_compression_add_up(mor_command, tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     mor_command("compress", PLAIN, first, "--keep", "0.5")
@@ -137,6 +144,7 @@ def test_bounds_of_repeated_compression_add_up(mor_command, tmp_path):
     assert "compressed before" in mor_command("inspect", first)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
 def test_verify_notices_a_layer_that_was_changed_after_writing(mor_command, tmp_path, suffix):
     out = tmp_path / f"small{suffix}"
@@ -161,6 +169,7 @@ def test_a_horizon_promises_nothing(mor_command):
     assert "Guarantee:" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closeness", [(-6, -3), (-9, -5), (-14, -9)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bounds_hold_next_to_the_stability_boundary(mor_command, tmp_path, closeness, dtype):
@@ -224,6 +233,7 @@ def test_version(mor_command):
     assert text.strip() == f"mor {mor.__version__}"
 
 
+@pytest.mark.slow
 def test_padding_keeps_shapes(mor_command, tmp_path):
     out = tmp_path / "padded.safetensors"
     code, _, _ = mor_command("compress", PLAIN, out, "--keep", "0.2", "--pad")
@@ -259,6 +269,7 @@ def nan_at(shape, index):
     return x
 
 
+@pytest.mark.slow
 def test_everything_that_can_be_wrong_has_its_exit_code_and_no_traceback(mor_command, tmp_path):
     good = write_lru(tmp_path / "good.safetensors")
     existing = tmp_path / "existing.safetensors"
@@ -282,7 +293,7 @@ def test_everything_that_can_be_wrong_has_its_exit_code_and_no_traceback(mor_com
         (("compress", good, out, "--keep", "0"), 3, "keep"),
         (("compress", good, out, "--keep", "1.5"), 3, "keep"),
         (("compress", good, out, "--keep", "nan"), 3, "keep"),
-        (("compress", good, out, "--keep", "0.01"), 3, "least is keep="),
+        (("compress", good, out, "--keep", "0.01"), 3, "least is --keep "),
         (("compress", good, out, "--keep", "x"), 2, "--keep"),
         (("compress", good, out), 2, "--keep"),
         (("compress", good, out, "--keep", "0.5", "--ranks", "magic"), 3, "energy, uniform"),
@@ -335,6 +346,7 @@ def test_a_pickle_with_foreign_code_is_refused_before_anything_runs(mor_command,
     assert not trap.exists()
 
 
+@pytest.mark.slow
 def test_the_demo(mor_command, tmp_path):
     code, out, _ = mor_command("demo", "--output", tmp_path / "demo", "--json")
     assert code == 0
@@ -358,6 +370,7 @@ def test_the_demo_says_what_it_replaces(mor_command):
     assert "earlier run" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_the_installed_command_and_its_help():
     done = subprocess.run(
         [sys.executable, "-m", "mor.cli", "--help"], capture_output=True, text=True, check=True

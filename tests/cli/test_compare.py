@@ -41,6 +41,7 @@ def test_numbers_are_those_of_the_library(mor_command, files):
         np.testing.assert_allclose(row["dc_relative"], gap / np.linalg.norm(full.evaluate(0), 2), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_table_and_plot(mor_command, files, tmp_path):
     plot = tmp_path / "c.png"
     code, out, _ = mor_command("compare", *files, "--plot", plot)
@@ -98,6 +99,7 @@ def test_what_cannot_be_compared(mor_command, files, tmp_path, other, code, mess
     assert message in " ".join(err.split())
 
 
+@pytest.mark.slow
 def test_an_integrator_at_round_off_is_drawn(mor_command, tmp_path):
     names = [tmp_path / name for name in ("full.npz", "rom.npz")]
     for path, poles in zip(names, ([0.3, 1e-15, -1.0], [0.3, 4e-17]), strict=True):

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import mor
+from mor.analysis.gramians import KINDS
+from mor.errors import NotFiniteError
+from mor.reduction.methods import FAMILIES, METHODS
 from tests.oracles.dense import random_stable
 
 
@@ -26,6 +29,7 @@ def model(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_report_files_and_plot(mor_command, model, tmp_path):
     rom = tmp_path / "rom.npz"
     code, out, _ = mor_command("reduce", model, rom, "--order", "4", "--json")
@@ -55,6 +59,7 @@ def test_report_files_and_plot(mor_command, model, tmp_path):
     assert (tmp_path / "p.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_a_plot_only_where_one_is_wanted(mor_command, model, tmp_path):
     def files(*options):
         rom = tmp_path / "rom.mat"
@@ -66,6 +71,26 @@ def test_a_plot_only_where_one_is_wanted(mor_command, model, tmp_path):
     assert files("--no-plot") == set()
     assert files("--json", "--plot", tmp_path / "p.svg") == {"p.svg"}
     assert files() == {"p.svg", "rom.png"}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_report_is_printed_without_a_plot(mor_command, model, tmp_path, monkeypatch, as_json):
+    def fail(*_):
+        raise NotFiniteError("the response overflows.")
+
+    monkeypatch.setattr("mor.report.reduction.save_reduction_plot", fail)
+    rom, plot = tmp_path / "rom.npz", tmp_path / "rom.png"
+    options = ["--json", "--plot", plot] if as_json else []
+    code, out, err = mor_command("reduce", model, rom, "--order", "4", *options)
+    assert (code, plot.exists(), mor.load(rom).order) == (3, False, 4)
+    assert "the response overflows." in err
+    assert f"There is no plot {plot}" in err
+    if as_json:
+        found = json.loads(out)
+        assert (found["plot"], found["order"]) == (None, [12, 4])
+    else:
+        assert "12 -> 4" in out
+        assert f"Wrote {rom} in" in out
 
 
 def test_a_gain_that_was_only_searched_for_says_how_to_prove_it(mor_command, model, tmp_path, monkeypatch):
@@ -86,9 +111,19 @@ def test_errors_name_the_options(mor_command, tmp_path):
     mor.save(tmp_path / "u.npz", ([[1.0, 0], [0, -1]], [[1.0], [1]], [[1.0, 1]]))
     code, _, err = mor_command("reduce", tmp_path / "u.npz", tmp_path / "r.npz", "--order", "1")
     assert code == 4
-    assert err.splitlines()[-1].startswith("On the command line: --")
-    assert "--horizon" in err
-    assert "--unstable split" in err
+    assert "--unstable split reduces the stable part" in err
+    assert "--horizon gives the time-limited reduction" in err
+    with pytest.raises(mor.MorError, match=r"unstable='split' reduces .* horizon= gives"):
+        mor.balanced_truncation(mor.load(tmp_path / "u.npz"), order=1)
+
+
+def test_help_lists_what_the_library_has(mor_command):
+    code, out, _ = mor_command("reduce", "--help")
+    assert code == 0
+    assert all(word in " ".join(out.split()) for word in (*METHODS, *KINDS, "(bt, tsia, h2)"))
+    code, out, _ = mor_command("plan", "--help")
+    assert code == 0
+    assert all(name in out for name in FAMILIES)
 
 
 def test_python_dash_m(tmp_path):
@@ -126,6 +161,7 @@ def test_tolerance_and_horizon(mor_command, model, tmp_path):
         assert found["error_bound"] is None
 
 
+@pytest.mark.slow
 def test_variants_of_balanced_truncation(mor_command, model, tmp_path):
     full, rom = mor.load(model), tmp_path / "a.mat"
 
@@ -148,6 +184,7 @@ def test_variants_of_balanced_truncation(mor_command, model, tmp_path):
     assert "From 0.5 to 2 rad" in out
 
 
+@pytest.mark.slow
 def test_unstable_poles_are_kept_when_asked(mor_command, tmp_path):
     A = np.diag([0.0, 1.5, -1.0, -2.0, -3.0, -4.0])
     A[2, 0] = 1.0
@@ -169,13 +206,14 @@ def test_unstable_poles_are_kept_when_asked(mor_command, tmp_path):
     assert "2 states belong to poles" in " ".join(err.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["full.mat", "rom.mat", "--order", "2", "--match", "x"], 3, "infinity, dc"),
         (["full.mat", "rom.mat", "--order", "2", "--method", "irka", "--match", "dc"], 3, "not for irka"),
         (["full.mat", "rom.mat", "--order", "2", "--method", "h2", "--band", "0", "1"], 3, "not for h2"),
-        (["full.mat", "rom.mat", "--order", "2", "--band", "2", "1"], 3, "band="),
+        (["full.mat", "rom.mat", "--order", "2", "--band", "2", "1"], 3, "--band: frequencies"),
         (["full.mat", "rom.mat", "--tol", "2", "--horizon", "1"], 3, "has none"),
         (["unstable.npz", "rom.mat", "--order", "1", "--unstable", "y"], 3, "error, split"),
         (["full.mat", "rom.mat"], 2, "--order or --tol"),
@@ -204,4 +242,6 @@ def test_what_is_refused(mor_command, model, tmp_path, monkeypatch, arguments, c
     assert out == ""
     assert message in " ".join(err.split())
     assert "Traceback" not in err
+    # The library's spelling of an argument is no help here.
+    assert not re.search(r"\b(order|tol|gramians|horizon|band|match|unstable|method|overwrite)=", err)
     assert sorted(tmp_path.iterdir()) == before

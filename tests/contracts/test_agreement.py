@@ -47,6 +47,7 @@ def kind(sys):
     return "D" if sys.dt else "C"
 
 
+@pytest.mark.slow
 @given(st.one_of(dense_systems(), dense_systems(with_E=True)))
 @FEW
 def test_gramians_agree_with_scipy(pair):
@@ -122,6 +123,7 @@ def test_hankel_values_and_reduced_systems_agree_with_slicot(pair, data):
     np.testing.assert_allclose(mor.freqresp(rom.system, omega), expected, rtol=0, atol=atol)
 
 
+@pytest.mark.slow
 @given(st.one_of(dense_systems(), dense_systems(with_E=True)))
 @FEW
 def test_h2_norms_agree_with_control_and_slicot(pair):

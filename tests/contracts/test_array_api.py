@@ -15,6 +15,7 @@ def as_strict(sys, *fields):
     return type(sys)(*(strict.asarray(getattr(sys, f)) for f in (*fields, "D")), dt=sys.dt)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(modal_systems(max_modes=4))
 def test_modal(sys):
@@ -56,6 +57,7 @@ def test_torch_keeps_its_framework_precision_and_device():
     assert to_numpy(mor.gramians(sys)[0]).dtype == np.float32
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(modal_systems(max_modes=4, margin=1e-2))
 def test_norms_and_responses(sys):

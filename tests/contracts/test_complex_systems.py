@@ -35,6 +35,7 @@ def turned(sys, rng):
     )
 
 
+@pytest.mark.slow
 @given(systems)
 @settings(max_examples=25)
 def test_values_and_norms_are_those_of_the_doubled_system(sys):
@@ -86,6 +87,7 @@ def test_gramians_are_hermitian_and_solve_their_equations(sys):
     np.testing.assert_allclose(Zo @ Zo.conj().T, Q, atol=1e-13 * np.linalg.norm(Q))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.5])
 @pytest.mark.parametrize("band", [BAND, (0.0, 1.0), (0.7, None)])
 def test_band_gramians_are_integrals_over_both_signs(dt, band):
@@ -107,6 +109,7 @@ def test_band_gramians_are_integrals_over_both_signs(dt, band):
     np.testing.assert_allclose(mor.h2_norm(sys, band=(low, high)) ** 2, square, rtol=1e-9)
 
 
+@pytest.mark.slow
 @given(systems, st.integers(0, 99))
 @settings(max_examples=25)
 def test_nothing_changes_with_the_coordinates(sys, seed):
@@ -121,6 +124,7 @@ def test_nothing_changes_with_the_coordinates(sys, seed):
         np.testing.assert_allclose(mor.hinf_norm(other), mor.hinf_norm(sys), rtol=5e-8)
 
 
+@pytest.mark.slow
 @given(lti_systems(max_order=6), st.integers(0, 99))
 @settings(max_examples=25)
 def test_a_real_system_in_complex_coordinates(sys, seed):
@@ -139,6 +143,7 @@ def test_a_real_system_in_complex_coordinates(sys, seed):
     )
 
 
+@pytest.mark.slow
 @given(lti_systems(max_order=5, is_complex=True, discrete=False), st.floats(0.1, 3))
 @settings(max_examples=25)
 def test_the_bilinear_map_keeps_values_and_gains(sys, step):
@@ -152,6 +157,7 @@ def test_the_bilinear_map_keeps_values_and_gains(sys, step):
     np.testing.assert_allclose(mor.hinf_norm(discrete), mor.hinf_norm(sys), rtol=1e-7)
 
 
+@pytest.mark.slow
 @given(systems, st.floats(-np.pi, np.pi))
 @settings(max_examples=25)
 def test_a_turning_frame_moves_the_peak(sys, speed):
@@ -174,6 +180,7 @@ def test_a_turning_frame_moves_the_peak(sys, speed):
     np.testing.assert_allclose(mor.hankel_norm(moved), mor.hankel_norm(plain), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 1.0])
 @pytest.mark.parametrize("seed", range(8))
 def test_no_gain_is_above_the_limit(dt, seed):
@@ -234,6 +241,7 @@ def test_simulation_against_the_exponential():
     np.testing.assert_allclose(sampled.impulse_response(3)[1], C @ sampled.A @ sampled.B, atol=1e-13)
 
 
+@pytest.mark.slow
 @given(systems)
 @settings(max_examples=30)
 def test_inner_products(sys):
@@ -350,6 +358,7 @@ def test_gradient_of_the_nuclear_norm(dt):
         np.testing.assert_allclose(np.real(np.vdot(slope, step)), difference, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_equations_take_any_mixture():
     rng = np.random.default_rng(0)
     for kinds in np.ndindex(2, 2, 2, 2):

@@ -11,6 +11,8 @@ import pytest
 
 import mor
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = sorted(m.name for m in pkgutil.walk_packages(mor.__path__, "mor.") if m.name != "mor.__main__")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import cached_property
 from importlib.util import find_spec
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -12,13 +14,15 @@ import pytest
 import mor
 import mor.deep
 import mor.examples
-from mor.adapters.checkpoints import load_resized
+from mor.adapters.checkpoints import Checkpoint, load_resized
 from mor.analysis.hankel import nuclear_norm_gradient
 from mor.equations.band import band_gramian
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
 from mor.reduction.modal import ModeRanking
 from mor.report import plot_bode, plot_hsv, plot_poles, plot_sigma, plot_step
+from mor.systems.base import System
+from tests.fuzz.documented import sections
 
 PUBLIC: dict[str, Any] = {
     name: value
@@ -37,21 +41,18 @@ if find_spec("torch"):
 PUBLIC |= {f.__qualname__: f for f in (Balancing.truncate, BatchBalancing.truncate, ModeRanking.truncate)}
 FUNCTIONS = [name for name, value in PUBLIC.items() if not isinstance(value, type) and "." not in name]
 CLASSES = {name for name, value in PUBLIC.items() if isinstance(value, type)}
+#: Whose members all say what they are; those of systems serve the package, but for a few.
+KINDS = [PUBLIC[name] for name in sorted(CLASSES) if not issubclass(PUBLIC[name], System)]
+KINDS += [Balancing, BatchBalancing, ModeRanking, Checkpoint]
 
 #: A line 'name', 'name : what', 'a, b : what' or '*name'.
 _ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: :.*)?$")
 
 
-def sections(text):
-    """Bodies of numpydoc sections by title."""
-    parts = re.split(r"^(\w[\w ]*)\n-{3,}$", text, flags=re.M)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def documented(text):
+def documented(text, titles=("Parameters", "Attributes")):
     """Names in the sections of parameters and attributes."""
     found = sections(text)
-    lines = (found.get("Parameters", "") + found.get("Attributes", "")).splitlines()
+    lines = "".join(found.get(title, "") for title in titles).splitlines()
     names = (match.group(1).split(",") for line in lines if (match := _ENTRY.match(line)))
     return {name.strip(" *") for entry in names for name in entry}
 
@@ -66,9 +67,9 @@ def test_every_parameter_is_documented(name):
     assert parameters <= documented(text_of(name))
 
 
-@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+@pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_no_parameter_is_documented_that_there_is_not(name):
-    assert documented(text_of(name)) <= set(inspect.signature(PUBLIC[name]).parameters)
+    assert documented(text_of(name), ["Parameters"]) <= set(inspect.signature(PUBLIC[name]).parameters)
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
@@ -80,11 +81,25 @@ def test_what_it_returns_raises_and_looks_like(name):
     assert "Examples" in found
 
 
-@pytest.mark.parametrize(
-    "name", sorted(x for x in PUBLIC if isinstance(PUBLIC[x], type) and x != "Compression")
-)
+@pytest.mark.parametrize("name", sorted(CLASSES - {"Compression"}))
 def test_classes_show_an_example(name):
     assert "Examples" in sections(text_of(name))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_members_of_classes_say_what_they_are(kind):
+    members = {name: value for name, value in vars(kind).items() if name[0] != "_"}
+    described = (property, cached_property, classmethod, staticmethod, FunctionType)
+    silent = [
+        name for name, x in members.items() if isinstance(x, described) and not text_of_member(kind, name)
+    ]
+    assert silent == []
+
+
+def text_of_member(kind, name):
+    """Its docstring, or that of what it overrides."""
+    found = (inspect.getdoc(vars(base).get(name)) for base in kind.__mro__ if name in vars(base))
+    return next(filter(None, found), "")
 
 
 def test_the_test_sees_what_is_missing():

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fuzz.documented import documented, entries, is_documented, sections
 
 import mor
 import mor.deep
 import mor.errors
 import mor.examples
 from mor.errors import ArgumentTypeError, MorError, ReductionError
+from tests.fuzz.documented import documented, entries, is_documented, sections
 
 
 def _public() -> dict[str, Any]:

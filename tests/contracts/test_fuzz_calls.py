@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.fuzz.calls import run, targets
 
 
+@pytest.mark.slow
 def test_random_calls():
     broken = run(1500, seed=2024)
     assert not broken, json.dumps(broken, indent=1)

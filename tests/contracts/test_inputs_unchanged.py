@@ -104,6 +104,7 @@ def calls(s, tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("kind", ["LTI", "LTI with E", "Modal", "BlockDiagonal"])
 def test_inputs_are_never_changed(kind, dt, tmp_path):

@@ -4,12 +4,15 @@ The same for modal systems stands in test_hankel, of H-infinity norms in test_hi
 """
 
 import numpy as np
+import pytest
 import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mor
 from tests.oracles.dense import random_stable, tustin
+
+pytestmark = pytest.mark.slow
 
 #: Round-off times the conditions of the draws: of the equations, below 1e4, and of the coordinates, below 10.
 RTOL = 1e-9

@@ -10,6 +10,8 @@ from tests.oracles.modal import random_modal
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
 
+pytestmark = pytest.mark.slow
+
 
 def norm(poles, B, C):
     return mor.hankel_nuclear_norm(mor.Modal(poles, B, C, dt=1.0))

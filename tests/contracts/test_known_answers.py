@@ -73,6 +73,7 @@ def test_slicot_example():
         np.testing.assert_allclose(mor.h2_norm(form), 3.8473545274, rtol=0, atol=5.1e-11)
 
 
+@pytest.mark.slow
 def test_penzl_model():
     """Both ways to its order of 1006: by its modes, and by dense equations."""
     sys = penzl_fom()
@@ -201,7 +202,6 @@ def test_generalised_examples_have_the_published_right_hand_sides():
     np.testing.assert_array_equal(-Q, Y)
 
 
-@pytest.mark.data
 @pytest.mark.parametrize("name", ["CDplayer", "building", "iss"])
 def test_stored_gains(data_dir, name):
     """Each entry of the transfer function, as stored with the system: column by column."""

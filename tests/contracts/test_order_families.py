@@ -91,6 +91,7 @@ def test_several_orders_of_modes(score):
 # The bound of every order.
 
 
+@pytest.mark.slow
 @given(KINDS)
 def test_bounds_of_balanced_truncation_are_those_of_single_calls(sys):
     bounds = mor.balance(sys).bounds
@@ -107,6 +108,7 @@ def test_bounds_of_balanced_truncation_are_those_of_single_calls(sys):
             np.testing.assert_allclose(rom.error_bound, 2 * np.sum(hsv[rom.order :]), atol=1e-12 * hsv[0])
 
 
+@pytest.mark.slow
 @given(modal_systems(max_modes=6), st.sampled_from(["hinf", "h2"]))
 def test_bounds_of_modal_truncation_are_those_of_single_calls(sys, score):
     ranking = mor.rank_modes(sys, score=score)
@@ -166,6 +168,7 @@ def test_the_plot_draws_the_bound_of_the_method():
 # Tolerances.
 
 
+@pytest.mark.slow
 @given(st.one_of(modal_systems(max_modes=5), lti_systems()), st.floats(1e-6, 3.0))
 @settings(max_examples=40)
 def test_a_relative_tolerance_is_one_of_the_hankel_norm(sys, share):
@@ -272,13 +275,14 @@ def test_the_projection_gives_the_reduced_system(sys):
         np.testing.assert_allclose(projected, there, rtol=1e-8, atol=1e-8 * np.linalg.norm(projected))
 
 
+@pytest.mark.slow
 @given(modal_systems(max_modes=4), st.integers(0, 4))
 def test_the_projection_of_modes_is_in_real_and_imaginary_parts(sys, order):
     rom = reduced(sys, min(order, sys.order))
     if rom is None:
         return
     W, V = rom.left.T, rom.right
-    A, B, C = sys.evolution.apply(V), sys.input_factor_matrix, sys.output_factor_matrix
+    A, B, C = sys.operator.apply(V), sys.input_factor_matrix, sys.output_factor_matrix
     np.testing.assert_allclose(W @ V, np.eye(rom.order), atol=1e-8)
     projected = mor.LTI(W @ A, W @ B, C @ V, sys.D, dt=sys.dt)
     grid = frequencies(sys, 50)

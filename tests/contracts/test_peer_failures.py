@@ -114,6 +114,7 @@ def run_python(code, *flags):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("n", [3, 12, 40])
 def test_real_coefficients_with_a_complex_right_hand_side(dt, n):
@@ -127,6 +128,7 @@ def test_real_coefficients_with_a_complex_right_hand_side(dt, n):
     np.testing.assert_allclose(X, expected, rtol=0, atol=1e-9 * np.max(np.abs(expected)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("n", [64, 200])
 def test_memory_grows_as_the_square_of_the_order(dt, n):
@@ -238,6 +240,7 @@ def test_names_of_signals_are_kept():
     assert rom.system.labels == labels
 
 
+@pytest.mark.slow
 def test_everything_works_without_slycot():
     """python-control 0.10.2: without Slycot gram, hsvd, balred and minreal raise ControlSlycot."""
     out = run_python(WITHOUT_SLYCOT)
@@ -352,6 +355,7 @@ def test_feedthrough_makes_a_continuous_h2_norm_infinite(size):
     np.testing.assert_allclose(mor.h2_norm(discrete) ** 2, 9 + 4 / 3)
 
 
+@pytest.mark.slow
 def test_bad_input_is_a_typed_error_without_asserts_too():
     """pyMOR 2026.1.1: validation is by assert, which ``python -O`` removes."""
     out = run_python(BAD_INPUT, "-O")

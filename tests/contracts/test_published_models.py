@@ -6,9 +6,8 @@ import scipy.io
 
 import mor
 
-pytestmark = pytest.mark.data
 
-
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["CDplayer", "building", "iss"])
 def test_stored_values_and_responses(data_dir, name):
     data = scipy.io.loadmat(data_dir / "mor" / f"{name}.mat")

@@ -22,6 +22,7 @@ def random_system(seed, *, dt=0.0, is_complex=False, n=12):
     return sys, 2.0 ** rng.integers(-12, 12, n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.1])
 @pytest.mark.parametrize("is_complex", [False, True])
 def test_units_of_states_cost_no_digits(dt, is_complex):
@@ -95,3 +96,11 @@ def test_grading_of_degenerate_matrices(A):
 def test_grading_is_limited():
     A = np.array([[-1.0, 1.0], [1e-300, -2.0]])
     assert np.all(np.abs(np.log2(grading(A)[1])) <= 100)
+
+
+@pytest.mark.filterwarnings("error")
+def test_grading_below_the_normal_numbers(capfd):
+    """A power of two above them would overflow; LAPACK then prints to the terminal that it was given NaN."""
+    A = np.array([[-1.0, 2.0**20], [2.0**-20, -1.0]])
+    assert np.all(grading(A * 1e-313)[1] == grading(A)[1])
+    assert capfd.readouterr() == ("", "")

@@ -34,6 +34,7 @@ def processes(workers):
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", [ThreadPoolExecutor, processes])
 def test_an_executor_changes_nothing(checkpoint, pool):
     alone = compress(checkpoint, keep=0.25)
@@ -89,6 +90,7 @@ def test_what_is_no_network_is_told_what_is(thing):
         compress(thing, keep=0.5)
 
 
+@pytest.mark.slow
 def test_a_module_is_told_its_way():
     torch = pytest.importorskip("torch")
     from mor.adapters.torch import StateSpaceNetwork

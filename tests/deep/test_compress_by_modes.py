@@ -22,6 +22,7 @@ def checkpoint():
     return mor.read_checkpoint(digits_path("plain.safetensors"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", rank_methods())
 @pytest.mark.parametrize(("method", "score"), [("modal", "hinf"), ("modal-h2", "h2")])
 def test_compress_keeps_whole_modes_under_the_budget(checkpoint, method, score, ranks):
@@ -69,6 +70,7 @@ def test_methods_of_compress(checkpoint):
         compress(checkpoint, keep=0.5, method="modal", ranks="magic")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "ranks"), [("modal", "adaptive"), ("modal-h2", "global")])
 def test_command(mor_command, tmp_path, method, ranks):
     source, out = digits_path("plain.safetensors"), tmp_path / "small.safetensors"

@@ -86,6 +86,7 @@ def test_torch_agrees(tensors, u):
     np.testing.assert_allclose(logits.numpy(), Network(tensors)(u), rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_jax_compiles_it(tensors, u):
     jax = pytest.importorskip("jax")
     there = {name: jax.numpy.asarray(x, dtype="float32") for name, x in tensors.items()}
@@ -287,6 +288,7 @@ def test_packaged_networks_classify_as_stated(name, stated, digits):
     assert accuracy(packaged(name), digits) == pytest.approx(stated, abs=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ranks", "plain_loses"), [("energy", 5), ("uniform", 10)])
 def test_regularised_network_keeps_its_accuracy_with_a_fifth_of_its_states(ranks, plain_loses, digits):
     losses = {}

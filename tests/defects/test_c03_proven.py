@@ -31,6 +31,7 @@ def test_the_limit_is_within_one_percent(name):
     assert found.limit <= 1.05 * rom.error_bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "order"), [(lambda: rod(30), 12), (lambda: masses(10), 14)])
 def test_the_gain_is_that_of_the_matrices(build, order):
     full, rom = build(), mor.balanced_truncation(build(), order).system

@@ -12,6 +12,8 @@ from mor.analysis.error import measure
 from mor.cli import BOUND_EXCEEDED, app
 from tests.defects.models import convection, heated_rod
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("build", "orders"), [(lambda: heated_rod(150), (16, 24)), (convection, (16, 20))])
 def test_errors_near_round_off_raise_no_alarm(build, orders):

@@ -15,6 +15,7 @@ def in_other_units(decades, seed=0):
     return sys, in_units(sys, 10.0 ** np.random.default_rng(seed).uniform(-decades, decades, sys.order))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decades", [3, 6, 9])
 @pytest.mark.parametrize("limit", [{"band": (0.0, 0.3)}, {"band": (0.1, np.inf)}, {"horizon": 12.0}])
 def test_hankel_singular_values_and_norms(decades, limit):
@@ -65,6 +66,7 @@ def pairs():
     return [units.drawn(np.random.default_rng([1, i]), 6) for i in range(3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", units.CHECKS)
 def test_no_result_depends_on_the_units(pairs, name):
     for check in units.CHECKS[name]:

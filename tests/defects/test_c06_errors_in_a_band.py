@@ -80,7 +80,6 @@ def test_modes():
     np.testing.assert_allclose(mor.h2_error(batch, other, band=(0.5, 3.0)), [0, found], rtol=1e-12)
 
 
-@pytest.mark.data
 def test_the_building(data_dir):
     sys = mor.load(data_dir / "mor" / "building.mat")
     rom = mor.balanced_truncation(sys, 8, band=(0, 5)).system

@@ -1,6 +1,7 @@
 """A reduction limited in time or frequency may be worse there than plain truncation: it was not said."""
 
 import numpy as np
+import pytest
 
 import mor
 from mor.analysis.gramians import gramians_of
@@ -14,6 +15,7 @@ def report_of(order, **limit):
     return reduction_report(sys, rom, gramians_of(None, limit.get("horizon"), limit.get("band")))
 
 
+@pytest.mark.slow
 def test_it_is_said_where_it_is_so_and_only_there():
     worse = report_of(4, band=(0.0, 0.3))
     assert worse.h2_unlimited < worse.h2_error

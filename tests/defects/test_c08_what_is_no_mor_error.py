@@ -25,6 +25,7 @@ def test_a_reduction_in_sums_and_differences():
     np.testing.assert_allclose((-rom).evaluate(POINTS), -rom.system.evaluate(POINTS))
 
 
+@pytest.mark.slow
 def test_a_reduction_beside_systems_of_other_libraries():
     control = pytest.importorskip("control")
     scipy_signal = pytest.importorskip("scipy.signal")
@@ -49,6 +50,7 @@ def test_an_array_is_no_system():
 REDUCTIONS = (mor.balanced_truncation, mor.modal_truncation, mor.tsia, mor.irka, mor.h2_optimal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduce", REDUCTIONS)
 def test_orders_are_checked_in_one_way(reduce):
     for order in (np.nan, np.inf, -1, 3, 1.5, 10**400):

@@ -17,6 +17,7 @@ def rotated(seed):
     return mor.LTI(A, rng.standard_normal((4, 1)), rng.standard_normal((1, 4)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sys", [heated_rod(80), *(rotated(seed) for seed in range(4))], ids=range(5))
 def test_the_gain_returned_is_not_above_that_at_its_frequency(sys):
     peak = mor.peak_gain(sys)

@@ -22,6 +22,7 @@ def sparse(form="csc"):
     return scipy.sparse.coo_array(([-1.0, -2.0, 0.5], ([0, 1, 2], [0, 1, 0])), shape=(3, 3)).asformat(form)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [-5, -1, 3, 5000, 100_000, 2**31 - 1])
 def test_an_index_outside_of_the_shape(tmp_path, index):
     A = sparse()

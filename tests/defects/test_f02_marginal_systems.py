@@ -31,6 +31,7 @@ def draws(kinds: Any, seed: int = 0) -> list[tuple]:
     return [case for _ in range(DRAWS) for case in kinds(rng)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_refuses_all_of_them(name: str) -> None:
     for kind, system, _ in draws(marginal):
@@ -38,6 +39,7 @@ def test_every_function_refuses_all_of_them(name: str) -> None:
             pytest.fail(f"{kind}: {FUNCTIONS[name](system)}")
 
 
+@pytest.mark.slow
 def test_split_stable_finds_all_of_them() -> None:
     wrong = [kind for kind, system, count in draws(marginal) if not split_right(system, count)]
     assert not wrong

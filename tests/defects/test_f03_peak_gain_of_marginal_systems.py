@@ -19,6 +19,7 @@ def _no_warnings_of_numpy():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.1])
 @pytest.mark.parametrize("function", [mor.peak_gain, mor.hinf_norm])
 def test_the_motor_in_general_coordinates(function, dt) -> None:

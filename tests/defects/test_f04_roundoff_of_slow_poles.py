@@ -57,6 +57,7 @@ def test_slow_poles(slow: float) -> None:
         assert rom.roundoff <= 1e6 * np.finfo(float).eps / slow * outcome.gain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_estimate_holds(family: str) -> None:
     rng = np.random.default_rng(1)

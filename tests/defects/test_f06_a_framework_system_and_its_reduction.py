@@ -31,6 +31,7 @@ def strict_array(x):
 ARRAYS = pytest.mark.parametrize("array", [torch_array, jax_array, strict_array])
 
 
+@pytest.mark.slow
 @ARRAYS
 def test_everything_that_compares(array):
     sys, full = layer(array), layer(np.asarray)
@@ -50,6 +51,7 @@ def test_everything_that_compares(array):
         np.testing.assert_allclose(float(got), float(expected), rtol=1e-12)
 
 
+@pytest.mark.slow
 @ARRAYS
 def test_a_sum_is_in_the_framework_of_the_system_that_has_one(array):
     sys = layer(array)

@@ -25,6 +25,7 @@ def test_hankel_singular_values_of_poles_at_zero():
     assert hsv[1] < 1e-12 * hsv[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [1e-30, 1e-45, 1e-60, 1e-100, 1e-160, 1e-200, 1e-290, 1e-310])
 def test_a_of_tiny_norm(norm):
     rng = np.random.default_rng(3)

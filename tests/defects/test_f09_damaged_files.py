@@ -53,6 +53,7 @@ def damaged():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", damaged())
 def test_a_damaged_system(mor_command, tmp_path, name):
     stem = name.split(".")[0]
@@ -142,6 +143,7 @@ def test_the_readers_agree_with_scipy(tmp_path):
             np.testing.assert_array_equal(mor.load(tmp_path / "s.mtx").A, z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["mat", "npz", "mtx.gz"])
 def test_no_flipped_bit_becomes_another_number(tmp_path, ending):
     """Compressed files have checksums: what is read is what was written, or an error."""

@@ -52,6 +52,7 @@ def quadratic(b, c):
 KINDS = pytest.mark.parametrize("make", [modal, blocks, dense, quadratic])
 
 
+@pytest.mark.slow
 @KINDS
 @SIZES
 def test_values_and_norms(make, b, c):
@@ -68,6 +69,7 @@ def test_values_and_norms(make, b, c):
     )
 
 
+@pytest.mark.slow
 @KINDS
 @SIZES
 def test_balanced_truncation(make, b, c):
@@ -88,6 +90,7 @@ def test_balanced_truncation(make, b, c):
         np.testing.assert_allclose(Q / scale, np.diag(rom.hsv[:2] / scale), atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [modal, dense])
 @SIZES
 def test_modal_truncation_and_minimal_realisation(make, b, c):
@@ -176,6 +179,7 @@ def test_zeros_and_ranks_in_any_units(b, c):
     assert mor.normal_rank(sys) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduce", [mor.tsia, mor.irka, mor.h2_optimal])
 @pytest.mark.parametrize("make", [modal, dense])
 @SIZES
@@ -189,6 +193,7 @@ def test_h2_reduction(make, reduce, b, c):
     np.testing.assert_allclose(mor.h2_error(sys, rom), rom.diagnostics["h2_error"], rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [modal, dense, blocks])
 @SIZES
 def test_norms_in_a_band(make, b, c):

@@ -48,6 +48,7 @@ def batch(rng, shape, k=5):
     return mor.Modal(poles, B, C, dt=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["bt", "modal", "modal-h2"])
 def test_states_are_those_that_are_there_and_within_the_budget(method):
     rng = np.random.default_rng(3)

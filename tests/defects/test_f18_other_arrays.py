@@ -42,6 +42,7 @@ def test_a_batch_that_is_looked_at_in_parts():
     np.testing.assert_allclose(np.asarray(norms[0]), norms[1], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["torch", "jax.numpy", "array_api_strict"])
 def test_signals_of_any_layout(framework):
     xp = pytest.importorskip(framework)

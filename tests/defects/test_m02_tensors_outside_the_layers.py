@@ -7,6 +7,8 @@ from safetensors.numpy import load_file
 
 from tests.defects.layers import checkpoint, write
 
+pytestmark = pytest.mark.slow
+
 HEAD = {"head.weight": np.ones((4, 3), np.float32), "head.bias": np.ones(4, np.float32)}
 
 

@@ -37,6 +37,7 @@ def model(wrap):
     return {"layers": layers, "head": {"kernel": wrap(jax.numpy.ones((2, 2)))}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["value", "raw_value"])
 def test_variables_are_their_values(name):
     wrap = variable(name)

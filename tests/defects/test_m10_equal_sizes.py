@@ -10,6 +10,7 @@ from tests.defects.layers import checkpoint, write
 NAMES = ("a.", "b.", "c.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["lru", "s5-pytorch", "rotation"])
 def test_all_layers_have_the_modes_of_the_largest(tmp_path, mor_command, dialect):
     file = write(tmp_path / "m.safetensors", checkpoint(dialect, NAMES, n=16))

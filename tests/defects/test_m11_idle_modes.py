@@ -6,6 +6,7 @@ import mor
 from tests.defects.layers import checkpoint, write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["lru", "s5-pytorch", "s4d", "rotation", "lru-complex"])
 def test_idle_modes_are_no_states(tmp_path, mor_command, mor_json, dialect):
     file = write(tmp_path / "m.safetensors", checkpoint(dialect, ("a.", "b."), n=12))

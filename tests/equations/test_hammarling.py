@@ -45,6 +45,7 @@ def residual(A, Z, B, E, dt, trans):
     return lyapunov_residual(A, Z @ Z.conj().T, B @ B.conj().T, E, dt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dt", "complex_A", "E", "complex_B", "trans"), CASES)
 def test_residuals(dt, complex_A, E, complex_B, trans):
     for n, m in [(1, 1), (2, 1), (3, 5), (33, 2), (70, 40), (40, 90)]:
@@ -111,7 +112,9 @@ def test_hard_matrices(seed, dt, kind):
     try:
         Z = mor.lyapunov_factor(A, B, dt=dt)
     except UnstableSystemError:
-        return  # Poles of a large Jordan block scatter by more than the margin.
+        # Poles in stretched coordinates are known to less than the margin.
+        assert kind == 2
+        return
     assert residual(A, Z, B, None, dt, False) < RESIDUAL
 
 
@@ -130,7 +133,7 @@ def test_a_pair_of_poles_in_closed_form_to_the_last_digits(quick):
         b = rng.standard_normal((2, int(rng.integers(1, 4)))) * 10 ** rng.uniform(-8, 8, (2, 1))
         if draw % 5 == 0:
             b[1] = b[0]
-        U, M, W = hammarling._two(T, b) if quick else hammarling._double(T, b, dt)
+        U, M, W = hammarling._continuous_pair(T, b) if quick else hammarling._pair(T, b, dt)
         identity = M @ M.T + W @ W.T - np.eye(2) if dt else M + M.T + W @ W.T
         assert np.linalg.norm(identity) < 1e-14 * max(np.linalg.norm(M), dt)
         t, g, eye = mpmath.matrix(T.tolist()), mpmath.matrix(b.tolist()), mpmath.eye(2)
@@ -217,6 +220,7 @@ def draws(n, power, rotated):
         yield hsv, mor.LTI(K.T @ sys.A @ K, K.T @ sys.B, sys.C @ K)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("power", "rotated"), [(0, True), (0.5, True), (0.5, False)])
 @pytest.mark.parametrize("n", [8, 30])
 def test_hankel_singular_values_over_eleven_decades(n, power, rotated):
@@ -364,8 +368,8 @@ def test_empty_and_precision():
 def test_a_pair_in_closed_form_does_not_see_the_scales(ratio, size, unit):
     """Deflated rows of B are as small as that; the formulas are homogeneous, so the rest is round-off."""
     T, b = np.array([[-1.0, 2 * ratio], [-ratio / 2, -1.0]]), np.random.default_rng(0).standard_normal((2, 3))
-    expected = hammarling._two(T, b)[0]
-    U, M, W = hammarling._two(unit * T, size * b)
+    expected = hammarling._continuous_pair(T, b)[0]
+    U, M, W = hammarling._continuous_pair(unit * T, size * b)
     U, M, W = U / size * unit**0.5, M / unit, W / unit**0.5
     # The factor is free up to a rotation; the state is that of the factor.
     np.testing.assert_allclose(U @ U.T, expected @ expected.T, rtol=1e-13, atol=1e-13)

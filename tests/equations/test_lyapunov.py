@@ -19,6 +19,7 @@ RESIDUAL = 2e-14
 CASES = list(itertools.product([0.0, 1.0], [False, True], ["none", "well", "complex", "ill"], [False, True]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dt", "complex_A", "E", "complex_Q"), CASES)
 def test_residuals_and_symmetry(dt, complex_A, E, complex_Q):
     for n in (1, 2, 3, 33, 80):

@@ -99,15 +99,23 @@ def targets() -> list[Target]:
     examples = {name: x for name, x in vars(mor.examples).items() if inspect.isfunction(x) and name[0] != "_"}
     found |= {f"examples.{name}": x for name, x in examples.items() if x.__module__ == "mor.examples"}
     found["nuclear_norm_gradient"] = nuclear_norm_gradient
-    # Of any number of systems: two are given.
-    found["series"] = lambda sys, a: mor.series(sys, a)
-    found["append"] = lambda sys, a: mor.append(sys, a)
+    found |= {"series": _of_two(mor.series), "append": _of_two(mor.append)}
     for name, function in (("jax", "hankel_regularizer"), ("torch", "truncate")):
         if importlib.util.find_spec(name):
             module = importlib.import_module(f"mor.adapters.{name}")
             found[f"{name}.{function}"] = getattr(module, function)
     calls = [Target(name, None, x) for name, x in found.items() if callable(x) and x not in RESULTS]
     return [*calls, *_methods()]
+
+
+def _of_two(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of any number of systems, given two."""
+
+    def call(sys: Any, a: Any) -> Any:
+        return function(sys, a)
+
+    call.__doc__ = function.__doc__
+    return call
 
 
 def _methods() -> Iterator[Target]:

@@ -50,6 +50,7 @@ def save(folder, tensors, name="layer"):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_the_system_read_is_the_layer(tmp_path, dialect, dtype):
@@ -63,6 +64,7 @@ def test_the_system_read_is_the_layer(tmp_path, dialect, dtype):
     assert deviation(modal_response(modal, STEPS), wanted) < 1e-13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [None, 4, 1, 0])
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("dialect", DIALECTS)

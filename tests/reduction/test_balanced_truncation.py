@@ -41,6 +41,7 @@ def test_dense_and_block_systems(sys, data):
     assert error <= rom.error_bound + 1e-8 * rom.hsv[0]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.data())
 def test_the_bound_is_attained_at_frequency_zero_by_symmetric_systems(seed, data):
     rng = np.random.default_rng(seed)
@@ -138,6 +139,7 @@ def test_real_poles_come_back_as_real_modes():
     assert single.sum() + 2 * (~single).sum() == 7
 
 
+@pytest.mark.slow
 @given(modal_systems(batch=(3,), max_modes=4), st.integers(1, 4))
 def test_a_batch_is_reduced_to_one_order(batch, order):
     order = min(order, batch.order)
@@ -162,6 +164,7 @@ def test_float32_systems_are_reduced_in_double():
     np.testing.assert_allclose(rom.hsv, double.hsv, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_torch_systems_go_in():
     torch = pytest.importorskip("torch")
     poles = torch.tensor([0.9 + 0.1j, 0.2 + 0.5j], requires_grad=True)

@@ -55,6 +55,7 @@ def with_poles(rng, poles, dt=0.0, m=2, p=2):
 # -- matching dc
 
 
+@pytest.mark.slow
 @given(st.one_of(lti_systems(), modal_systems(max_modes=5, margin=1e-2), block_systems()))
 def test_a_reciprocal_is_the_system_at_the_mirrored_point(sys):
     c, s = dc(sys), 0.7 + 1.9j
@@ -67,6 +68,7 @@ def test_a_reciprocal_is_the_system_at_the_mirrored_point(sys):
     np.testing.assert_allclose(other.reciprocal().to_lti().evaluate(s), expected, atol=tolerance)
 
 
+@pytest.mark.slow
 @given(st.one_of(lti_systems(), modal_systems(max_modes=5, margin=1e-2), block_systems()), st.data())
 def test_the_gain_at_dc_is_kept_and_the_bound_holds(sys, data):
     if isinstance(sys, mor.LTI) and data.draw(st.booleans()):
@@ -84,6 +86,7 @@ def test_the_gain_at_dc_is_kept_and_the_bound_holds(sys, data):
     assert error <= rom.error_bound + 1e-9 * (rom.hsv[0] + rom.roundoff) + 1e-13 * dc_condition(sys)
 
 
+@pytest.mark.slow
 @given(lti_systems(max_order=6), MATCHES, st.data())
 @settings(max_examples=40)
 def test_the_bound_holds_for_the_norm_with_either_match(sys, match, data):
@@ -176,6 +179,7 @@ def test_dc_is_matched_with_a_horizon_and_a_band_too():
 # -- limited to a band
 
 
+@pytest.mark.slow
 @given(st.one_of(lti_systems(max_order=6), modal_systems(max_modes=3, margin=1e-1)))
 @settings(max_examples=25)
 def test_the_whole_axis_is_no_limit(sys):
@@ -229,6 +233,7 @@ def test_a_batch_in_a_band():
 # -- unstable poles
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.booleans())
 @settings(max_examples=40)
 def test_the_parts_add_up(seed, discrete):
@@ -262,6 +267,7 @@ def test_the_parts_add_up(seed, discrete):
         )
 
 
+@pytest.mark.slow
 @given(modal_systems(max_modes=6, margin=1e-2), st.data())
 @settings(max_examples=30)
 def test_modes_are_split_by_a_mask_and_the_bound_holds(sys, data):

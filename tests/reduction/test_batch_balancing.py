@@ -24,6 +24,7 @@ def batch(rng, count=7, k=6, m=1, p=1, dt=1.0, real=False):
 CASES = [(1, 1, 1.0, False), (1, 1, 0.0, False), (1, 1, 1.0, True), (2, 3, 1.0, False), (2, 1, 0.0, True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("m", "p", "dt", "real"), CASES)
 @pytest.mark.parametrize("match", ["infinity", "dc"])
 def test_a_batch_is_reduced_as_its_members_are(m, p, dt, real, match):

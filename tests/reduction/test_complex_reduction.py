@@ -9,6 +9,8 @@ import mor
 from mor.errors import ReductionError
 from tests.oracles.complex import POINTS, doubled, proper, some, systems
 
+pytestmark = pytest.mark.slow
+
 
 @given(systems, st.integers(0, 5))
 @settings(max_examples=25)

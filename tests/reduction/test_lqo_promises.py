@@ -11,6 +11,7 @@ from tests.oracles.lqo import close, written
 from tests.oracles.lqo_reduction import METHODS, TIMES, gentle, squared_error, system
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("kind", ["dense", "gate", "unit", "modal gate"])
 def test_never_worse_than_any_start(kind, dt):
@@ -64,6 +65,7 @@ def draw(rng, kind):
     return mor.LQO(linear, 10 ** rng.uniform(-3, 1) * rng.standard_normal((p, n, n)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "lightly damped", "clustered", "nearly repeated", "wide"])
 def test_stable_on_every_draw(kind):
     for seed in range(30):
@@ -92,6 +94,7 @@ def check_truncated(sys, order):
         assert method(sys, order).system.is_stable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 def test_unstable_systems_have_a_horizon_only(dt):
     found = np.array([0.2 + 1j, -0.5 + 0j, -2.0 + 0.5j])

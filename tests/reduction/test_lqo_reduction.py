@@ -67,6 +67,7 @@ def test_matching_dc_keeps_the_output_at_rest(kind, dt):
     assert np.isinf(mor.h2_error(sys, rom)) == (not dt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", [*METHODS, mor.balanced_truncation, mor.modal_truncation])
@@ -92,6 +93,7 @@ def test_structure_survives(method, kind, dt):
         close(np.array(rom.diagnostics["h2_error"] ** 2), np.array(expected), 1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("method", [*METHODS, mor.balanced_truncation, mor.modal_truncation])
 def test_without_forms_it_is_linear_reduction(method, dt):
@@ -109,6 +111,7 @@ def test_without_forms_it_is_linear_reduction(method, dt):
         close(rom.hsv, expected.hsv, 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("method", METHODS)
 def test_the_full_order_is_the_system_itself(method, dt):
@@ -173,6 +176,7 @@ def test_a_descriptor_system_and_names():
         assert errors[0] == pytest.approx(errors[1], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 def test_invariance_under_scaling_of_signals(dt):
     sys = gentle(dt)
@@ -202,6 +206,7 @@ def test_states_that_only_round_off_sees_are_left_out():
         assert mor.h2_error(small, rom.system) <= 1e-10 * mor.h2_norm(small)
 
 
+@pytest.mark.slow
 def test_examples_are_reduced():
     rod = advection_diffusion(40)
     norm = mor.h2_norm(rod)

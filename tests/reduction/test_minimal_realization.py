@@ -37,6 +37,7 @@ def test_each_part_is_found_and_counted(sizes, seed, pencil):
     assert rom.system.dt == sys.dt
 
 
+@pytest.mark.slow
 @given(st.one_of(lti_systems(), block_systems()))
 def test_minimal_systems_are_left_alone(sys):
     rom = mor.minimal_realization(sys)
@@ -47,6 +48,7 @@ def test_minimal_systems_are_left_alone(sys):
     assert again.order == rom.order
 
 
+@pytest.mark.slow
 @given(modal_systems(max_modes=6, margin=1e-2))
 def test_modes_agree_with_the_dense_staircase(sys):
     rom, dense = mor.minimal_realization(sys), mor.minimal_realization(sys.to_lti(), tol=1e-11)

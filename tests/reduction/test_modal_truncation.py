@@ -42,12 +42,14 @@ def check_reduction(sys, reduction, order):
 # The bound and the choice, for random systems.
 
 
+@pytest.mark.slow
 @given(modal_systems(), st.sampled_from(SCORES), st.floats(0, 1))
 def test_bound_holds(sys, score, share):
     order = round(share * sys.order)
     check_reduction(sys, mor.modal_truncation(sys, order, score=score), order)
 
 
+@pytest.mark.slow
 @given(st.one_of(lti_systems(), block_systems()), st.sampled_from(SCORES), st.floats(0, 1))
 def test_bound_holds_for_what_becomes_modal(sys, score, share):
     """Dense systems are diagonalised; nearly defective ones may be refused."""
@@ -63,6 +65,7 @@ def test_bound_holds_for_what_becomes_modal(sys, score, share):
     assert error <= reduction.error_bound * (1 + 1e-6) + 1e-7 * largest_gain(modal, frequencies(modal))
 
 
+@pytest.mark.slow
 @given(modal_systems(), st.sampled_from(SCORES))
 def test_every_order_keeps_the_best_modes_that_fit(sys, score):
     ranking = rank_modes(sys, score=score)
@@ -97,6 +100,7 @@ def test_without_an_order_nothing_changes(sys):
     assert reduction.order == reduction.full_order
 
 
+@pytest.mark.slow
 @given(modal_systems())
 def test_order_zero_is_the_feedthrough(sys):
     reduction = mor.modal_truncation(sys, 0)
@@ -190,6 +194,7 @@ def test_merits_are_scores_and_steps_the_states_of_each():
     np.testing.assert_allclose(rank_modes(real).merits, [10, 2], rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 1.0])
 @pytest.mark.parametrize("score", SCORES)
 def test_dense_systems(dt, score):
@@ -223,6 +228,7 @@ def test_a_tensor_of_torch_comes_back_on_numpy():
     np.testing.assert_array_equal(reduction.system.poles, [0.9j])
 
 
+@pytest.mark.slow
 @given(modal_systems(batch=(3,), max_modes=4, real_modes=False), st.sampled_from(SCORES), st.floats(0, 1))
 def test_batches_are_their_systems(batch, score, share):
     order = round(share * batch.order)

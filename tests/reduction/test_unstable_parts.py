@@ -58,6 +58,7 @@ def responses_agree(a, b, tol):
     assert largest_gain(a - b, grid) <= tol * largest_gain(a, grid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 1.0])
 @pytest.mark.parametrize("name", list(ALL))
 def test_split_equals_a_manual_split(name, dt):
@@ -81,6 +82,7 @@ def test_split_equals_a_manual_split(name, dt):
     responses_agree(rom.system, small + rest, 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 1.0])
 @pytest.mark.parametrize("name", list(ALL))
 def test_modes_are_split_by_a_mask(name, dt):
@@ -101,6 +103,7 @@ def test_modes_are_split_by_a_mask(name, dt):
     assert np.max(np.abs(error)) <= 1e-10 * largest_gain(sys, grid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ALL))
 def test_a_stable_system_is_reduced_as_without(name):
     rng = np.random.default_rng(4)
@@ -137,6 +140,7 @@ def test_a_wholly_unstable_system_stays_as_it_is(name):
     responses_agree(rom.system, sys, 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ALL))
 def test_double_integrators(name):
     """Rigid-body motion has no eigenvectors: it is kept, and the vibration reduced."""
@@ -155,6 +159,7 @@ def test_double_integrators(name):
         assert abs(rom.system.evaluate(1j * low) / sys.evaluate(1j * low) - 1).item() < 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ALL))
 def test_complex_systems(name):
     sys, stable, rest = unstable_dense(0.0, is_complex=True)
@@ -168,6 +173,7 @@ def test_complex_systems(name):
     responses_agree(rom.system, small + rest, 1e-9)
 
 
+@pytest.mark.slow
 def test_the_bound_of_modal_truncation_holds_for_the_stable_part():
     for dt in (0.0, 1.0):
         for sys in (unstable_dense(dt)[0], unstable_modal(dt)):
@@ -235,6 +241,7 @@ def test_a_start_is_one_of_the_stable_part():
         assert rom.diagnostics["start_error"] == pytest.approx(float(mor.h2_error(stable, start)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path):
     from typer.testing import CliRunner
 

@@ -216,7 +216,6 @@ def test_files_that_are_none(tmp_path):
             mor.save(tmp_path / name, (A, B, C))
 
 
-@pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "shape"), [("CDplayer", (120, 2, 2)), ("iss", (270, 3, 3)), ("building", (48, 1, 1))]
 )
@@ -236,7 +235,6 @@ def test_benchmark_files(data_dir, tmp_path, name, shape):
         assert_same(sys, mor.load(tmp_path / f"m{ending}"))
 
 
-@pytest.mark.data
 def test_benchmark_with_sparse_E(data_dir):
     sys = mor.load(data_dir / "mor" / "rail_1357.mat")
     assert (sys.order, sys.n_inputs, sys.n_outputs) == (1357, 7, 6)

@@ -212,6 +212,7 @@ def test_zero_forms_give_what_the_linear_system_has(sys):
     )
 
 
+@pytest.mark.slow
 @given(lqo_systems(), st.integers(0, 2**32 - 1), st.sampled_from(["dense", "products"]))
 @settings(max_examples=40)
 def test_sums_and_differences(a, seed, kind):
@@ -331,6 +332,7 @@ def test_what_stands_for_a_system():
     close(mor.LQO((A, B, C), [[1]]).M.matrices, [[[1.0]]])
 
 
+@pytest.mark.slow
 def test_single_precision_and_tensors():
     torch = pytest.importorskip("torch")
     poles = torch.tensor([0.5 + 0.3j, 0.2 + 0.1j], dtype=torch.complex64, requires_grad=True)

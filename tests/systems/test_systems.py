@@ -59,6 +59,7 @@ def test_differences_vanish(sys):
     assert relative < 1e-9
 
 
+@pytest.mark.slow
 @given(modal_systems(margin=1e-2))
 def test_h2_norm_is_that_of_the_impulse_response(sys):
     if sys.dt:
@@ -113,6 +114,7 @@ def test_as_system_reads_what_people_have():
             mor.as_system(wrong)
 
 
+@pytest.mark.slow
 def test_python_control_systems_go_in():
     control = pytest.importorskip("control")
     A, B, C = np.diag([0.5, -0.2]), np.ones((2, 1)), np.ones((1, 2))

@@ -42,6 +42,7 @@ def test_layer_is_its_system_read_after_the_update(length, dtype, tolerance):
     np.testing.assert_allclose(y.detach().numpy(), again, rtol=0, atol=tolerance * scale)
 
 
+@pytest.mark.slow
 def test_first_output_shows_the_first_input():
     """y_0 = (C B + D) u_0: a state read before its update would leave D alone."""
     layer = layer_of(dtype=torch.float64)
@@ -181,6 +182,7 @@ def test_half_precision_rounds_signals_and_not_states(dtype, length):
         assert bool(x.grad.isfinite().all()), name
 
 
+@pytest.mark.slow
 def test_functional_transforms_differentiate_the_layer():
     layer = StateSpaceLayer(2, 6, generator=torch.Generator().manual_seed(0))
     u = torch.randn(2, 9, 2)

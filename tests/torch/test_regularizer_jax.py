@@ -27,6 +27,8 @@ jnp = jax.numpy
 from mor.adapters.jax import hankel_regularizer  # noqa: E402
 from mor.adapters.torch import HankelRegularizer  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def nested(tensors, array=jnp.asarray):
     """The tensors as nested dictionaries."""

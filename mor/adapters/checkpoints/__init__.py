@@ -3,6 +3,15 @@
 from mor.adapters.checkpoints.checkpoint import Checkpoint
 from mor.adapters.checkpoints.loading import load_resized
 from mor.adapters.checkpoints.reading import read_checkpoint
+from mor.adapters.checkpoints.verification import Verification, verify, verify_files
 from mor.adapters.layers.dialects.detect import dialect_names
 
-__all__ = ["Checkpoint", "dialect_names", "load_resized", "read_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "Verification",
+    "dialect_names",
+    "load_resized",
+    "read_checkpoint",
+    "verify",
+    "verify_files",
+]

@@ -39,7 +39,6 @@ class Checkpoint:
     found : where the layers are among its tensors.
     original : the layers as they are in the file.
     manifest : what this library recorded when it wrote that file; None if it did not.
-    leave : tensors beside layers that are known to have nothing to do with their states.
     changes : by name, what was replaced.
 
     See Also
@@ -51,11 +50,10 @@ class Checkpoint:
     found: Layers
     original: Mapping[str, Modal]
     manifest: dict[str, Any] | None = None
-    leave: frozenset[str] = frozenset()
     changes: Mapping[str, Change] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"Checkpoint(dialect={self.dialect!r}, layers={self.layers!r}, leave={self.leave!r})"
+        return f"Checkpoint(dialect={self.dialect!r}, layers={self.layers!r})"
 
     @property
     def dialect(self) -> str:
@@ -121,6 +119,11 @@ class Checkpoint:
         return [list(group) for group in self.found.groups if len(group) > 1]
 
     @property
+    def leave(self) -> frozenset[str]:
+        """Tensors beside layers that are known to have nothing to do with their states."""
+        return self.found.distinct[0].leave
+
+    @property
     def holds_unstable(self) -> bool:
         """Whether layers of this dialect can be unstable."""
         return self._dialect.holds_unstable
@@ -128,7 +131,7 @@ class Checkpoint:
     @property
     def beside(self) -> dict[str, dict[str, tuple[int, ...]]]:
         """By layer, tensors beside it that may belong to its states, and their shapes; not those to leave."""
-        near = {name: beside_states(x, self.plain, self.leave) for name, x in self.found.items()}
+        near = {name: beside_states(x, self.plain) for name, x in self.found.items()}
         return {name: shapes for name, shapes in near.items() if shapes}
 
     @property
@@ -136,7 +139,7 @@ class Checkpoint:
         """What looks like a layer, or like a part of one, and is none of `layers`; zeros beside layers."""
         layers = self.found.values()
         strange = not_recognised(self.plain, self._dialect, [layer.prefix for layer in layers])
-        zeros = [note for layer in layers for note in zero_notes(layer, self.plain, self.leave)]
+        zeros = [note for layer in layers for note in zero_notes(layer, self.plain)]
         return [*shard_note(self.path), *strange, *zeros]
 
     def layer_system(self, name: str, *, readout: str | None = None) -> Modal:
@@ -169,7 +172,7 @@ class Checkpoint:
         """
         for name in self.found if names is None else names:
             with at(self.found[name]):
-                check_beside(self.found[name], self.plain, self.leave)
+                check_beside(self.found[name], self.plain)
 
     @property
     def rounding(self) -> dict[str, float]:
@@ -225,7 +228,7 @@ class Checkpoint:
         UnstableSystemError
             If the system is not stable, but for poles that the layer had if its dialect can hold them.
         """
-        changes = self.found.rewritten(self.plain, self.original, systems, self.leave)
+        changes = self.found.rewritten(self.plain, self.original, systems)
         return replace(self, changes={**self.changes, **changes})
 
     def merged(self, exports: Iterable[Export]) -> dict[str, np.ndarray]:

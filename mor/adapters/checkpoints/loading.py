@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,27 +80,25 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
     state = module.state_dict(keep_vars=True)
     own = plain_keys(key for key, x in state.items() if isinstance(x, torch.Tensor))
     theirs = plain_keys(values)
+    pairs = {own[plain]: theirs[plain] for plain in own if plain in theirs}
     report = Loaded(
-        missing=[own[key] for key in own if key not in theirs and not _is_batch_count(key)],
-        unexpected=[theirs[key] for key in theirs if key not in own],
+        missing=[own[x] for x in own if x not in theirs and x.rpartition(".")[2] != _BATCH_COUNT],
+        unexpected=[theirs[plain] for plain in theirs if plain not in own],
     )
-    _refuse(
-        module,
-        report,
-        strict,
-        {own[key]: values[theirs[key]] for key in own if key in theirs},
-        resizable,
-        theirs,
-    )
+    problems = []
+    if strict and report.missing:
+        problems.append(f"the checkpoint lacks {', '.join(report.missing)}")
+    if strict and report.unexpected:
+        problems.append(f"the module lacks {', '.join(report.unexpected)}")
+    for key, stored in pairs.items():
+        may_change = resizable is None or stored in resizable
+        problems += _misfits(key, getattr(*_owner(module, key)), values[stored], may_change)
+    if problems:
+        raise CheckpointError("cannot load: " + "; ".join(problems) + ".")
     replaced: dict[int, Any] = {}
-    for plain, key in own.items():
-        if plain in theirs:
-            _place(torch, module, key, values[theirs[plain]], replaced, report)
+    for key, stored in pairs.items():
+        _place(torch, module, key, values[stored], replaced, report)
     return report
-
-
-def _is_batch_count(key: str) -> bool:
-    return key.rpartition(".")[2] == _BATCH_COUNT
 
 
 def _values(torch: Any, source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], set[str] | None]:
@@ -110,50 +108,21 @@ def _values(torch: Any, source: str | Path | Mapping[str, Any]) -> tuple[dict[st
     path = check_path("source", source, CheckpointError)
     file = read_tensors(path, key=recorded_key(path))
     manifest = read_manifest(file)
-    resizable = None
-    if manifest is not None:
-        resizable = resized_tensors(manifest)
+    resizable = None if manifest is None else resized_tensors(manifest)
     return {key: from_numpy(torch, x) for key, x in file.tensors.items()}, resizable
 
 
-def _refuse(
-    module: Any,
-    report: Loaded,
-    strict: bool,
-    pairs: Mapping[str, Any],
-    resizable: set[str] | None,
-    theirs: Mapping[str, str],
-) -> None:
-    """Raise before anything is changed, if something cannot be placed."""
-    problems = []
-    if strict and report.missing:
-        problems.append(f"the checkpoint lacks {', '.join(report.missing)}")
-    if strict and report.unexpected:
-        problems.append(f"the module lacks {', '.join(report.unexpected)}")
-    allowed = None if resizable is None else {plain for plain, key in theirs.items() if key in resizable}
-    plain_of = {key: plain for plain, key in plain_keys(pairs).items()}
-    for key, value in pairs.items():
-        old = _lookup(module, key)
-        if old.is_complex() != value.is_complex():
-            problems.append(f"{key} is {old.dtype} in the module and {value.dtype} in the file")
-        if old.shape == value.shape:
-            continue
-        if old.ndim != value.ndim or (allowed is not None and plain_of[key] not in allowed):
-            problems.append(
-                f"{key} has shape {tuple(old.shape)} in the module and {tuple(value.shape)} in the file"
-            )
-    if problems:
-        raise CheckpointError("cannot load: " + "; ".join(problems) + ".")
+def _misfits(key: str, old: Any, value: Any, may_change: bool) -> Iterator[str]:
+    """What keeps a tensor of the file from the place of the module's, whose shape it `may_change`."""
+    if old.is_complex() != value.is_complex():
+        yield f"{key} is {old.dtype} in the module and {value.dtype} in the file"
+    if old.shape != value.shape and not (may_change and old.ndim == value.ndim):
+        yield f"{key} has shape {tuple(old.shape)} in the module and {tuple(value.shape)} in the file"
 
 
 def _owner(module: Any, key: str) -> tuple[Any, str]:
     path, _, name = key.rpartition(".")
     return module.get_submodule(path), name
-
-
-def _lookup(module: Any, key: str) -> Any:
-    owner, name = _owner(module, key)
-    return getattr(owner, name)
 
 
 def _place(torch: Any, module: Any, key: str, value: Any, replaced: dict[int, Any], report: Loaded) -> None:

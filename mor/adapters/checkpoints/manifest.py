@@ -122,7 +122,7 @@ def source_record(file: TensorFile) -> dict[str, Any]:
         "file": file.path.name,
         "sha256": file.sha256,
         "format": file.format,
-        "key": file.place[0] if file.place else None,
+        "key": file.state_dict_path[0] if file.state_dict_path else None,
         "metadata": dict(file.metadata),
     }
 

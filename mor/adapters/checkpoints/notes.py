@@ -39,8 +39,7 @@ def shard_note(path: Path) -> list[str]:
 def _wrapper_notes(file: TensorFile, out: Path, changed: set[str]) -> list[str]:
     """Of the entries beside the state dict in a torch file."""
     if not is_torch_output(out):
-        beside = [str(key) for key in file.wrapper if key not in file.place] if file.place else []
-        return [f"not carried over to safetensors: {', '.join(beside)}"] if beside else []
+        return [f"not carried over to safetensors: {', '.join(map(str, file.beside))}"] if file.beside else []
     found = {
         "dropped, invalid for the new shapes": dropped_entries(file) if changed else [],
         "copies that were left at the old sizes": stale_entries(file, changed),

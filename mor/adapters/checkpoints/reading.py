@@ -13,7 +13,7 @@ from mor.adapters.checkpoints.manifest import read_manifest
 from mor.adapters.layers.dialects.base import Dialect
 from mor.adapters.layers.keys import plain_key, plain_tensors
 from mor.adapters.layers.layers import Layers
-from mor.errors import CheckpointError
+from mor.errors import CheckpointError, keyword
 
 #: Name of a layer whose tensors stand at the top of the file.
 _ROOT = "root"
@@ -90,7 +90,7 @@ def read_checkpoint(
     if unknown := [name for name in leave if name not in tensors]:
         raise CheckpointError(f"{path} has no tensor {unknown[0]!r} to leave.")
     tied = {plain_key(key): tie[0] for tie in file.ties for key in tie}
-    found = Layers.find(tensors, dialect, root=_ROOT, identity=lambda key: tied.get(key, key))
+    found = Layers.find(tensors, dialect, root=_ROOT, identity=lambda key: tied.get(key, key), leave=leave)
     if key is None:
         _check_the_only_one(file, found.distinct[0].dialect)
     return Checkpoint(
@@ -98,7 +98,6 @@ def read_checkpoint(
         found=found,
         original=found.read(tensors),
         manifest=read_manifest(file),
-        leave=frozenset(leave),
     )
 
 
@@ -107,6 +106,6 @@ def _check_the_only_one(file: TensorFile, dialect: Dialect) -> None:
     others = [name for name, x in other_state_dicts(file).items() if dialect.find(plain_tensors(x))]
     if others:
         raise CheckpointError(
-            f"{file.path} holds layers in several state dicts: say which one with key= (--key), one of "
-            f"{', '.join([*file.place, *others])}."
+            f"{file.path} holds layers in several state dicts: say which one with {keyword('key')}, one of "
+            f"{', '.join([*file.state_dict_path, *others])}."
         )

@@ -67,7 +67,27 @@ def key_in(path: Path, key: str | None) -> str | None:
 
 
 def verify(before: Checkpoint, after: Checkpoint, progress: Progress | None = None) -> Verification:
-    """Measure the error of every layer, and compare all the rest bit by bit."""
+    """Measure the error of every layer of `after`, and compare all the rest with `before` bit by bit.
+
+    Parameters
+    ----------
+    before, after : a checkpoint and what was made of it, from :func:`mor.read_checkpoint`.
+    progress : called as ``progress(task, done, total)``.
+
+    Notes
+    -----
+    Errors of layers are those of :func:`mor.deep.compare.compare_layer`, bounds those of the manifest; of
+    a file that was compressed again the sum of all steps back to `before`.
+
+    Examples
+    --------
+    >>> import mor
+    >>> from mor.data import digits_path
+    >>> plain = mor.read_checkpoint(digits_path("plain.safetensors"))
+    >>> found = verify(plain, plain)
+    >>> found.ok, found.nothing_verified.partition(":")[0]
+    (False, 'Nothing was verified')
+    """
     promised = promised_bounds(after.manifest, before.source.sha256)
 
     def compared(name: str, system: Modal) -> LayerComparison:

@@ -21,7 +21,6 @@ from mor.adapters.layers.dtypes import dtype_name
 from mor.adapters.layers.export import Export, padded
 from mor.adapters.layers.keys import plain_keys, plain_tensors
 from mor.errors import CheckpointError, at
-from mor.systems.modal import Modal
 from mor.version import __version__
 
 if TYPE_CHECKING:
@@ -61,13 +60,13 @@ def _final_sizes(checkpoint: Checkpoint, pad: bool, equal: bool) -> dict[str, in
 
 def _final_exports(checkpoint: Checkpoint, sizes: Mapping[str, int]) -> dict[str, Export]:
     """The new tensors of every replaced layer, with idle modes up to so many."""
-    larger: dict[str, Modal] = {}
-    for name, change in checkpoint.changes.items():
-        if sizes[name] != change.system.n_modes:
-            with at(checkpoint.found[name]):
-                larger[name] = padded(change.system, sizes[name])
-    made = checkpoint.found.exported(checkpoint.plain, checkpoint.original, larger, checkpoint.leave)
-    return {name: made.get(name, change.export) for name, change in checkpoint.changes.items()}
+    changes, larger = checkpoint.changes, {}
+    for layer in checkpoint.found.distinct:
+        if layer.name in sizes and sizes[layer.name] != changes[layer.name].system.n_modes:
+            with at(layer):
+                larger[layer.name] = padded(changes[layer.name].system, sizes[layer.name])
+    made = {**changes, **checkpoint.found.rewritten(checkpoint.plain, checkpoint.original, larger)}
+    return {name: change.export for name, change in made.items()}
 
 
 def _manifest_of(
@@ -96,7 +95,7 @@ def _manifest_of(
             "sha256": checkpoint.found[name].digest(written),
         }
         if checkpoint.found[name].modes(written) != checkpoint.original[name].n_modes:
-            zeros += zero_notes(checkpoint.found[name], checkpoint.plain, checkpoint.leave)
+            zeros += zero_notes(checkpoint.found[name], checkpoint.plain)
     manifest = {
         "schema": SCHEMA,
         "mor": __version__,

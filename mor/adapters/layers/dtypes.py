@@ -61,7 +61,7 @@ def precision(dtype: np.dtype) -> float:
     return _EPS.get(dtype_name(dtype)) or float(np.finfo(dtype).eps)
 
 
-def widen(x: np.ndarray) -> np.ndarray:
+def as_double(x: np.ndarray) -> np.ndarray:
     """`x` as float64 or complex128; exact."""
     if x.dtype == BFLOAT16:
         bits = np.ascontiguousarray(x).view("<u2").astype("<u4") << 16
@@ -71,7 +71,7 @@ def widen(x: np.ndarray) -> np.ndarray:
         return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
 
 
-def narrow(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def as_type(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Float64 or complex128 values rounded to `dtype`, as a contiguous array.
 
     The caller checks the result for infinities: a narrow type may overflow.

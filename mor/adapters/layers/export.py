@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.layers.dialects.base import Tensors
-from mor.adapters.layers.dtypes import widen
+from mor.adapters.layers.dtypes import as_double
 from mor.adapters.layers.kept import has_pole, kept_modes
 from mor.adapters.layers.layer import Layer
 from mor.arrays import to_complex, to_numpy
 from mor.deep.unstable import rounding_of, same_unstable_modes
-from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError
+from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError, keyword
 from mor.reduction.result import Reduction
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
@@ -103,10 +103,11 @@ def _way_to_stability(old: Modal, holds_unstable: bool) -> str:
             f"layers of this kind cannot hold an unstable pole, and {own} is at the limit of their "
             "precision: bring it inside the unit circle and save the model again."
         )
+    split = keyword("unstable", "'split'")
     return (
         f"a pole that the layer had not is not written. It comes of {own} which is unstable: a time-limited "
         "reduction mixes unstable modes with the others. Bring the layer's poles inside the unit circle "
-        "(train it so), or keep its unstable modes with unstable='split' and without horizon."
+        f"(train it so), or keep its unstable modes with {split} and without {keyword('horizon')}."
     )
 
 
@@ -122,7 +123,7 @@ def write(layer: Layer, tensors: Tensors, old: Modal, new: Modal) -> Export:
     written = dialect.write(tensors, prefix, new)
     written = dialect.copy_modes(written, tensors, prefix, kept_modes(new, old))
     for key, x in written.items():
-        if not np.all(np.isfinite(widen(x))):
+        if not np.all(np.isfinite(as_double(x))):
             raise CheckpointError(f"{key} would not be finite in the type of the file.")
     try:
         stored = layer.read({**tensors, **written})

@@ -19,11 +19,15 @@ def label(name: str) -> str:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer by its name, its dialect and the prefix that the names of its tensors begin with."""
+    """A layer by its name, its dialect and the prefix that the names of its tensors begin with.
+
+    `leave` are tensors beside it that have nothing to do with its states.
+    """
 
     name: str
     dialect: Dialect
     prefix: str
+    leave: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return label(self.name)

@@ -7,7 +7,7 @@ is known of them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +54,7 @@ class Layers(Mapping[str, Layer]):
         *,
         root: str = "",
         identity: Callable[[str], Hashable] = str,
+        leave: Iterable[str] = (),
     ) -> Layers:
         """The layers among the tensors of a network, by names, shapes and kinds; values are not looked at.
 
@@ -62,6 +63,7 @@ class Layers(Mapping[str, Layer]):
         dialect : of the layers, where more than one fits.
         root : name of a layer whose tensors have no prefix.
         identity : by the name of a tensor, what tells it from others; equal for tensors that are one.
+        leave : tensors beside layers that have nothing to do with their states.
 
         Raises
         ------
@@ -71,7 +73,7 @@ class Layers(Mapping[str, Layer]):
             If there are none, or they are spoilt, or more than one dialect fits.
         """
         speaks, prefixes = detect({key: _stand_in(x) for key, x in tensors.items()}, dialect)
-        layers = [Layer(prefix.rstrip(".") or root, speaks, prefix) for prefix in prefixes]
+        layers = [Layer(key.rstrip(".") or root, speaks, key, frozenset(leave)) for key in prefixes]
         by_name = {layer.name: layer for layer in layers}
         if len(by_name) < len(layers):
             raise CheckpointError(f"a layer at the top and one called {root!r} are in the way of each other.")
@@ -103,11 +105,7 @@ class Layers(Mapping[str, Layer]):
         return {name: systems[name] for name in self}
 
     def rewritten(
-        self,
-        tensors: Tensors,
-        before: Mapping[str, Modal],
-        systems: Mapping[str, Any],
-        leave: Collection[str] = (),
+        self, tensors: Tensors, before: Mapping[str, Modal], systems: Mapping[str, Any]
     ) -> dict[str, Change]:
         """New tensors for layers that become other systems, in the types of the old ones.
 
@@ -116,7 +114,6 @@ class Layers(Mapping[str, Layer]):
         before : the layers as they are (:meth:`read`).
         systems : by name, what replaces a layer, and with it those that are one with it: a Reduction, a
             Modal, or a system that can be made one.
-        leave : tensors beside layers that have nothing to do with their states.
 
         Raises
         ------
@@ -127,44 +124,26 @@ class Layers(Mapping[str, Layer]):
             If the system is not stable, but for poles that the layer had if its dialect can hold them.
         """
         self.check_names(systems)
-        replacements, modals = self._by_group(systems), {}
-        for name, replacement in replacements.items():
-            with at(self[name]):
-                check_beside(self[name], tensors, leave)
-                modals[name] = with_kept_modes(modal_of(replacement), before[name])
-                check_replacement(before[name], modals[name], self[name].dialect.holds_unstable)
-        made = self.exported(tensors, before, modals, leave)
-        return {name: Change(modals[name], replacements[name], made[name]) for name in modals}
-
-    def exported(
-        self,
-        tensors: Tensors,
-        before: Mapping[str, Modal],
-        systems: Mapping[str, Modal],
-        leave: Collection[str] = (),
-    ) -> dict[str, Export]:
-        """The tensors that make these layers, and zeros beside them in the size that goes with them."""
-        made: dict[str, Export] = {}
-        for first, *others in self.groups:
-            if first in systems:
-                system = systems[first]
-                with at(self[first]):
-                    export = write(self[first], tensors, before[first], system)
-                for name in (first, *others):
-                    own = {self[name].prefix + field: x for field, x in export.tensors.items()}
-                    zeros = resized_zeros(self[name], tensors, system.n_modes, leave)
-                    made[name] = replace(export, tensors=own | zeros)
-        return made
-
-    def _by_group(self, systems: Mapping[str, Any]) -> dict[str, Any]:
-        """The systems, of layers that are one and the same for each of them."""
-        found: dict[str, Any] = {}
+        changes: dict[str, Change] = {}
         for group in self.groups:
             named = [name for name in group if name in systems]
             if any(systems[name] is not systems[named[0]] for name in named[1:]):
                 raise CheckpointError(f"layers {', '.join(named)} share their tensors; give them one system.")
-            found |= {name: systems[named[0]] for name in group if named}
-        return found
+            if not named:
+                continue
+            for name in group:
+                with at(self[name]):
+                    check_beside(self[name], tensors)
+            first, old, replacement = self[group[0]], before[group[0]], systems[named[0]]
+            with at(self[named[0]]):
+                system = with_kept_modes(modal_of(replacement), old)
+                check_replacement(old, system, first.dialect.holds_unstable)
+                export = write(first, tensors, old, system)
+            for name in group:
+                new = {self[name].prefix + field: x for field, x in export.tensors.items()}
+                new |= resized_zeros(self[name], tensors, system.n_modes)
+                changes[name] = Change(system, replacement, replace(export, tensors=new))
+        return {name: changes[name] for name in self if name in changes}
 
     def check_names(self, names: Iterable[str]) -> None:
         """Raise if there is no such layer."""

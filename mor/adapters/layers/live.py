@@ -24,9 +24,9 @@ from mor.errors import (
 
 
 def find_in_model(
-    tensors: Mapping[str, Array], dialect: str | None = None, *, shared: bool = False
+    tensors: Mapping[str, Array], dialect: str | None, *, shared: bool = False, leave: Iterable[str] = ()
 ) -> Layers:
-    """The layers among the named tensors of a model; if tensors may be `shared`, equal ones are one layer.
+    """The layers among the named tensors of a model; where tensors may be `shared`, those that do are one.
 
     Raises
     ------
@@ -36,7 +36,8 @@ def find_in_model(
         If what is there is selective.
     """
     try:
-        return Layers.find(tensors, dialect, identity=(lambda key: id(tensors[key])) if shared else str)
+        identity = (lambda key: id(tensors[key])) if shared else str
+        return Layers.find(tensors, dialect, identity=identity, leave=leave)
     except NotLinearTimeInvariantError:
         raise
     except CheckpointError as error:

@@ -12,7 +12,7 @@ from mor.adapters.limits import Budget
 from mor.arrays import to_numpy
 from mor.checks import check_dt
 from mor.equations.sparse import check_dense_order, dense
-from mor.errors import QuadraticOutputError, SystemFileError, TimeStepError
+from mor.errors import QuadraticOutputError, SystemFileError, TimeStepError, keyword
 from mor.systems.base import System
 from mor.systems.block_diagonal import BlockDiagonal
 from mor.systems.labels import Labels
@@ -37,7 +37,7 @@ NAMES = {"InputName": "inputs", "OutputName": "outputs", "StateName": "states", 
 VARIABLES = (*MATRICES, *TIME_STEPS, *NAMES)
 
 
-def known(stored: Iterable[str]) -> dict[str, str]:
+def match_variables(stored: Iterable[str]) -> dict[str, str]:
     """By variable, the name it is stored under: as it is, or in another case of letters."""
     stored = list(stored)
     by_case = {name.lower(): name for name in reversed(stored)}
@@ -130,12 +130,14 @@ def _time_step(contents: Contents, given: float | None) -> float:
         return 0.0 if given is None else given
     own = _number(contents[name])
     if own is None and given is None:
-        raise TimeStepError(f"{name} is not one number; give the time step as dt=")
+        raise TimeStepError(f"{name} is not one number; give the time step as {keyword('dt')}")
     # MATLAB's way to say that it is not known, as True is python-control's.
     if own is None or own == -1:
         return 1.0 if given is None else given
     if given is not None and given != own:
-        raise TimeStepError(f"the file says {name} = {own:g}; dt={given!r} is for files that say none")
+        raise TimeStepError(
+            f"the file says {name} = {own:g}; {keyword('dt', repr(given))} is for files that say none"
+        )
     return own
 
 

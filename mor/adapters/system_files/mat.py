@@ -12,7 +12,7 @@ import scipy.io
 
 from mor.adapters.limits import Budget
 from mor.adapters.system_files import mat4, mat5, mat73
-from mor.adapters.system_files.contents import KINDS, NAMES, Contents, known
+from mor.adapters.system_files.contents import KINDS, NAMES, Contents, match_variables
 from mor.adapters.system_files.variables import Variable, damaged
 from mor.errors import SystemFileError
 
@@ -65,10 +65,10 @@ def mat_bytes(contents: Contents) -> bytes:
 
 def _system(variables: dict[str, Variable]) -> Contents:
     """The matrices and names of a system among the variables of a file."""
-    wanted = known(variables)
+    wanted = match_variables(variables)
     if not wanted.keys() & KINDS.keys():
         variables = _struct(variables)
-        wanted = known(variables)
+        wanted = match_variables(variables)
     found = {variable: variables[name].read() for variable, name in wanted.items()}
     return found | {variable: _names(found[variable], variable) for variable in NAMES if variable in found}
 
@@ -76,7 +76,7 @@ def _system(variables: dict[str, Variable]) -> Contents:
 def _struct(variables: dict[str, Variable]) -> dict[str, Variable]:
     """The fields of the one struct that holds a system."""
     fields = {name: variable.read() for name, variable in variables.items() if variable.kind == "struct"}
-    structs = {name: inner for name, inner in fields.items() if known(inner or ()).keys() & KINDS.keys()}
+    structs = {name: x for name, x in fields.items() if match_variables(x or ()).keys() & KINDS.keys()}
     if len(structs) > 1:
         way = _BY_HAND.format(next(iter(structs)))
         raise SystemFileError(f"{len(structs)} structs hold a system: {_listed(structs)}. Choose one: {way}")

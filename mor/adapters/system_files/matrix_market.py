@@ -17,7 +17,7 @@ import numpy as np
 import scipy.io
 
 from mor.adapters.limits import Budget
-from mor.adapters.system_files.contents import KINDS, MATRICES, NAMES, TIME_STEPS, Contents, known
+from mor.adapters.system_files.contents import KINDS, MATRICES, NAMES, TIME_STEPS, Contents, match_variables
 from mor.adapters.system_files.market_text import read_matrix
 from mor.errors import MorError, SystemFileError
 
@@ -29,10 +29,10 @@ _MEMBER = re.compile(
     re.IGNORECASE,
 )
 
-#: Before what these files have no place for, in a comment of the first one: time step and names.
+#: How the comment of the first file begins that says what the format has no place for: time step, names.
 _MARK = "%mor "
 
-#: All that the comment says.
+#: What that comment may say.
 _NOTES = (*TIME_STEPS, *NAMES, "precision")
 
 #: What damaged files, and compressed ones, end in.
@@ -114,7 +114,7 @@ def _sets(folder: Path) -> dict[str, Members]:
     sets: dict[str, Members] = defaultdict(dict)
     for file in sorted(folder.iterdir(), key=lambda file: (ENDING in file.name, file.name)):
         if (match := _MEMBER.match(file.name)) and file.is_file():
-            (variable,) = known([match["matrix"] or match["bare"]])
+            (variable,) = match_variables([match["matrix"] or match["bare"]])
             sets[match["stem"]][variable] = file
     return sets
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mor.adapters.limits import Budget
-from mor.adapters.system_files.contents import NAMES, Contents, known
+from mor.adapters.system_files.contents import NAMES, Contents, match_variables
 from mor.errors import MorError, SystemFileError
 
 _ARRAY = ".npy"
@@ -35,7 +35,8 @@ def read_npz(path: Path, budget: Budget) -> Contents:
     try:
         with zipfile.ZipFile(path) as archive:
             stored = {name.removesuffix(_ARRAY): name for name in archive.namelist() if name.endswith(_ARRAY)}
-            found = {v: _array(archive.getinfo(stored[n]), archive, budget) for v, n in known(stored).items()}
+            wanted = match_variables(stored).items()
+            found = {v: _array(archive.getinfo(stored[name]), archive, budget) for v, name in wanted}
     except MorError:
         raise
     except _DAMAGE as error:

@@ -21,7 +21,7 @@ from mor.adapters.system_files.matrix_market import (
 )
 from mor.adapters.system_files.npz import npz_bytes, read_npz
 from mor.checks import check_flag
-from mor.errors import SystemFileError, at
+from mor.errors import SystemFileError, at, keyword
 from mor.systems.base import System
 from mor.systems.convert import as_system
 
@@ -157,7 +157,7 @@ def check_system_output(path: str | Path, *, overwrite: bool) -> None:
     there = _own_set(path) if path.suffix == ENDING else {path} if path.exists() else set()
     if there and not overwrite:
         names = ", ".join(sorted(map(str, there)))
-        raise SystemFileError(f"{names} exists; overwrite=True (--force) replaces it.")
+        raise SystemFileError(f"{names} exists; {keyword('overwrite', 'True')} replaces it.")
 
 
 def _own_set(path: Path) -> set[Path]:

@@ -154,6 +154,7 @@ class HankelRegularizer:
         return {"steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the `state` that :meth:`state_dict` gave."""
         self.steps = int(state["steps"])
 
 

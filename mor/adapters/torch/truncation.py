@@ -105,7 +105,7 @@ def truncate(
     _check_choice(keep, energy, order)
     optimizers = _as_list(optimizer)
     _check_wrappers(model)
-    layers, tensors = _layers(model, dialect)
+    layers, tensors = _layers(model, dialect, leave)
     systems = layers.read(tensors)
     balancings = {layer.name: _balance(layer, systems[layer.name]) for layer in layers.distinct}
     orders = _orders({name: found.hsv for name, found in balancings.items()}, keep, energy, order)
@@ -114,7 +114,7 @@ def truncate(
         for name, r in orders.items()
         if r < balancings[name].full_order
     }
-    changes = layers.rewritten(tensors, systems, reductions, leave)
+    changes = layers.rewritten(tensors, systems, reductions)
     new = {key: x for change in changes.values() for key, x in change.export.tensors.items()}
     new = _without_immovable_zeros(model, layers, new)
     _check_replaceable(model, optimizers, new)
@@ -212,9 +212,11 @@ class InTrainingTruncation:
         return reductions
 
     def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: steps, states at the start, and the history."""
         return {"steps": self.steps, "states": self.states, "history": list(self.history)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the `state` that :meth:`state_dict` gave."""
         self.steps, self.states = int(state["steps"]), int(state["states"])
         self.history = list(state["history"])
 
@@ -250,10 +252,12 @@ def _check_wrappers(model: nn.Module) -> None:
             )
 
 
-def _layers(model: nn.Module, dialect: str | None) -> tuple[Layers, dict[str, np.ndarray]]:
+def _layers(
+    model: nn.Module, dialect: str | None, leave: Iterable[str] = ()
+) -> tuple[Layers, dict[str, np.ndarray]]:
     """The layers, and on NumPy their tensors and those beside them that may belong to their states."""
     tensors = named_tensors(model)
-    layers = find_in_model(tensors, dialect, shared=True)
+    layers = find_in_model(tensors, dialect, shared=True, leave=leave)
     keys = {key for layer in layers.values() for key in (*layer.keys, *beside_states(layer, tensors))}
     arrays = {key: as_numpy(torch, tensors[key].detach().cpu().to_dense()) for key in keys}
     return layers, {key: x for key, x in arrays.items() if x is not None}

@@ -15,7 +15,7 @@ from mor.analysis.gramians.infinite import Infinite
 from mor.analysis.gramians.time_limited import TimeLimited
 from mor.analysis.gramians.weighted import Weighted
 from mor.checks import shown
-from mor.errors import ReductionTypeError, TimeStepError
+from mor.errors import ReductionTypeError, TimeStepError, keyword
 
 #: All kinds, by the names that they have on the command line.
 KINDS: dict[str, type[Gramians]] = {
@@ -50,7 +50,9 @@ def gramians_of(gramians: Any, horizon: Any = None, band: Any = None) -> Gramian
         return INFINITE
     if not isinstance(gramians, Gramians):
         kinds = ", ".join(f"mor.{kind.__name__}(...)" for kind in KINDS.values())
-        raise ReductionTypeError(f"gramians={shown(gramians)} is none of {kinds}.", argument="gramians")
+        raise ReductionTypeError(
+            f"{keyword('gramians', shown(gramians))} is none of {kinds}.", argument="gramians"
+        )
     return gramians
 
 

@@ -114,7 +114,7 @@ def state_space(system: System) -> LTI:
     """A single linear system as a dense one in the coordinates of ``system.factors()``, which of a
     :class:`~mor.Modal` are more than those of ``to_lti()``."""
     B, C, D = (to_numpy(x) for x in (system.input_factor_matrix, system.output_factor_matrix, system.D))
-    A = to_numpy(system.on_numpy().evolution.apply(np.eye(len(B))))
+    A = to_numpy(system.on_numpy().operator.apply(np.eye(len(B))))
     return LTI(A, B, C, D, dt=system.dt)
 
 

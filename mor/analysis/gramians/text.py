@@ -8,7 +8,7 @@ from typing import Any
 
 from mor.analysis.gramians import KINDS, Gramians
 from mor.checks import shown
-from mor.errors import ReductionError
+from mor.errors import ReductionError, keyword
 
 
 def _pair(text: str) -> tuple[float, float]:
@@ -28,11 +28,6 @@ def usage(name: str) -> str:
     """How the Gramians of that name are written."""
     values = (f"{field.name}={_form(field)[0]}" for field in fields(KINDS[name]))
     return f"{name}:{','.join(values)}".rstrip(":")
-
-
-def usages() -> str:
-    """How all of them are written."""
-    return " or ".join(usage(name) for name in KINDS)
 
 
 def read_gramians(text: str, load: Callable[[str], Any]) -> Gramians:
@@ -55,13 +50,15 @@ def read_gramians(text: str, load: Callable[[str], Any]) -> Gramians:
     """
     name, _, rest = text.partition(":")
     if name not in KINDS:
-        raise ReductionError(f"gramians={text!r}: {shown(name)} is none of {', '.join(KINDS)}.")
+        raise ReductionError(
+            f"{keyword('gramians', repr(text))}: {shown(name)} is none of {', '.join(KINDS)}."
+        )
     known = {field.name: field for field in fields(KINDS[name])}
     parts = [part.partition("=") for part in rest.split(",") if part]
     given = {key: value for key, _, value in parts}
     missing = {key for key, field in known.items() if field.default is MISSING} - set(given)
     if missing or not set(given) <= set(known):
-        raise ReductionError(f"gramians={text!r}: write {usage(name)}.")
+        raise ReductionError(f"{keyword('gramians', repr(text))}: write {usage(name)}.")
     return KINDS[name](**{key: _read(known[key], value, load) for key, value in given.items()})
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from mor.analysis.gramians.base import Gramians, SystemLike, state_space
 from mor.arrays import Array
-from mor.equations.doubling import compress
+from mor.equations.doubling import qr_compress
 from mor.errors import ReductionError
 from mor.systems.base import System
 from mor.systems.connect import series
@@ -92,7 +92,7 @@ class Weighted(Gramians):
         reached = own if self.input is None else series(self.input, own)
         seen = own if self.output is None else series(own, self.output)
         Zc = reached.controllability_factor()[reached.order - own.order :]
-        return compress(Zc), compress(seen.observability_factor()[: own.order])
+        return qr_compress(Zc), qr_compress(seen.observability_factor()[: own.order])
 
     def compared(self, full: System, rom: System) -> tuple[System, System]:
         return self._weighed(full), self._weighed(rom)

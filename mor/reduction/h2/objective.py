@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import scipy.linalg
@@ -38,9 +38,9 @@ from mor.equations.schur import SchurForm
 from mor.errors import ReductionError
 from mor.reduction.balance import balance
 from mor.reduction.balancing import Balancing
-from mor.reduction.h2.outputs import Outputs, outputs_of
 from mor.systems.base import System, check_overflow
 from mor.systems.lti import LTI
+from mor.systems.outputs import Outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,12 @@ class H2Objective:
     @cached_property
     def outputs(self) -> Outputs:
         """What is made of the state, and how it enters the error."""
-        return outputs_of(self.system)
+        return self.system.outputs.weighed(self.system.dt)
 
     @property
     def C(self) -> np.ndarray:
         """All rows S that outputs are made of, D aside."""
-        return self.outputs.S
+        return self.outputs.rows
 
     @cached_property
     def _late_input(self) -> np.ndarray:
@@ -113,7 +113,7 @@ class H2Objective:
         carrier, left = self.system.carrier, int(self.horizon or 0)
         if not carrier.dt:
             carrier, left = carrier.discretize(self.horizon or 0.0), 1
-        power = carrier.evolution.adjoint() if adjoint else carrier.evolution
+        power = cast(Any, carrier.operator.adjoint() if adjoint else carrier.operator)
         while left:
             state = power.apply(state) if left & 1 else state
             left >>= 1
@@ -122,7 +122,7 @@ class H2Objective:
 
     def evolved(self, X: np.ndarray) -> np.ndarray:
         """``A X``."""
-        return to_numpy(self.system.evolution.apply(X))
+        return to_numpy(self.system.operator.apply(X))
 
     def dual_cross(self, rom: LTI, X: np.ndarray) -> np.ndarray:
         """Z of the fixed-point iteration, whose equation has the end terms of the horizon.

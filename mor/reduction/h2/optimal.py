@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from mor.checks import check_order, guarded, shown
 from mor.errors import MorError, ReductionError
@@ -202,6 +201,8 @@ def _minimize(
 
     def note(_: Any = None) -> None:
         history.append(max(best[0], 0.0) ** 0.5)
+
+    from scipy.optimize import minimize  # a tenth of a second that other reductions need not wait for
 
     options = {"maxiter": max_iterations, "gtol": tol, "ftol": np.finfo(float).eps / unit, "maxcor": 30}
     try:

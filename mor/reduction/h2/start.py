@@ -21,7 +21,7 @@ from mor.checks import (
     numbers,
 )
 from mor.equations.diagonal import diagonalise, eigenmodes
-from mor.errors import DimensionError, ReductionError, UnstableSystemError
+from mor.errors import DimensionError, ReductionError, UnstableSystemError, keyword
 from mor.reduction.h2.coordinates import InputNormal
 from mor.reduction.h2.objective import H2Objective
 from mor.reduction.modal import rank_modes
@@ -38,10 +38,11 @@ def objective(system: System, order: int, horizon: float | None) -> H2Objective:
     check_single(system, order)
     horizon = check_horizon(horizon, system.dt)
     if horizon is None:
-        split = "unstable='split' reduces the stable part and keeps the rest; " if system.is_linear else ""
+        split = keyword("unstable", "'split'") + " reduces the stable part and keeps the rest; "
+        split = split if system.is_linear else ""
         system.require_stable(
             "a reduction in the H2 norm on an infinite horizon",
-            otherwise=f"{split}mor.h2_optimal(sys, order, horizon=...) takes any system.",
+            otherwise=f"{split}mor.h2_optimal with {keyword('horizon')} takes any system.",
         )
     problem = H2Objective(system.explicit if isinstance(system, LTI) else system.on_numpy(), horizon)
     if problem.square == 0:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mor.analysis.gains import SystemGains
 from mor.reduction.result import Reduction
-from mor.report.plots.frequency import draw_sigma, finish_sigma, frequencies, plot_sigma
+from mor.report.plots.frequency import draw_sigma, finish_sigma, frequencies, plot_sigma, signs
 from mor.report.plots.hsv import plot_hsv
 from mor.report.plots.poles import plot_poles
 from mor.report.plots.style import COLOURS, finish, line_style, new_figure, save_figure
@@ -27,12 +27,11 @@ def save_reduction_plot(system: System, reduction: Reduction, path: Path) -> Non
     models = [system, reduction.system]
     gains = [SystemGains(model) for model in models]
     omega = frequencies(gains, models)
-    is_real = all(gain.is_real for gain in gains)
-    for sign, line in ((1, "-"),) if is_real else ((1, "-"), (-1, "--")):
+    for sign, line in signs(*gains):
         full, reduced = (gain.responses(sign * omega) for gain in gains)
         curves = {"full": full, "reduced": reduced, "error": full - reduced}
         for (name, response), colour in zip(curves.items(), COLOURS, strict=False):
-            draw_sigma(sigma, omega, response, name if sign > 0 else "", colour, line)
+            draw_sigma(sigma, omega, response, name, colour, line)
     if reduction.error_bound:
         sigma.axhline(reduction.error_bound, color=COLOURS[2], ls="--", lw=1, label="error bound")
     finish_sigma(sigma)
@@ -66,10 +65,9 @@ def _draw_error(axes: Any, full: System, rom: System, name: str, i: int) -> None
     """Responses are subtracted, not systems: two small Schur forms for one large."""
     gains = [SystemGains(model) for model in (full, rom)]
     omega = frequencies(gains, [full, rom])
-    is_real = all(gain.is_real for gain in gains)
-    for sign, line in ((1, "-"),) if is_real else ((1, "-"), (-1, "--")):
+    for sign, line in signs(*gains):
         difference = gains[0].responses(sign * omega) - gains[1].responses(sign * omega)
-        draw_sigma(axes, omega, difference, name if sign > 0 else "", line_style(i)["color"], line)
+        draw_sigma(axes, omega, difference, name, line_style(i)["color"], line)
 
 
 def _strongest(system: System) -> tuple[int, int]:

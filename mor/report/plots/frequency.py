@@ -16,6 +16,7 @@ from mor.report.plots.style import (
     check_signals,
     drawable,
     finish,
+    finish_grid,
     grid_of_axes,
     line_style,
     name_channels,
@@ -26,6 +27,8 @@ from mor.systems.base import System
 
 #: Points of a grid of frequencies; as many lightly damped poles add their own.
 _POINTS = 300
+
+_FREQUENCY = "frequency, rad per unit of time"
 
 #: Of lines that show a limit, not a system.
 _LIMIT = {"color": "0.5", "ls": ":", "lw": 1}
@@ -76,9 +79,8 @@ def plot_sigma(*systems: Any, omega: Any = None, labels: Sequence[str] | None = 
     omega = frequencies(gains, models) if omega is None else _given(omega)
     axes = axes_of(ax)
     for i, (gain, name) in enumerate(zip(gains, names, strict=True)):
-        draw_sigma(axes, omega, gain.responses(omega), name, COLOURS[i % len(COLOURS)])
-        if not gain.is_real:
-            draw_sigma(axes, omega, gain.responses(-omega), "", COLOURS[i % len(COLOURS)], "--")
+        for sign, line in signs(gain):
+            draw_sigma(axes, omega, gain.responses(sign * omega), name, COLOURS[i % len(COLOURS)], line)
     return finish_sigma(axes)
 
 
@@ -137,16 +139,12 @@ def plot_bode(*systems: Any, omega: Any = None, labels: Sequence[str] | None = N
             each.axvline(end, **_LIMIT)
     for each in axes.flat:
         each.set_xscale("log")
-        each.grid(alpha=0.3)
     for above, below in zip(axes[::2, 0], axes[1::2, 0], strict=True):
         above.set_ylabel("gain")
         below.set_ylabel("phase, degrees")
-    for each in axes[-1]:
-        each.set_xlabel("frequency, rad per unit of time")
     if p * m > 1:
         name_channels(axes[::2], models[0])
-    finish(axes[0, 0])
-    return axes
+    return finish_grid(axes, _FREQUENCY)
 
 
 def _draw_bode(axes: np.ndarray, omega: np.ndarray, response: np.ndarray, style: dict[str, Any]) -> None:
@@ -182,9 +180,16 @@ def frequencies(gains: Sequence[SystemGains], models: Sequence[System]) -> np.nd
     return omega[np.isfinite(omega) & (omega > 0)]
 
 
+def signs(*gains: SystemGains) -> list[tuple[int, str]]:
+    """Signs of the frequencies to draw, negative ones of complex systems only, and with which lines."""
+    return [(1, "-")] if all(gain.is_real for gain in gains) else [(1, "-"), (-1, "--")]
+
+
 def draw_sigma(
     axes: Any, omega: np.ndarray, response: np.ndarray, name: str, colour: str, line: str = "-"
 ) -> None:
+    """Singular values over frequency; the name stands beside full lines."""
+    name = name if line == "-" else ""
     finite = np.all(np.isfinite(response), axis=(1, 2))
     values = np.linalg.svd(np.where(finite[:, None, None], response, 0.0), compute_uv=False)
     values[~finite] = np.nan
@@ -194,5 +199,5 @@ def draw_sigma(
 
 
 def finish_sigma(axes: Any) -> Any:
-    axes.set(xscale="log", yscale="log", xlabel="frequency, rad per unit of time", ylabel="singular value")
+    axes.set(xscale="log", yscale="log", xlabel=_FREQUENCY, ylabel="singular value")
     return finish(axes)

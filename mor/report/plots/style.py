@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mor.checks import shown
-from mor.errors import ArgumentTypeError, DimensionError, MissingDependencyError, SystemFileError
+from mor.errors import ArgumentTypeError, DimensionError, MissingDependencyError, SystemFileError, keyword
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.labels import signal_names
@@ -156,6 +156,16 @@ def name_channels(axes: np.ndarray, model: System) -> None:
         left.set_ylabel(f"{outputs[i] if outputs else f'output {i + 1}'}\n{left.get_ylabel()}")
 
 
+def finish_grid(axes: np.ndarray, below: str) -> np.ndarray:
+    """A grid in each of them, what the horizontal axis is below the last row, and a legend in the first."""
+    for each in axes.flat:
+        each.grid(alpha=0.3)
+    for each in axes[-1]:
+        each.set_xlabel(below)
+    finish(axes[0, 0])
+    return axes
+
+
 def finish(axes: Any) -> Any:
     """A grid, and a legend where there is something to say."""
     axes.grid(alpha=0.3)
@@ -183,7 +193,7 @@ def check_plot(path: Path, *, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise SystemFileError(f"{path}: there is no folder {path.parent}.")
     if path.exists() and not overwrite:
-        raise SystemFileError(f"{path} exists; overwrite=True (--force) replaces it.")
+        raise SystemFileError(f"{path} exists; {keyword('overwrite', 'True')} replaces it.")
 
 
 def save_figure(figure: Any, path: Path) -> None:

@@ -15,7 +15,7 @@ from mor.errors import TimeStepError
 from mor.report.plots.style import (
     check_signals,
     drawable,
-    finish,
+    finish_grid,
     grid_of_axes,
     line_style,
     name_channels,
@@ -89,13 +89,8 @@ def plot_step(
             axes[i, j].plot(times, np.real(response[:, i, j]), label=name or None, **line_style(k), **how)
             if np.iscomplexobj(response):
                 axes[i, j].plot(times, np.imag(response[:, i, j]), **line_style(k) | {"lw": 0.6}, **how)
-    for each in axes.flat:
-        each.grid(alpha=0.3)
-    for each in axes[-1]:
-        each.set_xlabel("time")
     name_channels(axes, models[0])
-    finish(axes[0, 0])
-    return axes
+    return finish_grid(axes, "time")
 
 
 def _response(model: System, end: float) -> tuple[np.ndarray, np.ndarray]:

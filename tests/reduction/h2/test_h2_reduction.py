@@ -45,6 +45,7 @@ def check(sys, rom, horizon=None):
     assert rom.system.dt == sys.dt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.3])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("order", [2, 4])
@@ -65,6 +66,7 @@ def test_interpolation_conditions_hold(method, dt, order):
         assert np.linalg.norm(c @ (G - Gr)) <= 1e-5 * scale * np.linalg.norm(c)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.3])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_gradient_vanishes(method, dt):
@@ -127,6 +129,7 @@ def random_modal(rng, kind):
     return mor.Modal(np.exp(0.3 * poles) if dt else poles, B, C, rng.standard_normal((p, m)), dt=dt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "lightly damped", "clustered", "nearly repeated", "wide"])
 def test_stable_and_no_worse_than_the_start_on_every_draw(kind):
     for seed in range(40):
@@ -138,6 +141,7 @@ def test_stable_and_no_worse_than_the_start_on_every_draw(kind):
         check(sys, mor.h2_optimal(sys, order, start=start, max_iterations=10))
 
 
+@pytest.mark.slow
 @given(modal_systems(max_modes=4))
 @settings(max_examples=15)
 def test_degenerate_modal_systems(sys):
@@ -150,6 +154,7 @@ def test_degenerate_modal_systems(sys):
         assert isinstance(rom.system, mor.Modal | mor.LTI)
 
 
+@pytest.mark.slow
 @given(block_systems(max_blocks=3, max_size=2))
 @settings(max_examples=10)
 def test_block_diagonal_systems_come_back_as_modes(sys):
@@ -160,6 +165,7 @@ def test_block_diagonal_systems_come_back_as_modes(sys):
     assert rom.diagnostics["start_error"] == pytest.approx(dense.diagnostics["start_error"], rel=1e-5)
 
 
+@pytest.mark.slow
 @given(lti_systems(max_order=6))
 @settings(max_examples=10)
 def test_fixed_points_are_no_worse_than_their_starts(sys):
@@ -170,6 +176,7 @@ def test_fixed_points_are_no_worse_than_their_starts(sys):
         assert error(sys, rom) == pytest.approx(rom.diagnostics["h2_error"], rel=1e-6, abs=1e-11 * norm(sys))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.3])
 def test_every_kind_of_start(dt):
     sys = sampled(dt)
@@ -186,6 +193,7 @@ def test_every_kind_of_start(dt):
     assert results[0].diagnostics["h2_error"] <= mor.irka(sys, 3).diagnostics["h2_error"]
 
 
+@pytest.mark.slow
 def test_order_one_of_a_resonance_has_a_real_pole():
     sys = mor.Modal(np.array([-0.1 + 2j]), np.ones((1, 1)) + 0j, np.ones((1, 1)) + 0j)
     for method in (mor.tsia, mor.irka, mor.h2_optimal):
@@ -217,6 +225,7 @@ def test_no_more_states_than_the_minimal_order(method):
         assert "asked for 3" in rom.diagnostics["note"]
 
 
+@pytest.mark.slow
 def test_a_descriptor_system_and_names():
     rng = np.random.default_rng(6)
     E = np.eye(6) + 0.1 * rng.standard_normal((6, 6))
@@ -236,6 +245,7 @@ def test_a_descriptor_system_and_names():
         assert modal.system.labels.outputs == ("y",)
 
 
+@pytest.mark.slow
 def test_invariance_under_scaling_of_time_and_signals():
     sys = two_area_power_system()
     rom = mor.h2_optimal(sys, 3)
@@ -244,6 +254,7 @@ def test_invariance_under_scaling_of_time_and_signals():
     assert error(scaled, mor.h2_optimal(scaled, 3)) == pytest.approx(ratio * error(sys, rom), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 0.3])
 @pytest.mark.parametrize("horizon", [1, 10])
 def test_a_finite_horizon(dt, horizon):
@@ -256,6 +267,7 @@ def test_a_finite_horizon(dt, horizon):
         mor.h2_optimal(sys, 2, horizon=horizon, start="tsia")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.0, 1.0])
 def test_a_finite_horizon_of_an_unstable_system(dt):
     poles = np.array([0.2 + 1j, -0.5 + 0j, -2.0 + 0.5j])
@@ -314,6 +326,7 @@ def test_bad_starts():
     assert "no input reaches" in mor.h2_optimal(sys, 1, start=unreached).diagnostics["stopped"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_max_iterations(method):
     sys = two_area_power_system()
@@ -360,7 +373,7 @@ def test_a_fast_discrete_mode_does_not_underflow():
     assert norm(sys) == pytest.approx(float(mor.h2_norm(sys)), rel=1e-12)
 
 
-@pytest.mark.data
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [4, 10, 16])
 def test_a_building(data_dir, order):
     data = scipy.io.loadmat(data_dir / "mor" / "building.mat")

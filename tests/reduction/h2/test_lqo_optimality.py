@@ -119,6 +119,7 @@ def test_outputs_are_eliminated_exactly(kind, dt):
             assert problem.value(best) <= problem.value(problem.at(F, G, problem.C @ other)) + 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("method", [mor.tsia, mor.h2_optimal])
 def test_all_gradients_vanish_at_the_end(method, dt):
@@ -152,6 +153,7 @@ def test_a_fixed_point_is_the_projection_of_the_conditions(dt):
     close(np.array([V.T @ M @ V for M in full.N]), rom.N, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 @pytest.mark.parametrize("kind", ["unit", "modal gate"])
 def test_tied_outputs_are_optimal_too(kind, dt):
@@ -169,6 +171,7 @@ def test_tied_outputs_are_optimal_too(kind, dt):
     assert max(np.max(np.abs(x)) for x in found) <= 1e-5 * scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 def test_on_a_horizon_descent_is_optimal_and_the_fixed_point_is_not(dt):
     sys, horizon = gentle(dt), 3 if dt else 1.0
@@ -185,6 +188,7 @@ def test_on_a_horizon_descent_is_optimal_and_the_fixed_point_is_not(dt):
     assert again.diagnostics["h2_error"] <= fixed.diagnostics["h2_error"] * (1 + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", TIMES)
 def test_a_long_horizon_is_an_infinite_one(dt):
     sys = gentle(dt)

@@ -23,7 +23,7 @@ class TensorFile:
     sha256 : of the file; of a sharded one, of its index.
     ties : groups of keys that are one tensor in the file.
     wrapper : what the torch file holds, with the state dict in it; None otherwise.
-    place : keys that lead from `wrapper` to the state dict.
+    state_dict_path : keys that lead from `wrapper` to the state dict.
     left_out : keys of tensors that are kept in `wrapper` but have no array form.
     shards : number of files it was spread over; 1 if it was not.
     """
@@ -35,6 +35,13 @@ class TensorFile:
     sha256: str
     ties: tuple[tuple[str, ...], ...] = ()
     wrapper: Any = field(default=None, repr=False)
-    place: tuple[str, ...] = ()
+    state_dict_path: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     shards: int = 1
+
+    @property
+    def beside(self) -> dict[Any, Any]:
+        """What stands beside the state dict in a torch file: an optimizer's state, an epoch, an average."""
+        if not self.state_dict_path:
+            return {}
+        return {key: x for key, x in self.wrapper.items() if key not in self.state_dict_path}

@@ -17,7 +17,7 @@ from mor.adapters.checkpoints.formats.tensor_file import TensorFile
 from mor.adapters.checkpoints.formats.torch_file import read_torch, torch_bytes
 from mor.adapters.limits import Allowance, Budget, budget
 from mor.checks import check_path
-from mor.errors import CheckpointError
+from mor.errors import CheckpointError, keyword
 
 _TORCH = frozenset({".pt", ".pth", ".ckpt", ".bin"})
 _SHARDS = frozenset({".safetensors", ".bin", ".pt", ".pth"})
@@ -84,8 +84,8 @@ def _read_single(path: Path, limits: Budget, key: str | None = None) -> TensorFi
 def _refuse_key(path: Path, key: str | None) -> None:
     if key is not None:
         raise CheckpointError(
-            f"{path} has no state dicts to choose from, as a single torch file may: leave key={key!r} "
-            f"(--key {key}) out."
+            f"{path} has no state dicts to choose from, as a single torch file may: leave "
+            f"{keyword('key', repr(key))} out."
         )
 
 
@@ -114,10 +114,11 @@ def check_checkpoint_output(path: Path, source: Path, *, force: bool) -> None:
         raise CheckpointError(f"{path} is a folder.")
     if force:
         return
+    overwrites = f"{keyword('force', 'True')} overwrites it."
     if path.exists() and source.exists() and path.samefile(source):
-        raise CheckpointError(f"{path} is the checkpoint that was read; force=True (--force) overwrites it.")
+        raise CheckpointError(f"{path} is the checkpoint that was read; {overwrites}")
     if path.exists() or (is_torch_output(path) and sidecar(path).exists()):
-        raise CheckpointError(f"{path} exists; force=True (--force) overwrites it.")
+        raise CheckpointError(f"{path} exists; {overwrites}")
 
 
 def write_tensors(

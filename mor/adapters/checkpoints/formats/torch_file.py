@@ -6,7 +6,9 @@ import copy
 import hashlib
 import io
 import pickle
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy as np
 from mor.adapters.checkpoints.formats.pickle_scan import DAMAGE, check_archive, refuse_foreign_code
 from mor.adapters.checkpoints.formats.tensor_file import TensorFile
 from mor.adapters.limits import Budget
-from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError
+from mor.errors import CheckpointError, MissingDependencyError, UnsafeCheckpointError, keyword
 
 #: Older ones load foreign code in spite of ``weights_only=True``.
 _SAFE_TORCH = (2, 10)
@@ -68,7 +70,7 @@ def read_torch(path: Path, budget: Budget, key: str | None = None) -> TensorFile
     refuse_foreign_code(data, path)
     wrapper = _load(torch, data, path)
     place = find_state_dict(torch, wrapper, path, key)
-    state = _at(wrapper, place)
+    state = reduce(getitem, place, wrapper)
     tensors, left_out = {}, []
     held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
     _spend(torch, held, path, budget)
@@ -86,7 +88,7 @@ def read_torch(path: Path, budget: Budget, key: str | None = None) -> TensorFile
         sha256=hashlib.sha256(data).hexdigest(),
         ties=_ties({key: held[key] for key in tensors}),
         wrapper=wrapper,
-        place=place,
+        state_dict_path=place,
         left_out=tuple(left_out),
     )
 
@@ -140,7 +142,7 @@ def find_state_dict(torch: Any, wrapper: Any, path: Path, key: str | None = None
         return (others[0],)
     if dicts:
         raise CheckpointError(
-            f"{path} holds {len(dicts)} dicts of tensors: say which one with key= (--key), one of "
+            f"{path} holds {len(dicts)} dicts of tensors: say which one with {keyword('key')}, one of "
             f"{', '.join(dicts)}."
         )
     found = ", ".join(map(repr, list(wrapper)[:12])) or "nothing"
@@ -151,15 +153,13 @@ def find_state_dict(torch: Any, wrapper: Any, path: Path, key: str | None = None
 
 def other_state_dicts(file: TensorFile) -> dict[str, dict[str, np.ndarray]]:
     """By name, the dicts of tensors beside the one that was read, but for an optimizer's."""
-    if not file.place:
-        return {}
-    torch = import_torch()
+    dicts = {k: x for k, x in file.beside.items() if isinstance(x, Mapping) and not is_optimizer(k)}
+    torch: Any = import_torch() if dicts else None
     found = {}
-    for name, state in file.wrapper.items():
-        if name not in file.place and not is_optimizer(name) and isinstance(state, Mapping):
-            held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
-            arrays = {k: as_numpy(torch, x) for k, x in held.items()}
-            found[str(name)] = {k: x for k, x in arrays.items() if x is not None}
+    for name, state in dicts.items():
+        held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
+        arrays = {k: as_numpy(torch, x) for k, x in held.items()}
+        found[str(name)] = {k: x for k, x in arrays.items() if x is not None}
     return found
 
 
@@ -170,12 +170,6 @@ def _is_state_dict(torch: Any, mapping: Mapping[Any, Any]) -> bool:
 def is_optimizer(key: Any) -> bool:
     """Whether an entry of a training checkpoint is the optimizer's state."""
     return isinstance(key, str) and "optim" in key.lower()
-
-
-def _at(wrapper: Any, place: Iterable[str]) -> Any:
-    for key in place:
-        wrapper = wrapper[key]
-    return wrapper
 
 
 def as_numpy(torch: Any, tensor: Any) -> np.ndarray | None:
@@ -253,7 +247,7 @@ def _rewrap(torch: Any, file: TensorFile, made: Mapping[str, Any]) -> Any:
     """A copy of the containers down to the state dict; every other entry is the one read."""
     content = copy.copy(file.wrapper)
     state: MutableMapping[str, Any] = content
-    for key in file.place:
+    for key in file.state_dict_path:
         state[key] = copy.copy(state[key])
         state = state[key]
     for key, tensor in made.items():
@@ -267,12 +261,10 @@ def _rewrap(torch: Any, file: TensorFile, made: Mapping[str, Any]) -> Any:
 
 def dropped_entries(file: TensorFile) -> list[str]:
     """Entries beside the state dict that a change of shapes makes invalid."""
-    if not file.place:
-        return []
-    return [key for key in file.wrapper if is_optimizer(key)]
+    return [key for key in file.beside if is_optimizer(key)]
 
 
 def stale_entries(file: TensorFile, changed: set[str]) -> list[str]:
     """Entries beside the state dict that hold a copy of changed tensors, an average say."""
-    beside = {key: x for key, x in file.wrapper.items() if key not in file.place and not is_optimizer(key)}
-    return [str(key) for key, x in beside.items() if isinstance(x, Mapping) and changed & set(x)]
+    others = {key: x for key, x in file.beside.items() if not is_optimizer(key)}
+    return [str(key) for key, x in others.items() if isinstance(x, Mapping) and changed & set(x)]

@@ -12,11 +12,11 @@ import numpy as np
 
 from mor.adapters.layers.dtypes import (
     ComplexArray,
+    as_double,
+    as_type,
     dtype_name,
     is_floating,
-    narrow,
     precision,
-    widen,
 )
 from mor.arrays import Array, is_numpy, widest
 from mor.errors import CheckpointError, NotFiniteError
@@ -53,14 +53,14 @@ class Stored:
 
     arrays: Mapping[str, Array]
 
-    def wide(self, name: str) -> Array:
+    def double(self, name: str) -> Array:
         """The numbers in double precision, differentiable where the tensors are."""
         x = self.arrays[name]
-        return widen(x) if is_numpy(x) else widest(x)
+        return as_double(x) if is_numpy(x) else widest(x)
 
     def rounded(self, name: str, values: np.ndarray) -> np.ndarray:
         """What `values` become when the file holds them, in double precision."""
-        return widen(narrow(values, self.arrays[name].dtype))
+        return as_double(as_type(values, self.arrays[name].dtype))
 
     @property
     def eps(self) -> float:
@@ -131,7 +131,7 @@ class Dialect(ABC):
             raise CheckpointError(f"not a layer of dialect {self.name}: {reason}.")
         stored = self.stored(tensors, prefix)
         for field in self.fields:
-            _check_finite(prefix + field.name, stored.wide(field.name))
+            _check_finite(prefix + field.name, stored.double(field.name))
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 system = self.system(stored)
@@ -156,7 +156,7 @@ class Dialect(ABC):
         stored = self.stored(tensors, prefix)
         poles, B, C = (np.asarray(x, dtype=complex) for x in (modal.poles, modal.B, modal.C))
         values = self.from_arrays(poles, B, C, stored)
-        return {prefix + name: narrow(x, stored.arrays[name].dtype) for name, x in values.items()}
+        return {prefix + name: as_type(x, stored.arrays[name].dtype) for name, x in values.items()}
 
     def copy_modes(
         self, new: Tensors, tensors: Tensors, prefix: str, places: Mapping[int, int]

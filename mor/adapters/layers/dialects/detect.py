@@ -7,14 +7,13 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from mor.adapters.layers.dialects.base import Dialect, Tensors
-from mor.adapters.layers.dialects.lru import LRU
-from mor.adapters.layers.dialects.lru_complex import LRUComplex
+from mor.adapters.layers.dialects.lru import LRU, LRUComplex
 from mor.adapters.layers.dialects.rotation import Rotation
 from mor.adapters.layers.dialects.s4d import S4D
 from mor.adapters.layers.dialects.s5_pytorch import S5PyTorch
 from mor.adapters.layers.keys import folded_key, natural_order
 from mor.checks import shown
-from mor.errors import CheckpointError, NotLinearTimeInvariantError
+from mor.errors import CheckpointError, NotLinearTimeInvariantError, keyword
 
 _DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect for dialect in (S4D(), S5PyTorch(), LRU(), LRUComplex(), Rotation())
@@ -69,7 +68,7 @@ def detect(tensors: Tensors, name: str | None) -> tuple[Dialect, list[str]]:
         where = "; ".join(
             f"{key} ({len(prefixes)} layers, at {prefixes[0]!r})" for key, prefixes in found.items()
         )
-        raise CheckpointError(f"more than one dialect fits: {where}. Say which with dialect=.")
+        raise CheckpointError(f"more than one dialect fits: {where}. Say which with {keyword('dialect')}.")
     ((key, prefixes),) = found.items()
     dialect = _DIALECTS[key]
     if spoilt := _spoilt(dialect, tensors):
@@ -135,8 +134,8 @@ def not_recognised(tensors: Tensors, dialect: Dialect, prefixes: list[str]) -> l
             complete |= set(more)
             where = ", ".join(repr(prefix) for prefix in more[:_SHOWN])
             lines.append(
-                f"left alone: layers of another dialect, {other.name}, at {where}; dialect={other.name!r} "
-                f"(--dialect {other.name}) takes those"
+                f"left alone: layers of another dialect, {other.name}, at {where}; "
+                f"{keyword('dialect', repr(other.name))} takes those"
             )
     for prefix, there in _places(tensors, dialect).items():
         if prefix not in complete and len(there) > 1 and set(there) - _COMMON:

@@ -25,7 +25,7 @@ class Rotation(Dialect):
     decay = ("rotation.retentions",)
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
-        modal = modal_from_rotation({name: stored.wide(name) for name in PARAMETERS})
+        modal = modal_from_rotation({name: stored.double(name) for name in PARAMETERS})
         return modal.poles, modal.B, modal.C, modal.D
 
     def from_arrays(

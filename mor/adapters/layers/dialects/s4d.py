@@ -28,10 +28,10 @@ class S4D(Dialect):
     decay = ("kernel.log_A_real", "kernel.log_dt")
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
-        C, D = stored.wide("kernel.C"), stored.wide("D")
+        C, D = stored.double("kernel.C"), stored.double("D")
         xp = namespace(C)
-        A = complex_from(-xp.exp(stored.wide("kernel.log_A_real")), stored.wide("kernel.A_imag"))
-        poles, gain = discretized(A, xp.exp(stored.wide("kernel.log_dt"))[..., None])
+        A = complex_from(-xp.exp(stored.double("kernel.log_A_real")), stored.double("kernel.A_imag"))
+        poles, gain = discretized(A, xp.exp(stored.double("kernel.log_dt"))[..., None])
         C = 2 * complex_from(C[..., 0], C[..., 1]) * gain
         return poles, xp.ones_like(poles)[..., None], C[..., None, :], D[..., None, None]
 
@@ -39,7 +39,7 @@ class S4D(Dialect):
         self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored
     ) -> dict[str, np.ndarray]:
         """The step sizes stay; the product of B and C goes into C and fits the rounded poles."""
-        step = np.exp(stored.wide("kernel.log_dt"))[:, None]
+        step = np.exp(stored.double("kernel.log_dt"))[:, None]
         A = continuous_poles(poles, step, self.name)
         values = {"kernel.log_A_real": np.log(-np.real(A)), "kernel.A_imag": np.imag(A)}
         real, imag = (stored.rounded(name, x) for name, x in values.items())

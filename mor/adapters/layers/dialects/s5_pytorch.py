@@ -41,16 +41,16 @@ class S5PyTorch(Dialect):
         return super().mismatch(tensors, prefix)
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
-        B, log_step = stored.wide("B"), stored.wide("log_step")
-        poles, gain = discretized(stored.wide("Lambda"), namespace(B).exp(log_step))
+        B, log_step = stored.double("B"), stored.double("log_step")
+        poles, gain = discretized(stored.double("Lambda"), namespace(B).exp(log_step))
         B = complex_from(B[..., 0], B[..., 1]) * gain[..., :, None]
-        return poles, B, stored.wide("C"), diagonal_matrix(stored.wide("D"))
+        return poles, B, stored.double("C"), diagonal_matrix(stored.double("D"))
 
     def from_arrays(
         self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored
     ) -> dict[str, np.ndarray]:
         """One step size for all modes, the median of the old ones; B fits the rounded poles."""
-        old = stored.wide("log_step")
+        old = stored.double("log_step")
         log_step = np.full(poles.shape, np.median(old) if old.size else 0.0)
         step = np.exp(stored.rounded("log_step", log_step))
         A = continuous_poles(poles, step, self.name)

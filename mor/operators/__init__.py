@@ -1,0 +1,1 @@
+"""What a state matrix can do, one file a structure."""
