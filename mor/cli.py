@@ -65,13 +65,12 @@ class _Listing(TyperCommand):
     """A command whose help lists what the library has, which is imported when the help is asked for."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        from mor.analysis.gramians import KINDS
-        from mor.analysis.gramians.text import usage
+        from mor.analysis.gramians.text import usages
         from mor.reduction.methods import FAMILIES, METHODS, explained, knowing
 
         lists = {f"know_{option}": knowing(option) for option in ("tol", "gramians", "horizon")}
         lists |= {"methods": explained(METHODS), "layer_methods": explained(FAMILIES)}
-        lists["gramians"] = " or ".join(map(usage, KINDS))
+        lists["gramians"] = usages()
         for parameter in self.params:
             if isinstance(parameter, TyperOption) and parameter.help:
                 parameter.help = parameter.help.format(**lists)

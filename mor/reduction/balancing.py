@@ -234,10 +234,13 @@ class Balancing:
             return f"not stable: {self._name} does not promise it"
         if order is not None and total < order:
             return f"only {self.minimal} of {n} states stand above round-off; asked for {order}"
-        if tol is not None and self.bounds is not None and self.bounds[total] > tol:
-            return f"tol={tol:g} is below round-off; all {self.minimal} states above it are kept"
-        if tol is not None and roundoff() > tol:
-            return f"tol={tol:g} is below round-off, which may add {roundoff():.0e} to the error bound"
+        if tol is None:
+            return None
+        limit = keyword("tol", f"{tol:g}")
+        if self.bounds is not None and self.bounds[total] > tol:
+            return f"{limit} is below round-off; all {self.minimal} states above it are kept"
+        if roundoff() > tol:
+            return f"{limit} is below round-off, which may add {roundoff():.0e} to the error bound"
         return None
 
 

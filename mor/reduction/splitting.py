@@ -95,7 +95,8 @@ def split_stable(sys: Any) -> tuple[System, System]:
     if not system.is_linear:
         raise QuadraticOutputError(
             "a system with quadratic outputs is no sum of a stable one and the rest: its outputs have "
-            "products of the states of both. Reductions with horizon= take it whole; .linear can be split."
+            f"products of the states of both. Reductions with {keyword('horizon')} take it whole; "
+            ".linear can be split."
         )
     if not isinstance(system, Modal):
         return _split_dense(system.to_lti())

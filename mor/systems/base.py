@@ -104,10 +104,12 @@ class System(ABC):
 
     @property
     def n_inputs(self) -> int:
+        """Number of inputs, m."""
         return self.B.shape[-1]
 
     @property
     def n_outputs(self) -> int:
+        """Number of outputs, p."""
         return self.C.shape[-2]
 
     @property
@@ -252,9 +254,28 @@ class System(ABC):
 
     @guarded
     def discretize(self, step: float, *, hold: Hold = "zero") -> System:
-        """The discrete system whose output samples are those of this one, `step` apart, for an
-        input that is held between samples, or joined by straight lines (``hold="first"``);
-        exact (:mod:`mor.equations.holds`), MATLAB's ``c2d``."""
+        """The discrete system whose output samples are those of this one, exactly.
+
+        Parameters
+        ----------
+        step : time between samples.
+        hold : the input is held between them (``"zero"``), or joined by straight lines (``"first"``).
+
+        Returns
+        -------
+        System of the same kind, with ``dt = step`` (:mod:`mor.equations.holds`)
+
+        Raises
+        ------
+        TimeStepError
+            Of a discrete system; if `step` is not positive, or there is no such `hold`.
+        NotFiniteError
+            If the state overflows within a step.
+
+        Notes
+        -----
+        MATLAB's ``c2d``.
+        """
         step = check_continuous_step(self.dt, step)
         operator, B, late = self.operator.sampled(step, self._input, hold)
         rows, D = self.outputs.rows, self.outputs.D
@@ -351,7 +372,25 @@ class System(ABC):
 
     @guarded
     def evaluate(self, s: complex | Array) -> Array:
-        """Transfer function at the points `s`: (..., p, m), or (..., len(s), p, m)."""
+        """Transfer function at the points `s`.
+
+        Parameters
+        ----------
+        s : complex number, or array (N,).
+
+        Returns
+        -------
+        array (..., p, m), or (..., N, p, m)
+
+        Raises
+        ------
+        QuadraticOutputError
+            Of a system with quadratic outputs: take :func:`mor.transfer_kernels`.
+        DimensionError
+            If `s` has more axes; of a batch of systems other than Modals.
+        NotFiniteError
+            If a point is a pole, or NaN or infinite.
+        """
         C, points = self.outputs.matrix("a transfer function"), check_points(s)
         value = self.operator.transfer(points if points.ndim else points[None], self._input, C)
         value = value + self.D[..., None, :, :]
@@ -360,9 +399,24 @@ class System(ABC):
 
     @guarded
     def impulse_response(self, steps: int) -> Array:
-        """``C A^t B`` for t = 0..steps-1: (..., steps, p, m); discrete time.
+        """``C A^t B`` for t = 0..steps-1, of a discrete system; D is not part of it.
 
-        The feedthrough D is not part of it.
+        Parameters
+        ----------
+        steps : number of samples.
+
+        Returns
+        -------
+        array (..., steps, p, m)
+
+        Raises
+        ------
+        TimeStepError
+            Of a continuous system; if `steps` is no whole number from 1, or takes too much memory.
+        QuadraticOutputError
+            Of a system with quadratic outputs: take :func:`mor.impulse_kernels`.
+        NotFiniteError
+            If the response overflows.
         """
         if not self.dt:
             raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
@@ -377,7 +431,15 @@ class System(ABC):
 
     @guarded
     def to_lti(self) -> Any:
-        """The same map as a dense NumPy :class:`LTI`."""
+        """The same map as a dense NumPy :class:`LTI`.
+
+        Raises
+        ------
+        DimensionError
+            Of a batch of systems.
+        QuadraticOutputError
+            Of a system with quadratic outputs; ``.linear`` is one without.
+        """
         from mor.systems.lti import LTI
 
         if self.batch_shape:
@@ -420,9 +482,20 @@ class System(ABC):
 
     @guarded
     def frequency_response(self, omega: Array) -> Array:
-        """``G(i omega)`` or ``G(exp(i omega dt))``: (..., len(omega), p, m).
+        """``G(i omega)``, or ``G(exp(i omega dt))`` in discrete time.
 
-        `omega` is in radians per unit of time.
+        Parameters
+        ----------
+        omega : number or array (N,), in radians per unit of time.
+
+        Returns
+        -------
+        array (..., p, m), or (..., N, p, m)
+
+        Raises
+        ------
+        QuadraticOutputError, DimensionError, NotFiniteError
+            As :meth:`evaluate`.
         """
         omega = numbers("omega", omega, kinds="biuf").astype(float)
         if omega.ndim > 1:

@@ -280,22 +280,27 @@ class LQO(System):
 
     @property
     def poles(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those of the linear system within."""
         return self.system.poles
 
     @property
     def B(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The input matrix of the linear system within."""
         return self.system.B
 
     @property
     def D(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The feedthrough of the linear part."""
         return self.system.D
 
     @property
     def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the linear system within."""
         return self.system.dt
 
     @property
     def labels(self) -> Labels | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Names of the signals and of the system."""
         return self.system.labels
 
     def inner(self, other: System, *, horizon: float | None = None) -> Any:

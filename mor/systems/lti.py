@@ -106,6 +106,7 @@ class LTI(System):
     @property
     @guarded
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Eigenvalues of A, or of the pencil (A, E)."""
         return self.schur.poles
 
     @property

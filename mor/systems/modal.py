@@ -225,6 +225,15 @@ class Modal(System):
         """The same map in at least `n_modes` modes; NumPy.
 
         Those added have B = C = 0 and a pole well inside the stability region.
+
+        Parameters
+        ----------
+        n_modes : least number of modes.
+
+        Raises
+        ------
+        ArgumentError
+            If `n_modes` is no whole number from 0.
         """
         n_modes = check_whole("n_modes", n_modes, 0, _MOST_MODES)
         extra, batch = max(0, n_modes - self.n_modes), [(0, 0)] * len(self.batch_shape)
@@ -255,9 +264,22 @@ class Modal(System):
 
     @guarded
     def impulse_response(self, steps: int) -> Array:
-        """``Re(C diag(poles)^t B)`` for t = 0..steps-1: (..., steps, p, m); discrete time.
+        """``Re(C diag(poles)^t B)`` for t = 0..steps-1, of a discrete system; D is not part of it.
 
-        The feedthrough D is not part of it.
+        Parameters
+        ----------
+        steps : number of samples.
+
+        Returns
+        -------
+        array (..., steps, p, m)
+
+        Raises
+        ------
+        TimeStepError
+            Of a continuous system; if `steps` is no whole number from 1, or takes too much memory.
+        NotFiniteError
+            If the response overflows.
         """
         if not self.dt:
             raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
@@ -272,7 +294,13 @@ class Modal(System):
         return result
 
     def to_lti(self) -> LTI:
-        """The real map as a dense NumPy :class:`LTI`, real modes as one state."""
+        """The real map as a dense NumPy :class:`LTI`, real modes as one state.
+
+        Raises
+        ------
+        DimensionError
+            Of a batch of systems.
+        """
         full: LTI = super().to_lti()
         if not is_complex(self.poles) or not np.any(self.real_modes):
             return full

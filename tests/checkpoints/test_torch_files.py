@@ -369,7 +369,7 @@ def test_flipped_bytes_of_a_torch_file_give_typed_errors_or_a_layer(tmp_path, le
         ({}, "no state dict"),
         (
             {"g_state_dict": {"a": torch.ones(1)}, "d_state_dict": {"a": torch.ones(1)}},
-            "--key.*g_state_dict, d_state_dict",
+            r"key=.*g_state_dict, d_state_dict",
         ),
     ],
 )

@@ -41,9 +41,9 @@ if find_spec("torch"):
 PUBLIC |= {f.__qualname__: f for f in (Balancing.truncate, BatchBalancing.truncate, ModeRanking.truncate)}
 FUNCTIONS = [name for name, value in PUBLIC.items() if not isinstance(value, type) and "." not in name]
 CLASSES = {name for name, value in PUBLIC.items() if isinstance(value, type)}
-#: Whose members all say what they are; those of systems serve the package, but for a few.
-KINDS = [PUBLIC[name] for name in sorted(CLASSES) if not issubclass(PUBLIC[name], System)]
-KINDS += [Balancing, BatchBalancing, ModeRanking, Checkpoint]
+#: Whose members all say what they are.
+KINDS = [PUBLIC[name] for name in sorted(CLASSES)]
+KINDS += [System, Balancing, BatchBalancing, ModeRanking, Checkpoint]
 
 #: A line 'name', 'name : what', 'a, b : what' or '*name'.
 _ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: :.*)?$")

@@ -50,7 +50,7 @@ def test_a_true_alarm_has_an_exit_code(tmp_path, monkeypatch):
         reduction = real(**request)
         return replace(reduction, error_bound=1e-3 * reduction.error_bound)
 
-    monkeypatch.setattr(mor.reduction.methods, "reduce_by", promising)
+    monkeypatch.setattr("mor.report.reduction.reduce_by", promising)
     done = reduce(tmp_path, *options)
     assert done.exit_code == BOUND_EXCEEDED == 10
     assert "exceeds the bound" in done.output

@@ -5,7 +5,7 @@ import pytest
 
 import mor
 from mor.deep import compress
-from tests.defects.layers import checkpoint, mor_command, mor_json, write
+from tests.defects.layers import checkpoint, write
 
 NAME, X0 = "blocks.0.lru", "blocks.0.lru.x0"
 
@@ -24,10 +24,10 @@ def file_with(tmp_path, others, *, dialect="lru", prefix="blocks.0.lru.", **size
         ((2, 16), np.float16, lambda k: (2, 2 * k)),
     ],
 )
-def test_it_follows_the_states(tmp_path, capsys, shape, dtype, expected):
+def test_it_follows_the_states(tmp_path, mor_command, mor_json, shape, dtype, expected):
     file, out = file_with(tmp_path, {X0: np.zeros(shape, dtype)}), tmp_path / "out.safetensors"
-    assert "is cut with the states" in " ".join(mor_json(capsys, "inspect", file)["notes"])
-    assert mor_command(capsys, "compress", file, out, "--keep", "0.5")[0] == 0
+    assert "is cut with the states" in " ".join(mor_json("inspect", file)["notes"])
+    assert mor_command("compress", file, out, "--keep", "0.5")[0] == 0
     after = mor.read_checkpoint(out)
     k = after.layers[NAME].n_modes
     assert k < 8
@@ -36,16 +36,16 @@ def test_it_follows_the_states(tmp_path, capsys, shape, dtype, expected):
     assert not x0.any()
     assert after.manifest is not None
     assert after.manifest["layers"][NAME]["tensors"][X0] == list(expected(k))
-    assert mor_command(capsys, "verify", file, out)[0] == 0
+    assert mor_command("verify", file, out)[0] == 0
 
 
 @pytest.mark.parametrize("option", ["--pad", "--leave"])
-def test_it_stays_where_the_size_stays_and_where_it_is_told_to(tmp_path, capsys, option):
+def test_it_stays_where_the_size_stays_and_where_it_is_told_to(tmp_path, mor_command, option):
     file, out = file_with(tmp_path, {X0: np.zeros(8, np.float32)}), tmp_path / "out.safetensors"
     options = [option] if option == "--pad" else [option, X0]
-    assert mor_command(capsys, "compress", file, out, "--keep", "0.5", *options)[0] == 0
+    assert mor_command("compress", file, out, "--keep", "0.5", *options)[0] == 0
     assert mor.read_checkpoint(out).tensors[X0].shape == (8,)
-    assert mor_command(capsys, "verify", file, out)[0] == 0
+    assert mor_command("verify", file, out)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_it_stays_where_the_size_stays_and_where_it_is_told_to(tmp_path, capsys,
     [((8, 8), 3), ((8, 16), 3), ((8,), 8), ((16,), 16)],
     ids=["two axes", "modes and states", "as many channels", "as many channels as states"],
 )
-def test_what_cannot_be_told_is_said(tmp_path, capsys, shape, channels):
+def test_what_cannot_be_told_is_said(tmp_path, mor_command, shape, channels):
     """A bias of zeros may be as long as the layer has states, and must not be cut."""
     file, out = file_with(tmp_path, {X0: np.zeros(shape, np.float32)}, h=channels), tmp_path / "o.safetensors"
     checkpoint = mor.read_checkpoint(file)
@@ -63,24 +63,24 @@ def test_what_cannot_be_told_is_said(tmp_path, capsys, shape, channels):
     assert note in manifest["notes"]
     assert X0 not in manifest["layers"][NAME]["tensors"]
     assert mor.read_checkpoint(out).tensors[X0].shape == shape
-    assert mor_command(capsys, "verify", file, out)[0] == 0
+    assert mor_command("verify", file, out)[0] == 0
 
 
-def test_a_chain_of_compressions_verifies(tmp_path, capsys):
+def test_a_chain_of_compressions_verifies(tmp_path, mor_command):
     file = file_with(tmp_path, {X0: np.zeros(8, np.float32)})
     half, quarter = tmp_path / "half.safetensors", tmp_path / "quarter.safetensors"
-    assert mor_command(capsys, "compress", file, half, "--keep", "0.5")[0] == 0
-    assert mor_command(capsys, "compress", half, quarter, "--keep", "0.3")[0] == 0
-    assert mor_command(capsys, "verify", file, quarter)[0] == 0
+    assert mor_command("compress", file, half, "--keep", "0.5")[0] == 0
+    assert mor_command("compress", half, quarter, "--keep", "0.3")[0] == 0
+    assert mor_command("verify", file, quarter)[0] == 0
 
 
-def test_other_values_in_its_place_are_seen(tmp_path, capsys):
+def test_other_values_in_its_place_are_seen(tmp_path, mor_json):
     file, out = file_with(tmp_path, {X0: np.zeros(8, np.float32)}), tmp_path / "out.safetensors"
     compress(mor.read_checkpoint(file), keep=0.5).model.write(out)
     after = mor.read_checkpoint(out)
     changed = {**after.tensors, X0: np.ones_like(after.tensors[X0])}
     write(out, changed, after.metadata)
-    found = mor_json(capsys, "verify", file, out)
+    found = mor_json("verify", file, out)
     assert (found["changed_tensors"], found["ok"]) == ([X0], False)
 
 

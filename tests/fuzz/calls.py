@@ -4,7 +4,7 @@
     python tests/fuzz/calls.py --seed 0 --only 1234        # one call again, with its traceback
 
 Of each call it is asked that only a MorError is raised, and of functions and constructors only one that
-their docstring speaks of; that no warning is given but the library's own;
+their docstring speaks of, of methods where it speaks of any; that no warning is given but the library's own;
 that no number of the result is NaN; that no array that was given is changed; and that it ends in time.
 Systems are of all kinds, frameworks, precisions and magnitudes, arguments partly absurd. A number and a
 seed make a call, whatever came before. Exits with 1 if anything was found, and says how to repeat it.
@@ -40,7 +40,7 @@ from mor.arrays import is_array, to_numpy
 from mor.errors import MorError
 from mor.reduction.balancing import Balancing
 from tests.fuzz.arguments import MAKERS, Sizes
-from tests.fuzz.documented import is_documented
+from tests.fuzz.documented import documented, is_documented
 from tests.fuzz.values import Rng, absurd, family, in_framework, numpy_system, pick, system
 
 #: Seconds of the processor that a call may take.
@@ -306,7 +306,8 @@ def _attempt(target: Target, subject: Any, args: list[Any], kwargs: dict[str, An
     except MorError as error:
         if not str(error):
             return Outcome("no message", type(error).__name__, traceback.format_exc())
-        if target.function is None or is_documented(error, target.function):
+        called = target.function or getattr(type(subject), target.name.rpartition(".")[2], None)
+        if (target.function is None and not documented(called)) or is_documented(error, called):
             return None
         return Outcome("not documented", f"{type(error).__name__}: {str(error)[:60]}", traceback.format_exc())
     except OutOfTime:

@@ -85,7 +85,7 @@ def read_checkpoint(
     >>> manifest["layers"]["blocks.0.lru"]["states_after"]
     3
     """
-    file = read_tensors(path, max_bytes, key)
+    file, leave = read_tensors(path, max_bytes, key), list(leave)
     tensors = plain_tensors(file.tensors)
     if unknown := [name for name in leave if name not in tensors]:
         raise CheckpointError(f"{path} has no tensor {unknown[0]!r} to leave.")

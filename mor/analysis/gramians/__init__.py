@@ -58,7 +58,7 @@ def gramians_of(gramians: Any, horizon: Any = None, band: Any = None) -> Gramian
 
 def check_one_limit(**limits: Any) -> None:
     """Raise if more than one of them is given."""
-    given = [f"{name}=" for name, value in limits.items() if value is not None]
+    given = [keyword(name) for name, value in limits.items() if value is not None]
     if len(given) > 1:
         raise TimeStepError(
             f"give {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}: limits in time and in "
