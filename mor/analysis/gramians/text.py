@@ -30,6 +30,11 @@ def usage(name: str) -> str:
     return f"{name}:{','.join(values)}".rstrip(":")
 
 
+def usages() -> str:
+    """How all of them are written."""
+    return " or ".join(usage(name) for name in KINDS)
+
+
 def read_gramians(text: str, load: Callable[[str], Any]) -> Gramians:
     """The Gramians that `text` means.
 
