@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
     from mor.systems.lqo import LQO as LQO
     from mor.systems.lti import LTI as LTI
     from mor.systems.modal import Modal as Modal
+    from mor.systems.sparse import SparseLTI as SparseLTI
 
 #: Where each public name is defined.
 _DEFINED_IN = {
@@ -74,6 +75,7 @@ _DEFINED_IN = {
     "MorError": "mor.errors",
     "Peak": "mor.analysis.hinf",
     "Reduction": "mor.reduction.result",
+    "SparseLTI": "mor.systems.sparse",
     "TimeLimited": "mor.analysis.gramians",
     "Weighted": "mor.analysis.gramians",
     "append": "mor.systems.connect",
@@ -126,6 +128,7 @@ _SUBMODULES = (
     "equations",
     "errors",
     "examples",
+    "operators",
     "reduction",
     "report",
     "systems",

@@ -97,6 +97,12 @@ class QuadraticOutputError(MorError, TypeError):
     exit_code = 3
 
 
+class SparseSystemError(MorError, TypeError):
+    """Something that needs dense matrices as yet, asked of a sparse system."""
+
+    exit_code = 3
+
+
 class DeviceError(MorError, ValueError):
     """Tensors of one layer on different devices."""
 

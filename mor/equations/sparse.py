@@ -18,7 +18,8 @@ def check_dense_order(order: int, what: str) -> None:
     if order > MAX_DENSE_ORDER:
         raise DimensionError(
             f"{what} is sparse and of size {order}; sparse matrices are made dense, up to an order of "
-            f"{MAX_DENSE_ORDER}. Give dense arrays if there is time and memory for it, or a projected model."
+            f"{MAX_DENSE_ORDER}. mor.SparseLTI keeps them as they are; else give dense arrays if there is "
+            "time and memory for it, or a projected model."
         )
 
 
@@ -44,12 +45,20 @@ def dense(name: str, value: Any) -> Any:
     if not hasattr(value, "toarray"):
         return value
     check_dense_order(max(value.shape, default=0), name)
-    if not scipy.sparse.issparse(value):
-        return value.toarray()
+    return checked(name, value).toarray() if scipy.sparse.issparse(value) else value.toarray()
+
+
+def checked(name: str, value: Any) -> scipy.sparse.coo_array:
+    """A sparse matrix whose indices are known to be right.
+
+    Raises
+    ------
+    DimensionError
+    """
     try:
         entries, places = _coordinates(value)
         # Its constructor compares every index with the shape.
-        return scipy.sparse.coo_array((entries, places), shape=value.shape).toarray()
+        return scipy.sparse.coo_array((entries, places), shape=value.shape)
     except (ValueError, IndexError, TypeError) as error:
         raise DimensionError(f"{name} is a damaged sparse matrix: {error}") from None
 

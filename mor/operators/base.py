@@ -37,7 +37,7 @@ class Spectrum(Protocol):
         ...
 
 
-class Gramians(NamedTuple):
+class GramianPair(NamedTuple):
     """``P``, ``Q`` and, on an infinite horizon, what pulls weights on them back to the data."""
 
     P: Array
@@ -99,10 +99,10 @@ class Operator(ABC):
 
     def gramians(
         self, B: Array, C: Array, *, horizon: float | None = None, band: Band | None = None
-    ) -> Gramians:
+    ) -> GramianPair:
         """``(P, Q)``, formed."""
         Zc, Zo = self.factors(B, C, horizon=horizon, band=band)
-        return Gramians(_square(Zc), _square(Zo))
+        return GramianPair(_square(Zc), _square(Zo))
 
     def project(self, left: Array, right: Array, B: Array) -> tuple[Array, Array]:
         """``W^H A V`` and ``W^H B`` for W = left, V = right."""

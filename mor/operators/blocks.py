@@ -16,7 +16,7 @@ from mor.equations.boundary import dc_point
 from mor.equations.definite import definite_factor
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.equations.holds import Hold, matrix_holds
-from mor.operators.base import Gramians, Operator
+from mor.operators.base import GramianPair, Operator
 from mor.operators.dense import DenseOperator
 
 
@@ -148,7 +148,7 @@ class BlockOperator(Operator):
 
     def gramians(
         self, B: Array, C: Array, *, horizon: float | None = None, band: Band | None = None
-    ) -> Gramians:
+    ) -> GramianPair:
         r"""With the pullback by two adjoint equations, ``A^T Y A - Y + W_P = 0`` and
         ``A H A^T - H + W_Q = 0``.
 
@@ -167,7 +167,7 @@ class BlockOperator(Operator):
             to_blocks = 2 * _diagonal_blocks(to_A, self.blocks.shape[-1])
             return {"blocks": to_blocks, "B": 2 * Y @ B, "C": 2 * C @ H}
 
-        return Gramians(P, Q, pull)
+        return GramianPair(P, Q, pull)
 
     def project(self, left: Array, right: Array, B: Array) -> tuple[Array, Array]:
         """NumPy."""

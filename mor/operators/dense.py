@@ -19,7 +19,7 @@ from mor.equations.schur import SchurForm
 from mor.equations.sylvester import cross_solution
 from mor.equations.transfer import FEW_POINTS, evaluate_by_form, evaluate_by_lu
 from mor.errors import NotFiniteError, ReductionError
-from mor.operators.base import Gramians, Operator
+from mor.operators.base import GramianPair, Operator
 from mor.threads import threads_for
 
 #: Beyond this condition of E less than four digits survive.
@@ -194,7 +194,7 @@ class DenseOperator(Operator):
 
     def gramians(
         self, B: np.ndarray, C: np.ndarray, *, horizon: float | None = None, band: Band | None = None
-    ) -> Gramians:
+    ) -> GramianPair:
         r"""With the pullback by two adjoint equations ``A^H Y A - Y + W_P = 0``, ``A H A^H - H + W_Q = 0``.
 
         The gradient is that of the explicit form (E = I), of a complex x ``d/dRe x + i d/dIm x``.
@@ -207,7 +207,7 @@ class DenseOperator(Operator):
             to_A = 2 * (Y @ A @ P + Q @ A @ H) if self.dt else 2 * (Y @ P + Q @ H)
             return {"A": to_A, "B": 2 * Y @ explicit_B, "C": 2 * C @ H}
 
-        return Gramians(P, Q, pull)
+        return GramianPair(P, Q, pull)
 
     def project(self, left: np.ndarray, right: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``W^H E^{-1}`` first, so that E is solved with r times only."""

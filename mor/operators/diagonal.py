@@ -32,7 +32,7 @@ from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.equations.holds import Hold, scalar_holds
 from mor.equations.schur import SchurForm
 from mor.errors import NotFiniteError, TimeStepError
-from mor.operators.base import Gramians, Operator
+from mor.operators.base import GramianPair, Operator
 
 #: Inputs from which P may be well conditioned, so that forming it is worth a try.
 _MANY_INPUTS = 16
@@ -192,7 +192,7 @@ class DiagonalOperator(Operator):
 
     def gramians(
         self, B: Array, C: Array, *, horizon: float | None = None, band: Band | None = None
-    ) -> Gramians:
+    ) -> GramianPair:
         """In closed form, in a band of frequencies too (:mod:`mor.equations.cauchy`)."""
         if band is None:
             kernels = cauchy.kernels(self.poles, dt=self.dt, horizon=horizon)
@@ -207,7 +207,7 @@ class DiagonalOperator(Operator):
             to_dual_poles, to_dual_B = Q.adjoint(weight_Q)
             return {"poles": to_poles + conj(to_dual_poles), "B": to_B, "C": adjoint(to_dual_B)}
 
-        return Gramians(P.matrix, Q.matrix, pull)
+        return GramianPair(P.matrix, Q.matrix, pull)
 
     def inverted(self, B: Array, C: Array) -> tuple[DiagonalOperator, Array, Array]:
         """Mode by mode: ``c + 1/(pole - c)``."""

@@ -30,6 +30,7 @@ EXCUSED = {
     "LTI": "a constructor",
     "BlockDiagonal": "a constructor",
     "Modal": "a constructor",
+    "SparseLTI": "a constructor",
     "Labels": "names",
     "MorError": "an error",
     "Peak": "a result",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -51,11 +51,13 @@ def contents_of(system: System) -> Contents:
         raise QuadraticOutputError(
             "files hold linear systems: save sys.linear, and its quadratic forms apart (numpy.savez)."
         )
-    kind = next(name for name, cls in KINDS.items() if isinstance(system, cls))  # pyright: ignore[reportArgumentType]
+    written = {cls: name for name, cls in KINDS.items()}
+    system = system if type(system) in written else system.to_lti()
+    kind = written[type(system)]
     labels = system.labels or Labels()
     arrays = {name: to_numpy(getattr(system, name)) for name in (kind, "B", "C", "D")}
-    if isinstance(system, LTI) and system.E is not None:
-        arrays["E"] = system.E
+    if kind == "A" and (E := cast(LTI, system).E) is not None:
+        arrays["E"] = E
     # A dense system holds doubles; where its data came in single precision they go so too,
     # unless digits would be lost.
     singles = {name: _single(x) for name, x in arrays.items()} if labels.precision else {}
