@@ -44,7 +44,9 @@ NO_ARRAYS = {
     "load",
     "read_checkpoint",
 }
-CONSTRUCTORS = {"LQO", "LTI", "Modal", "BlockDiagonal", "SparseLTI"} | {kind.__name__ for kind in KINDS.values()}
+CONSTRUCTORS = {"LQO", "LTI", "Modal", "BlockDiagonal", "SparseLTI"} | {
+    kind.__name__ for kind in KINDS.values()
+}
 
 
 def calls(s, tmp_path):
