@@ -19,7 +19,6 @@ from mor.arrays import to_numpy
 from mor.equations.band import Band, band_pieces, check_band
 from mor.equations.panels import Piece, nodes, resolved
 from mor.systems.base import System
-from mor.systems.lti import LTI
 
 #: Relative error of responses in double precision above which they are computed in extended.
 _DOUBTFUL = 1e-9
@@ -54,7 +53,7 @@ def _responses(
     at all where round-off is what would be resolved."""
     unit = parts[0].dt or 1.0
     double = [SystemGains(part) for part in parts]
-    extended = [ExtendedResponses(part) if isinstance(part, LTI) else None for part in parts]
+    extended = [None if gains.modal else ExtendedResponses(gains.system) for gains in double]
 
     def quick(omega: np.ndarray) -> np.ndarray:
         values: Any = sum(gains.responses(omega / unit) for gains in double)

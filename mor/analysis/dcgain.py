@@ -15,7 +15,6 @@ from mor.equations.separation import separated
 from mor.errors import AccuracyWarning, DimensionError
 from mor.systems.base import System, check_overflow
 from mor.systems.convert import as_system
-from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
@@ -80,8 +79,8 @@ def dcgain(sys: Any) -> Array:
            [0. , 0.5]])
     """
     system = as_system(sys)
-    linear = (system.linear if isinstance(system, LQO) else system).detached()
-    gain = _of_modes(linear) if isinstance(linear, Modal) else _of_states(linear)
+    linear = system.linear.detached()
+    gain = linear.by_form(_of_modes, _of_states)
     return astype_like(namespace(system.D).asarray(gain, **device_kwargs(system.D)), system.D)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from mor.arrays import is_complex, to_numpy
 from mor.equations.boundary import ROUNDOFF, margins
 from mor.systems.base import System
-from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
 #: From frequencies to the largest singular value at each.
@@ -64,8 +62,8 @@ class SystemGains:
     """
 
     def __init__(self, system: System) -> None:
-        self.modal = _acting(system.on_numpy()) if isinstance(system, Modal) else None
-        self.system = system if self.modal else system.to_lti()
+        self.modal: Modal | None = system.by_form(_acting, lambda _: None)
+        self.system: Any = system if self.modal else system.to_lti()
 
     @property
     def poles(self) -> np.ndarray:
@@ -89,14 +87,10 @@ class SystemGains:
         found[:] = D
         if self.system.order and finite.any():
             if self.modal is None:
-                found[finite] += self._dense.transfer(self._points(omega[finite]))
+                found[finite] += self.system.transfer(self._points(omega[finite]))
             else:
                 found[finite] = to_numpy(self.modal.frequency_response(omega[finite]))
         return found
-
-    @property
-    def _dense(self) -> LTI:
-        return self.system  # pyright: ignore[reportReturnType]
 
     def _points(self, omega: Any) -> Any:
         return np.exp(1j * omega * self.system.dt) if self.system.dt else 1j * omega
@@ -104,7 +98,7 @@ class SystemGains:
     def _states(self, s: complex) -> np.ndarray:
         """``(s - A)^{-1} B``, in the coordinates of computation."""
         if self.modal is None:
-            return self._dense.transfer.states(np.array([s]))[:, 0]
+            return self.system.transfer.states(np.array([s]))[:, 0]
         poles, B = (to_numpy(x) for x in (self.modal.poles, self.modal.B))
         partner = B.conj() / (s - poles.conj())[:, None] if is_complex(B) else 0.0
         return np.abs(B / (s - poles)[:, None]) + np.abs(partner)
@@ -113,7 +107,7 @@ class SystemGains:
         """What round-off may add to the gain at `omega`."""
         states = 0.0
         if self.system.order and np.isfinite(omega):
-            C = self._dense.transfer.C if self.modal is None else to_numpy(self.modal.C)
+            C = self.system.transfer.C if self.modal is None else to_numpy(self.modal.C)
             states = _size(C) * _size(self._states(self._points(omega)))
         return float(np.finfo(float).eps * (_size(to_numpy(self.system.D)) + states))
 
@@ -131,7 +125,7 @@ class SystemGains:
             C = _size(to_numpy(self.modal.C))
             error[finite] += [ROUNDOFF * C * _size(self._states(s)) for s in self._points(omega[finite])]
             return error
-        form, transfer, s = self._dense.schur, self._dense.transfer, self._points(omega[finite])
+        form, transfer, s = self.system.schur, self.system.transfer, self._points(omega[finite])
         inputs = np.linalg.norm(transfer.states(s), axis=(0, 2))
         outputs = np.linalg.norm(transfer.costates(s), axis=(0, 2))
         B, C = _size(transfer.B), _size(transfer.C)
@@ -142,10 +136,8 @@ class SystemGains:
 
 def _acting(system: Modal) -> Modal:
     """Without the modes that no input reaches or no output shows, whose poles may be on the boundary."""
-    acts = np.any(system.B != 0, axis=-1) & np.any(system.C != 0, axis=-2)
-    if np.all(acts):
-        return system
-    return replace(system, poles=system.poles[acts], B=system.B[acts], C=system.C[:, acts])
+    system = system.on_numpy()
+    return system if np.all(system.working_modes) else system.of_modes(system.working_modes)
 
 
 def _size(X: np.ndarray) -> float:

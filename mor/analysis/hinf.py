@@ -241,7 +241,7 @@ def _peak(system: System, tol: float) -> Peak:
             found = _proven(gains, level_of, found, tol)
         if not found.upper <= found.gain * (1 + 4 * tol):
             found = _proven(gains, Levels(system, gains.poles, omega, sampled), found, tol)
-    return _attained(system, found, tol) if isinstance(system, LTI) else found
+    return found if gains.modal else _attained(gains.system, found, tol)
 
 
 def _attained(system: LTI, found: Peak, tol: float) -> Peak:

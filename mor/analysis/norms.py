@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -340,13 +341,16 @@ def _trace(C: Array, P: Array) -> Array:
 
 def _norm_in_band(system: System, band: Band) -> Array:
     """In closed form where there is one and it does not cancel, else by quadrature."""
-    D, xp = system.D, namespace(system.D)
-    if isinstance(system, Modal) and not np.any(to_numpy(D)) and in_units(system)[1] is OWN:
-        P, C = system.band_gramians(band)[0], system.output_factor_matrix
-        square, scale = _trace(C, P), xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
-        if not bool(xp.any(square <= _CANCELLED * scale)):
-            return xp.sqrt(square)
-    return _by_quadrature([system], band)
+    found = system.by_form(partial(_closed_form_in_band, band=band), lambda _: None)
+    return _by_quadrature([system], band) if found is None else found
+
+
+def _closed_form_in_band(system: Modal, band: Band) -> Array | None:
+    if np.any(to_numpy(system.D)) or in_units(system)[1] is not OWN:
+        return None
+    xp, P, C = namespace(system.D), system.band_gramians(band)[0], system.output_factor_matrix
+    square, scale = _trace(C, P), xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
+    return None if bool(xp.any(square <= _CANCELLED * scale)) else xp.sqrt(square)
 
 
 def _by_quadrature(parts: list[System], band: Band) -> Array:

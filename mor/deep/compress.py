@@ -157,7 +157,7 @@ def compress(
     else:
         rank = partial(_rank_by_modes, method=method, unstable=unstable)
         ranked = run("Ranking", systems, rank, systems.values())
-    before = {name: _states(system) for name, system in systems.items()}
+    before = {name: system.working_states for name, system in systems.items()}
     orders = allocate_ranks(
         {name: found.merits for name, found in zip(systems, ranked, strict=True)},
         keep,
@@ -171,14 +171,9 @@ def compress(
     reductions = {name: reductions[name] for name in layers}
     states = (
         sum(int(np.sum(count)) for count in before.values()),
-        sum(int(np.sum(_states(reduction.system))) for reduction in results.values()),
+        sum(int(np.sum(reduction.system.working_states)) for reduction in results.values()),
     )
     return Compression(model.replace(reductions), reductions, keep, ranks, states)
-
-
-def _states(system: Any) -> np.ndarray:
-    """Real states that do something, of each system of a layer."""
-    return system.working_states if isinstance(system, Modal) else np.asarray(system.order)
 
 
 def _tied_groups(model: Layered, layers: Mapping[str, Modal]) -> list[list[str]]:

@@ -358,6 +358,7 @@ def _check_shapes(tensors: Mapping[str, Array]) -> None:
 
 def _fitting_rotation(layer: str, system: Any) -> Modal:
     """`system` on NumPy, once it is known that the rotation parametrisation can hold it."""
+    # The rotation parametrises modes, and a caller may give anything.
     if not isinstance(system, Modal) or system.batch_shape or system.dt != 1.0:
         raise NotASystemError(f"{layer} takes one Modal with dt=1 or a Reduction to one, not {system!r}.")
     system.require_stable(f"the rotation parametrisation of {layer}")

@@ -7,14 +7,13 @@ from typing import Any, cast
 from mor.analysis.gramians import Gramians, gramians_of
 from mor.checks import check_choice, guarded
 from mor.equations.band import Band
-from mor.errors import DimensionError, ReductionError, keyword
+from mor.errors import ReductionError, keyword
 from mor.reduction.balancing import MATCHES, Balancing, balance_one
 from mor.reduction.batch import flatten_batch
 from mor.reduction.batch_balancing import BatchBalancing, balance_batch
 from mor.reduction.splitting import keeps_unstable, split_stable
 from mor.systems.base import System
 from mor.systems.convert import as_system
-from mor.systems.modal import Modal
 from mor.threads import threads_by_order
 
 
@@ -94,19 +93,13 @@ def balance(
         )
     if not system.batch_shape:
         return balance_one(constant, kind, match)
-    return balance_batch(_as_modals(constant), system.batch_shape, kind, match)
-
-
-def _as_modals(batch: System) -> Modal:
-    if not isinstance(batch, Modal):
-        raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
-    return flatten_batch(batch)
+    return balance_batch(flatten_batch(constant), system.batch_shape, kind, match)
 
 
 def _balance_split(system: System, gramians: Gramians, match: str) -> Balancing | BatchBalancing:
     """Members of a batch one by one: they have unequal numbers of stable modes."""
     if system.batch_shape:
-        flat = _as_modals(system)
+        flat = flatten_batch(system)
         parts = [_balance_split(flat[i], gramians, match) for i in range(len(flat.poles))]
         return BatchBalancing(tuple(cast(list[Balancing], parts)), system.batch_shape)
     stable, rest = split_stable(system)

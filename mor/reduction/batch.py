@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NoReturn
 
 import numpy as np
 
@@ -18,15 +19,23 @@ def check_not_empty(system: System) -> None:
         raise DimensionError(f"a batch of shape {system.batch_shape} has no systems to reduce.")
 
 
-def flatten_batch(system: Modal) -> Modal:
-    """A batch with one leading axis, on NumPy.
+def flatten_batch(system: System) -> Modal:
+    """A batch of Modals with one leading axis, on NumPy.
 
     Raises
     ------
     DimensionError
-        If it is empty.
+        If it is empty, or of systems that are held otherwise.
     """
     check_not_empty(system)
+    return system.by_form(_flattened, _only_of_modes)
+
+
+def _only_of_modes(batch: System) -> NoReturn:
+    raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
+
+
+def _flattened(system: Modal) -> Modal:
     axes, count = len(system.batch_shape), math.prod(system.batch_shape)
     arrays = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
     poles, B, C, D = (x.reshape(count, *x.shape[axes:]) for x in arrays)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,18 +105,17 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
             "balanced_truncation(sys), without order, leaves out all states at the level of round-off; if "
             "the system is unstable, with horizon=."
         )
-    if isinstance(system, Modal) and system.batch_shape:
+    if system.batch_shape:
         flat = flatten_batch(system)
         return _joined([minimal_realization(flat[i], tol=tol) for i in range(len(flat.poles))], system)
-    if not isinstance(system, Modal):
-        system = system.to_lti()
+    system = system.by_form(lambda modal: modal, lambda other: other.to_lti())
     share = float(tol) if tol is not None else max(system.order, 10) ** 2 * np.finfo(float).eps
     inner: Any
     inner, units = in_units(system)
-    small, unreachable, unobservable, neglected = (
-        _minimal_modes(inner, share) if isinstance(inner, Modal) else _minimal_states(inner.to_lti(), share)
+    small, unreachable, unobservable, neglected = inner.by_form(
+        partial(_minimal_modes, tol=share), partial(_minimal_states, tol=share)
     )
-    if tol is None and isinstance(inner, LTI) and isinstance(small, LTI) and _changed(inner, small):
+    if tol is None and inner.by_form(lambda _: False, partial(_changed, small=small)):
         whole = _result(system, system, 0, 0, 0.0)
         note = "rank decisions would change the transfer function, so nothing is left out: rescale the states"
         return replace(whole, diagnostics=whole.diagnostics | {"note": note})
@@ -160,7 +160,7 @@ def _result(
     )
 
 
-def _joined(parts: list[Reduction], batch: Modal) -> Reduction:
+def _joined(parts: list[Reduction], batch: System) -> Reduction:
     """Of a batch, counts of the member that loses the fewest states."""
     last = max(parts, key=lambda part: part.order)
     counts = last.diagnostics | {"neglected": max(part.diagnostics["neglected"] for part in parts)}

@@ -227,10 +227,8 @@ class ModeRanking:
     @property
     def _sizes(self) -> np.ndarray:
         """Real states by mode (..., k)."""
-        modal = self.system.carrier
-        if not isinstance(modal, Modal) or not np.iscomplexobj(modal.poles):
-            return np.ones(self.scores.shape, dtype=int)
-        return np.where(modal.real_modes, 1, 2)
+        ones = np.ones(self.scores.shape, dtype=int)
+        return self.system.carrier.by_form(lambda modal: modal.mode_sizes, lambda _: ones)
 
     @property
     def _modes_of_each(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -243,11 +241,7 @@ class ModeRanking:
         of eigenvectors of condition :math:`\kappa`, and where these were computed what A is known with."""
         gains = np.where(np.isfinite(self.gains), self.gains, 0.0)
         sums = np.finfo(float).eps * self.condition * float(np.max(np.sum(gains, axis=-1), initial=0.0))
-        if isinstance(self.source.carrier, Modal):
-            return sums
-        # The eigenvectors' A, and that of the system's Schur form.
-        points = critical_points(self.source.poles, self.source.margins, self.source.dt)
-        return 2 * float(data_roundoff(self.source.carrier, points)) + sums
+        return sums + self.source.carrier.by_form(lambda _: 0.0, _of_eigenvectors)
 
     @guarded
     def truncate(
@@ -322,13 +316,14 @@ class ModeRanking:
     def _keep(self, chosen: list[np.ndarray]) -> Modal | LTI:
         """The modes chosen of each carrier; fewer than in others are filled up with nothing."""
         full: Any = self.system.carrier
-        if isinstance(full, LTI):
-            i = chosen[0]
-            return replace(full, A=full.A[np.ix_(i, i)], B=full.B[i], C=full.C[:, i])
-        if not full.batch_shape:
-            return _modes(full, chosen[0])
-        flat = flatten_batch(full)
-        return stack([_modes(flat[i], c) for i, c in enumerate(chosen)], full.batch_shape)
+        if full.batch_shape:
+            flat = flatten_batch(full)
+            return stack([flat[i].of_modes(c) for i, c in enumerate(chosen)], full.batch_shape)
+        i = chosen[0]
+        return full.by_form(
+            lambda modal: modal.of_modes(i),
+            lambda dense: replace(dense, A=dense.A[np.ix_(i, i)], B=dense.B[i], C=dense.C[:, i]),
+        )
 
 
 @guarded
@@ -374,7 +369,7 @@ def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> Mod
         full.require_stable("modal truncation", otherwise=parts)
     inner, units = in_units(full)
     modal: Any = inner.equivalent()
-    poles = np.diag(modal.A) if isinstance(modal, LTI) else modal.poles
+    poles = modal.by_form(lambda x: x.poles, lambda diagonal: np.diag(diagonal.A))
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
     margin, energy = np.asarray(margins(poles, modal.dt)), np.asarray(boundary_distance(poles, modal.dt))
     inside = margin > 0
@@ -385,8 +380,10 @@ def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> Mod
     return ModeRanking(full, scores, gains, score, stable, condition, rest)
 
 
-def _modes(system: Modal, index: np.ndarray) -> Modal:
-    return replace(system, poles=system.poles[index], B=system.B[index], C=system.C[:, index])
+def _of_eigenvectors(system: System) -> float:
+    """Round-off of the eigenvectors' A, and that of the system's Schur form."""
+    points = critical_points(system.poles, system.margins, system.dt)
+    return 2 * float(data_roundoff(system, points))
 
 
 def _ranked(scores: np.ndarray) -> np.ndarray:

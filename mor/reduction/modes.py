@@ -11,7 +11,6 @@ from mor.errors import DimensionError, ReductionError
 from mor.reduction.splitting import split_stable
 from mor.systems.base import System
 from mor.systems.labels import without_states
-from mor.systems.lqo import LQO
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal, in_modes
 
@@ -22,8 +21,10 @@ def stable_on_modes(system: System) -> tuple[System, tuple[System, float], Syste
 
     Of a Modal all modes are ranked, and those that are not stable always kept.
     """
-    if isinstance(system, Modal):
-        return system, on_modes(system), None
+    return system.by_form(lambda modal: (modal, on_modes(modal), None), _split_on_modes)
+
+
+def _split_on_modes(system: System) -> tuple[System, tuple[System, float], System | None]:
     stable, rest = split_stable(system)
     if not rest.order:
         return system, on_modes(system), None
@@ -35,23 +36,18 @@ def stable_on_modes(system: System) -> tuple[System, tuple[System, float], Syste
 
 def on_modes(system: System) -> tuple[System, float]:
     """The system on modes, and the condition of the eigenvectors."""
-    if isinstance(system, LQO):
-        system.outputs.require_real()
-        carrier, condition = _on_numpy(system.carrier)
-        return system.with_carrier(carrier), condition
-    return _on_numpy(system) if system.is_real else _diagonal(system.to_lti().explicit)
+    system.outputs.require_real()
+    carrier, condition = system.carrier.by_form(lambda modal: (modal.on_numpy(), 1.0), _diagonalised)
+    return system.with_carrier(carrier), condition
 
 
-def _on_numpy(system: System) -> tuple[Modal, float]:
-    if isinstance(system, Modal):
-        return system.on_numpy(), 1.0
+def _diagonalised(system: System) -> tuple[System, float]:
+    """A complex one in the coordinates of its eigenvectors."""
     if system.batch_shape:
         raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
-    return in_modes(system.to_lti())
-
-
-def _diagonal(system: LTI) -> tuple[LTI, float]:
-    """A complex system in the coordinates of its eigenvectors."""
-    poles, B, C, condition = eigenmodes(system.A, system.B, system.C)
-    labels = without_states(system.labels)
-    return LTI(np.diag(poles), B, C, system.D, dt=system.dt, labels=labels), float(condition)
+    dense = system.to_lti().explicit
+    if dense.is_real:
+        return in_modes(dense)
+    poles, B, C, condition = eigenmodes(dense.A, dense.B, dense.C)
+    labels = without_states(dense.labels)
+    return LTI(np.diag(poles), B, C, dense.D, dt=dense.dt, labels=labels), float(condition)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from mor.analysis.roundoff import POINTS, POINTS_OF_MEMBER, PRODUCT, Projected, critical_points, data_roundoff
 from mor.arrays import adjoint, is_complex, to_numpy
 from mor.equations.boundary import dc_point
 from mor.systems.base import System
-from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
 #: States from which resolvents take the Schur form, or fewer points.
@@ -58,12 +59,15 @@ def reduced_roundoff(
             _with_inversion(projected, carrier, left, right),
             _reciprocal_points(s, margin, system.dt),
         )
-    form = result.schur if large and isinstance(result, LTI) and match == "infinity" else None
+    form = (
+        result.by_form(lambda _: None, lambda dense: dense.schur) if large and match == "infinity" else None
+    )
     try:
         gains, values = projected.roundoff(s, form)
     except np.linalg.LinAlgError:
         return np.full(system.batch_shape, np.inf)
-    if (match == "dc" or isinstance(result, Modal)) and result.D.shape == carrier.D.shape:
+    moved = result.by_form(lambda _: True, lambda _: match == "dc")
+    if moved and result.D.shape == carrier.D.shape:
         back = _reciprocal_of(s, system.dt) if match == "dc" else s
         returned = _values(result, back)
         change = values + to_numpy(carrier.D)[..., None, :, :] - returned
@@ -74,8 +78,12 @@ def reduced_roundoff(
 
 def _values(system: System, points: np.ndarray) -> np.ndarray:
     """Transfer functions (..., K, p, m) at points (..., K) of each member's own."""
-    if not isinstance(system, Modal):
-        return to_numpy(system.evaluate(points))
+    return system.by_form(
+        partial(_values_of_modes, points=points), lambda dense: to_numpy(dense.evaluate(points))
+    )
+
+
+def _values_of_modes(system: Modal, points: np.ndarray) -> np.ndarray:
     poles, B, C, D = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
     halves = [(poles, B, C)]
     if is_complex(poles):

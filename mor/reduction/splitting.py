@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mor.arrays import adjoint, to_numpy
+from mor.arrays import adjoint
 from mor.checks import check_choice, guarded
 from mor.equations.boundary import margins
 from mor.equations.separation import Part, separated
@@ -98,10 +98,8 @@ def split_stable(sys: Any) -> tuple[System, System]:
             f"products of the states of both. Reductions with {keyword('horizon')} take it whole; "
             ".linear can be split."
         )
-    if not isinstance(system, Modal):
-        return _split_dense(system.to_lti())
     if not system.batch_shape:
-        return _split_modes(system)
+        return system.by_form(_split_modes, lambda other: _split_dense(other.to_lti()))
     flat = flatten_batch(system)
     pairs = [_split_modes(flat[i]) for i in range(len(flat.poles))]
     stable, rest = zip(*pairs, strict=True)
@@ -109,13 +107,9 @@ def split_stable(sys: Any) -> tuple[System, System]:
 
 
 def _split_modes(system: Modal) -> tuple[Modal, Modal]:
-    poles, B, C, D = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
-    stable = margins(poles, system.dt) > 0
-
-    def part(mask: np.ndarray, D: np.ndarray) -> Modal:
-        return replace(system, poles=poles[mask], B=B[mask], C=C[:, mask], D=D)
-
-    return part(stable, D), part(~stable, np.zeros_like(D))
+    system = system.on_numpy()
+    stable = margins(system.poles, system.dt) > 0
+    return system.of_modes(stable), replace(system.of_modes(~stable), D=np.zeros_like(system.D))
 
 
 def _split_dense(system: LTI) -> tuple[LTI, LTI]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 
@@ -44,6 +44,8 @@ from mor.systems.outputs import LinearOutputs, Outputs
 
 #: A power of two, one a system of a batch.
 Exponent = int | np.ndarray
+
+Found = TypeVar("Found")
 
 #: What only linear outputs have.
 _IN_BAND = "Gramians of a band of frequencies"
@@ -163,6 +165,10 @@ class System(ABC):
         """The system with the same forms of the outputs of another carrier."""
         return carrier
 
+    def by_form(self, modes: Callable[[Any], Found], states: Callable[[Any], Found]) -> Found:
+        """What `modes` makes of the system if it is held as its modes, else what `states` makes of it."""
+        return states(self)
+
     def split(self, parts: int) -> Sequence[System]:
         """About `parts` slices of the batch, in order; one where there is none to slice."""
         return [self]
@@ -218,10 +224,10 @@ class System(ABC):
         self.outputs.require_real()
         system, W, V = self.on_numpy(), to_numpy(left), to_numpy(right)
         A, B = system.operator.project(W, V, system._input)
-        return system._of_states(A, B, system.outputs.rows @ V)
+        return system.of_states(A, B, system.outputs.rows @ V)
 
     @abstractmethod
-    def _of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[System, float]:
+    def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[System, float]:
         """The system of other, fewer states with C for the rows of the outputs, and the condition of the
         coordinates that it is in; NumPy."""
 

@@ -110,7 +110,7 @@ class BlockDiagonal(System):
     ) -> BlockDiagonal:
         return BlockDiagonal(operator.blocks, B, C, D, dt=operator.dt, labels=labels)
 
-    def _of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Modal, float]:
+    def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Modal, float]:
         """Diagonalised: a :class:`Modal`."""
         return in_modes(LTI(A, B, C, to_numpy(self.D), dt=self.dt, labels=self.labels))
 

@@ -246,9 +246,9 @@ class LQO(System):
     def _rebuilt(self, operator: Operator, B: Any, C: Any, D: Any, labels: Labels | None) -> LQO:
         return self.with_carrier(self.carrier._rebuilt(operator, B, C, D, without_outputs(labels)))
 
-    def _of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[LQO, float]:
+    def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[LQO, float]:
         """Forms of z stay, forms of the whole state become those of the new one."""
-        carrier, condition = self.carrier._of_states(A, B, C)
+        carrier, condition = self.carrier.of_states(A, B, C)
         return self.with_carrier(carrier), condition
 
     def equivalent(self, *, horizon: float | None = None) -> System:

@@ -128,7 +128,7 @@ class LTI(System):
             vars(system)["operator"] = operator
         return system
 
-    def _of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[LTI, float]:
+    def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[LTI, float]:
         return LTI(A, B, C, self.D, dt=self.dt, labels=without_states(self.labels)), 1.0
 
     @cached_property

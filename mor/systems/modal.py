@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -37,6 +37,7 @@ from mor.errors import DimensionError, ReductionError, TimeStepError
 from mor.operators.diagonal import DiagonalOperator, real_columns
 from mor.systems.arguments import check_count, check_feedthrough, of_batch
 from mor.systems.base import (
+    Found,
     System,
     check_overflow,
     check_same_signals,
@@ -150,9 +151,23 @@ class Modal(System):
     ) -> Modal:
         return self._of(operator, operator.modes_of_rows(B), operator.modes_of_columns(C), D, labels)
 
-    def _of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Modal, float]:
+    def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Modal, float]:
         """Diagonalised again."""
         return in_modes(LTI(A, B, C, to_numpy(self.D), dt=self.dt, labels=self.labels))
+
+    def by_form(self, modes: Callable[[Modal], Found], states: Callable[[Any], Found]) -> Found:
+        return modes(self)
+
+    def of_modes(self, index: Any) -> Modal:
+        """The modes (k,) that an index or a mask takes of a single system on NumPy, and nothing else."""
+        return self._trusted(poles=self.poles[index], B=self.B[index], C=self.C[:, index])
+
+    @property
+    def mode_sizes(self) -> np.ndarray:
+        """Real states (..., k) of each mode."""
+        if not is_complex(self.poles):
+            return np.ones(self.poles.shape, dtype=int)
+        return np.where(self.real_modes, 1, 2)
 
     @property
     def n_modes(self) -> int:
@@ -183,8 +198,7 @@ class Modal(System):
     @property
     def working_states(self) -> np.ndarray:
         """Real states (...) of each system, of modes that do something."""
-        size = 1 if not is_complex(self.poles) else np.where(self.real_modes, 1, 2)
-        return np.sum(self.working_modes * size, axis=-1)
+        return np.sum(self.working_modes * self.mode_sizes, axis=-1)
 
     def dual(self) -> Self:
         """The system whose controllability Gramian is this one's observability Gramian."""

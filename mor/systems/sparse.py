@@ -112,7 +112,7 @@ class SparseLTI(System):
     def _of(self, operator: SparseOperator, B: Any, C: Any, D: Any, labels: Labels | None) -> SparseLTI:
         return SparseLTI(operator.A, B, C, D, operator.E, dt=operator.dt, labels=labels)
 
-    def _of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[LTI, float]:
+    def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[LTI, float]:
         return LTI(A, B, C, self.D, dt=self.dt, labels=without_states(self.labels)), 1.0
 
     @guarded

@@ -46,6 +46,7 @@ class Export:
 def modal_of(replacement: Any) -> Modal:
     """The Modal in a replacement: a Reduction, a Modal, or what turns into one."""
     system: Any = replacement.system if isinstance(replacement, Reduction) else replacement
+    # What a layer holds is modes; a caller may give anything.
     if isinstance(system, LTI):
         system = Modal.from_lti(system)
     if not isinstance(system, Modal):

@@ -15,11 +15,9 @@ from mor.adapters.layers.layer import label
 from mor.adapters.layers.layers import Layers
 from mor.adapters.layers.live import find_in_model, nuclear_norm, unstable_in_training
 from mor.analysis.hankel import hankel_nuclear_norm
-from mor.arrays import is_complex
 from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError, at
 from mor.systems.base import System
 from mor.systems.convert import as_system
-from mor.systems.modal import Modal
 
 
 class HankelRegularizer:
@@ -166,7 +164,7 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 def _max_states(system: System) -> int:
     """The number of real states that its arrays have room for: training may turn a real pole into a pair."""
-    return 2 * system.n_modes if isinstance(system, Modal) and is_complex(system.poles) else system.order
+    return system.output_factor_matrix.shape[-1]
 
 
 def _precision(tensors: Iterable[Tensor]) -> torch.dtype:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,7 @@ def objective(system: System, order: int, horizon: float | None) -> H2Objective:
             "a reduction in the H2 norm on an infinite horizon",
             otherwise=f"{split}mor.h2_optimal with {keyword('horizon')} takes any system.",
         )
-    problem = H2Objective(system.explicit if isinstance(system, LTI) else system.on_numpy(), horizon)
+    problem = H2Objective(system.explicit.on_numpy(), horizon)
     if problem.square == 0:
         raise ReductionError(
             "the system does nothing but feed its input through: there is nothing to reduce."
@@ -126,12 +125,11 @@ def _modal(problem: H2Objective, order: int) -> LTI:
     """The dominant modes; where only pairs are left for one last state, a real pole in place of one."""
     ranking = rank_modes(problem.system.equivalent(), score="h2")
     modal: Any = ranking.system
-    if isinstance(modal, LTI):
+    if not problem.system.is_real:
         return ranking.truncate(order).system.to_lti()
     ranked = np.argsort(-ranking.scores, kind="stable")
     ranked = ranked[ranking.scores[ranked] > 0]
-    is_real = not np.iscomplexobj(modal.poles)
-    sizes = np.where(modal.real_modes, 1, 2) if not is_real else np.ones(modal.n_modes, dtype=int)
+    sizes = modal.mode_sizes
     chosen: list[int] = []
     left, skipped = order, None
     for i in ranked:
@@ -140,7 +138,7 @@ def _modal(problem: H2Objective, order: int) -> LTI:
             left -= int(sizes[i])
         elif skipped is None:
             skipped = i
-    rom = replace(modal, poles=modal.poles[chosen], B=modal.B[chosen], C=modal.C[:, chosen])
+    rom = modal.of_modes(chosen)
     if not left or skipped is None:
         return _fitted(problem, rom.to_lti())
     size = np.abs(modal.poles[skipped])
@@ -219,11 +217,10 @@ def in_kind(problem: H2Objective, rom: LTI) -> System:
     """`rom` with what it has in common with the full system: D, labels, and kind where that allows it."""
     full = problem.system.carrier
     C, D = rom.C[: full.n_outputs], to_numpy(full.D)
+    # Optimal poles may coincide; the reduced system is right, but has no modes.
+    with suppress(ReductionError):
+        return problem.system.with_carrier(full.of_states(rom.A, rom.B, C)[0])
     reduced = LTI(rom.A, rom.B, C, D, dt=full.dt, labels=without_states(full.labels))
-    if not isinstance(full, LTI):
-        # Optimal poles may coincide; the reduced system is right, but has no modes.
-        with suppress(ReductionError):
-            return problem.system.with_carrier(Modal.from_lti(reduced))
     return problem.system.with_carrier(reduced)
 
 
