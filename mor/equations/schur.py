@@ -198,7 +198,7 @@ class SchurForm:
         """``R U``."""
         Z = self.right @ U
         if self.divisor is not None and self.mirrored:
-            Z = scipy.linalg.lu_solve(self.divisor, Z, trans=2)
+            Z = scipy.linalg.lu_solve(self.divisor, Z, trans=2, check_finite=False)
         return Z
 
     def solve(self, Q: np.ndarray) -> np.ndarray:

@@ -173,14 +173,14 @@ class BlockOperator(Operator):
         return GramianPair(P, Q, pull)
 
     def inverted(self, B: Array, C: Array) -> tuple[BlockOperator, Array, Array]:
-        """Block by block, in every framework, without a derivative."""
-        blocks, t = to_numpy(self.blocks), namespace(C).matrix_transpose
+        """Block by block, without a derivative."""
+        blocks = to_numpy(self.blocks)
         shift = dc_point(self.dt) * np.eye(blocks.shape[-1])
-        inverse = np.linalg.inv(blocks - shift)
-        own, whole = (
-            BlockOperator(astype_like(from_numpy(x, B), B), self.dt) for x in (inverse, shift + inverse)
-        )
-        return whole, own.apply(B), -t(own.adjoint().apply(t(C)))
+        inverse = BlockOperator(np.linalg.inv(blocks - shift), self.dt)
+        turned = inverse.adjoint().apply(to_numpy(C).mT).mT
+        found = shift + inverse.blocks, inverse.apply(to_numpy(B)), -turned
+        blocks, B, C = (astype_like(from_numpy(x, B), B) for x in found)
+        return BlockOperator(blocks, self.dt), B, C
 
     def sampled(self, step: float, B: Array, hold: Hold) -> tuple[BlockOperator, Array, Array]:
         """Block by block, in every framework, without a derivative."""

@@ -74,8 +74,7 @@ def explained(methods: dict[str, Method]) -> str:
 
 def knowing(option: str) -> str:
     """The names of the methods that know an option."""
-    names = [name for name, method in METHODS.items() if option in method.options]
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return ", ".join(name for name, method in METHODS.items() if option in method.options)
 
 
 def reduce_by(method: str, sys: Any, order: int | None = None, **options: Any) -> Reduction:

@@ -15,6 +15,7 @@ from mor.arrays import (
     conj,
     detach,
     exponents,
+    is_complex,
     namespace,
     times,
     to_numpy,
@@ -102,7 +103,7 @@ class System(ABC):
     @property
     def is_real(self) -> bool:
         """Whether real inputs have real outputs, ``G(conj(s)) = conj(G(s))``."""
-        return True
+        return not is_complex(self._input)
 
     @property
     def n_inputs(self) -> int:
@@ -250,6 +251,8 @@ class System(ABC):
         ------
         ReductionError
             If c is a pole.
+        NotFiniteError
+            If the state matrix leaves the range of double precision.
         """
         rows = self.outputs.rows
         try:

@@ -100,10 +100,6 @@ class LTI(System):
         return DenseOperator(self.A, self.E, self.dt)
 
     @property
-    def is_real(self) -> bool:
-        return not np.iscomplexobj(self.A)
-
-    @property
     @guarded
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Eigenvalues of A, or of the pencil (A, E)."""

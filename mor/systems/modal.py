@@ -18,7 +18,6 @@ from mor.arrays import (
     is_complex,
     is_concrete,
     namespace,
-    real,
     real_dtype,
     to_numpy,
 )
@@ -26,7 +25,6 @@ from mor.checks import (
     check_dt,
     check_finite,
     check_horizon,
-    check_overflow,
     check_shape,
     check_whole,
     common_arrays,
@@ -34,10 +32,9 @@ from mor.checks import (
 )
 from mor.equations import cauchy
 from mor.equations.diagonal import diagonalise, diagonalise_batch
-from mor.errors import DimensionError, ReductionError, TimeStepError
+from mor.errors import DimensionError, ReductionError
 from mor.operators.diagonal import DiagonalOperator, real_columns
 from mor.systems.arguments import (
-    check_count,
     check_feedthrough,
     check_same_signals,
     in_one_framework,
@@ -274,37 +271,6 @@ class Modal(System):
             return [self]
         ends = [round(i * length / parts) for i in range(parts + 1)]
         return [self[a:b] for a, b in itertools.pairwise(ends)]
-
-    @guarded
-    def impulse_response(self, steps: int) -> Array:
-        """``Re(C diag(poles)^t B)`` for t = 0..steps-1, of a discrete system; D is not part of it.
-
-        Parameters
-        ----------
-        steps : number of samples.
-
-        Returns
-        -------
-        array (..., steps, p, m)
-
-        Raises
-        ------
-        TimeStepError
-            Of a continuous system; if `steps` is no whole number from 1, or takes too much memory.
-        NotFiniteError
-            If the response overflows.
-        """
-        if not self.dt:
-            raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
-        steps = check_count("steps", steps, self)
-        xp = namespace(self.B)
-        power, responses = xp.ones_like(self.poles), []
-        for _ in range(steps):
-            responses.append(real((self.C * power[..., None, :]) @ self.B))
-            power = power * self.poles
-        result = xp.stack(responses, axis=-3)
-        check_overflow(None, result)
-        return result
 
     def to_lti(self) -> LTI:
         """The real map as a dense NumPy :class:`LTI`, real modes as one state.

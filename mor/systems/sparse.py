@@ -101,10 +101,6 @@ class SparseLTI(System):
         return SparseOperator(self.A, self.E, self.dt)
 
     @property
-    def is_real(self) -> bool:
-        return self.A.dtype.kind == "f"
-
-    @property
     def poles(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Not known of a sparse system."""
         return self.operator.spectrum

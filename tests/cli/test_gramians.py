@@ -9,19 +9,14 @@ import mor
 from mor.analysis.gramians import KINDS
 from mor.analysis.gramians.text import usage
 from mor.reduction.methods import METHODS
-from tests.cli.test_cli import run
 from tests.oracles.dense import random_stable
-
-
-@pytest.fixture
-def mor_command(capsys, monkeypatch):
-    return lambda *arguments: run(capsys, monkeypatch, *arguments)
 
 
 def stable_system(rng, n=6, m=2, p=3, dt=0.0):
     return mor.LTI(random_stable(rng, n, dt), rng.standard_normal((n, m)), rng.standard_normal((p, n)), dt=dt)
 
 
+@pytest.mark.slow
 def test_command_line(mor_command, tmp_path):
     full = tmp_path / "full.npz"
     mor.save(full, stable_system(np.random.default_rng(5)))
@@ -52,6 +47,7 @@ def test_help_names_what_the_lists_hold(mor_command, monkeypatch):
     assert all(f"{name}:{method.help}".replace(" ", "") in text for name, method in METHODS.items())
 
 
+@pytest.mark.slow
 def test_weights_are_files(mor_command, tmp_path):
     """The error that is reported beside the plain one is that of weight times difference."""
     rng = np.random.default_rng(6)

@@ -59,6 +59,7 @@ INTERNAL = {
     *("band_gramians", "factors", "equivalent", "schur", "graded", "operator", "of_linear", "ramp_matrix"),
     *("controllability_factor", "observability_factor", "carrier", "gramians", "band_factors", "test_space"),
     *("estimate", "margins", "pole_errors", "by_form", "of_modes", "of_states", "mode_sizes", "outputs"),
+    *("input_factor_matrix", "output_factor_matrix"),
 }
 
 #: What is public of a family of reductions.

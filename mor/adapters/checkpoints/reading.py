@@ -85,12 +85,12 @@ def read_checkpoint(
     >>> manifest["layers"]["blocks.0.lru"]["states_after"]
     3
     """
-    file, leave = read_tensors(path, max_bytes, key), list(leave)
+    file = read_tensors(path, max_bytes, key)
     tensors = plain_tensors(file.tensors)
-    if unknown := [name for name in leave if name not in tensors]:
-        raise CheckpointError(f"{path} has no tensor {unknown[0]!r} to leave.")
     tied = {plain_key(key): tie[0] for tie in file.ties for key in tie}
     found = Layers.find(tensors, dialect, root=_ROOT, identity=lambda key: tied.get(key, key), leave=leave)
+    if unknown := found.distinct[0].leave - set(tensors):
+        raise CheckpointError(f"{path} has no tensor {min(unknown)!r} to leave.")
     if key is None:
         _check_the_only_one(file, found.distinct[0].dialect)
     return Checkpoint(

@@ -20,7 +20,8 @@ from mor.adapters.layers.export import Export, check_replacement, modal_of, writ
 from mor.adapters.layers.kept import with_kept_modes
 from mor.adapters.layers.layer import Layer
 from mor.arrays import Array, is_complex, is_numpy, namespace
-from mor.errors import CheckpointError, at
+from mor.checks import shown
+from mor.errors import ArgumentTypeError, CheckpointError, at
 from mor.systems.modal import Modal
 
 
@@ -72,8 +73,9 @@ class Layers(Mapping[str, Layer]):
         CheckpointError
             If there are none, or they are spoilt, or more than one dialect fits.
         """
+        kept = _names_to_leave(leave)
         speaks, prefixes = detect({key: _stand_in(x) for key, x in tensors.items()}, dialect)
-        layers = [Layer(key.rstrip(".") or root, speaks, key, frozenset(leave)) for key in prefixes]
+        layers = [Layer(key.rstrip(".") or root, speaks, key, kept) for key in prefixes]
         by_name = {layer.name: layer for layer in layers}
         if len(by_name) < len(layers):
             raise CheckpointError(f"a layer at the top and one called {root!r} are in the way of each other.")
@@ -159,3 +161,10 @@ def _stand_in(x: Array) -> np.ndarray:
     floating = namespace(x).isdtype(x.dtype, ("real floating", "complex floating"))
     kind = (np.complex64 if is_complex(x) else np.float32) if floating else np.int8
     return np.broadcast_to(np.zeros((), kind), tuple(x.shape))
+
+
+def _names_to_leave(leave: Any) -> frozenset[str]:
+    names = list(leave) if isinstance(leave, Iterable) and not isinstance(leave, str) else [leave]
+    if isinstance(leave, str) or not all(isinstance(name, str) for name in names):
+        raise ArgumentTypeError(f"leave={shown(leave)} must be names of tensors.", argument="leave")
+    return frozenset(names)
