@@ -70,7 +70,7 @@ def compare_layer(
         raise DimensionError(
             f"layer {name}: batches of shape {before.batch_shape} and {after.batch_shape} cannot be compared."
         )
-    counts = _working_states(before), _working_states(after)
+    counts = int(np.sum(before.working_states)), int(np.sum(after.working_states))
     if _same_arrays(before, after):
         return LayerComparison(name, *counts, 0.0, 0.0, 0.0, 0.0, 0.0, bound, False)
     found = measure(before, after, prove=prove)
@@ -95,12 +95,6 @@ def _finite(value: float) -> float | None:
 def _same_arrays(a: Modal, b: Modal) -> bool:
     fields = ("poles", "B", "C", "D")
     return all(np.array_equal(to_numpy(getattr(a, f)), to_numpy(getattr(b, f))) for f in fields)
-
-
-def _working_states(system: Modal) -> int:
-    """Real states of all systems of a batch, without modes whose B or C is zero."""
-    works = np.any(to_numpy(system.B) != 0, axis=-1) & np.any(to_numpy(system.C) != 0, axis=-2)
-    return int(np.sum(np.where(system.real_modes, 1, 2) * works))
 
 
 def rounding_bound(exact: Modal, stored: Modal) -> float:
