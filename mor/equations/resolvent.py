@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
+from mor.arrays import adjoint
 from mor.equations.triangular import Pencil, Tile
 
 #: How far, in units of the root of the order, a random vector may be from the one that is sought: by more
@@ -74,14 +75,14 @@ def resolvent_of_columns(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> n
 
 
 def distance_to_singularity(
-    pencil: Pencil, adjoint: Callable[[], Pencil], points: np.ndarray, limit: np.ndarray | float
+    pencil: Pencil, reversal: Callable[[], Pencil], points: np.ndarray, limit: np.ndarray | float
 ) -> np.ndarray:
     r""":math:`\sigma_{\min}(T - s_k S)` where it may be below `limit`, and anything above that elsewhere.
 
     Parameters
     ----------
     pencil : T (n, n), upper quasi-triangular, and S; None is the identity.
-    adjoint : gives :meth:`Pencil.reversed` of it; called only where a point needs a closer look.
+    reversal : gives :meth:`Pencil.reversed` of it; called only where a point needs a closer look.
     points : array (N,)
     limit : number, or array (N,)
 
@@ -98,7 +99,7 @@ def distance_to_singularity(
     smallest = 1 / growth
     close = smallest <= limit * n**0.5 * _RANDOM
     if np.any(close):
-        back, at, x = adjoint(), points[close], x[:, close]
+        back, at, x = reversal(), points[close], x[:, close]
         for _ in range(_STEPS):
             # The pencil of the adjoint has rows and columns in the opposite order.
             y = np.ascontiguousarray(x[::-1])
@@ -133,7 +134,7 @@ def _one_by_one(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray
     T, S, G, H = pencil.whole.triangular
     trtrs: Any = get_lapack_funcs("trtrs", dtype=complex)
     B = np.moveaxis(B, 1, 0) if B.ndim == 3 else B[None]
-    B = np.asarray(B if G is None else G.conj().T @ B, dtype=complex)
+    B = np.asarray(B if G is None else adjoint(G) @ B, dtype=complex)
     X = np.empty((len(points), *B.shape[1:]), dtype=complex)
     diagonal = np.arange(len(T))
     for k, point in enumerate(points):
@@ -167,7 +168,7 @@ def _solve(pencil: Pencil, tiles: tuple[int, int], shifts: np.ndarray, X: np.nda
 def _solve_tile(tile: Tile, shifts: np.ndarray, X: np.ndarray) -> None:
     T, S, G, H = tile.triangular
     if G is not None:
-        X[...] = G.conj().T @ X
+        X[...] = adjoint(G) @ X
     weights = np.ones(len(T)) if S is None else np.diag(S)
     for j in range(len(T) - 1, -1, -1):
         if j + 1 < len(T):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mor.arrays import adjoint
 from mor.equations.resolvent import resolvent
 from mor.equations.schur import SchurForm
 from mor.equations.triangular import Pencil
@@ -49,7 +50,7 @@ class Transfer:
             return cls(form.pencil, inside, outside)
         # Complex arithmetic is no loss at small sizes, and without 2 x 2 blocks there are fewer calls.
         T, S, G, H = form.pencil.whole.triangular
-        inside = inside if G is None else G.conj().T @ inside
+        inside = inside if G is None else adjoint(G) @ inside
         return cls(Pencil.of(T, S, _SMALL), inside, outside if H is None else outside @ H)
 
     def states(self, points: np.ndarray) -> np.ndarray:
@@ -58,7 +59,7 @@ class Transfer:
 
     def costates(self, points: np.ndarray) -> np.ndarray:
         """``(s S - T)^{-H} C^H`` (n, N, p) at few points."""
-        C = self.C.conj().T[::-1]
+        C = adjoint(self.C)[::-1]
         return resolvent(self.pencil.reversed(), points.conj(), C)[::-1]
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
