@@ -6,6 +6,7 @@ Sylvester equation ``T X - S X diag(s) + B = 0``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -159,9 +160,9 @@ def _solve(pencil: Pencil, tiles: tuple[int, int], shifts: np.ndarray, X: np.nda
     above, below = (first, middle), (middle, last)
     _solve(pencil, below, shifts, X[cut:])
     T, S = pencil.block(above, below)
-    X[:cut] += _times(T, X[cut:])
+    X[:cut] += product(T, X[cut:])
     if pencil.S is not None:
-        X[:cut] -= _times(S, X[cut:] * shifts)
+        X[:cut] -= product(S, X[cut:] * shifts)
     _solve(pencil, above, shifts, X[:cut])
 
 
@@ -180,8 +181,21 @@ def _solve_tile(tile: Tile, shifts: np.ndarray, X: np.ndarray) -> None:
         X[...] = H @ X
 
 
-def _times(T: np.ndarray, X: np.ndarray) -> np.ndarray:
-    """``T X`` for a complex X; a real T is never made complex."""
-    if np.iscomplexobj(T):
-        return T @ X
-    return (T @ X.view(float)).view(complex)
+def product(A: Any, X: np.ndarray) -> np.ndarray:
+    """``A X`` for X (n, ...); a real A, dense or sparse, is never made complex."""
+    return of_columns(lambda columns: A @ columns, X, A)
+
+
+def of_columns(function: Callable[[np.ndarray], np.ndarray], X: np.ndarray, A: Any) -> np.ndarray:
+    """A linear function of the columns of X (n, ...), in real arithmetic if A is real."""
+    columns = np.ascontiguousarray(X).reshape(len(X), math.prod(X.shape[1:]))
+    if np.iscomplexobj(A) or not np.iscomplexobj(X) or not columns.size:
+        found = function(columns)
+    else:
+        found = np.ascontiguousarray(function(columns.view(np.real(X).dtype))).view(X.dtype)
+    return found.reshape(len(found), *X.shape[1:])
+
+
+def in_parts(points: np.ndarray, most: int) -> list[np.ndarray]:
+    """The points, about so many at a time."""
+    return np.array_split(points, max(1, -(-len(points) // most)))
