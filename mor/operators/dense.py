@@ -15,8 +15,7 @@ from mor.equations.boundary import dc_point
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import horizon_factor
 from mor.equations.scaling import check_range, grading, scaled
-from mor.equations.schur import SchurForm
-from mor.equations.sylvester import cross_solution
+from mor.equations.schur import SchurForm, cross_solution
 from mor.equations.transfer import FEW_POINTS, evaluate_by_form, evaluate_by_lu
 from mor.errors import NotFiniteError, ReductionError
 from mor.operators.base import GramianPair, Operator

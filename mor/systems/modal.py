@@ -304,6 +304,17 @@ def in_modes(system: LTI) -> tuple[Modal, float]:
     return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=without_states(system.labels)), condition
 
 
+def conjugated(
+    modes: np.ndarray, poles: np.ndarray, B: np.ndarray, C: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same map with the modes of this mask conjugated: on NumPy, leading axes a batch."""
+    return (
+        np.where(modes, poles.conj(), poles),
+        np.where(modes[..., :, None], B.conj(), B),
+        np.where(modes[..., None, :], C.conj(), C),
+    )
+
+
 def idle_pole(dt: float) -> float:
     """The pole of modes that do nothing, well inside the stability region."""
     return 0.5 if dt else -1.0

@@ -12,7 +12,8 @@ from mor.adapters.layers.dtypes import as_double
 from mor.adapters.layers.kept import has_pole, kept_modes
 from mor.adapters.layers.layer import Layer
 from mor.arrays import to_complex, to_numpy
-from mor.deep.unstable import rounding_of, same_unstable_modes
+from mor.deep.rounding import rounding_bound
+from mor.deep.unstable import same_unstable_modes
 from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError, keyword
 from mor.reduction.result import Reduction
 from mor.systems.lti import LTI
@@ -140,7 +141,7 @@ def write(layer: Layer, tensors: Tensors, old: Modal, new: Modal) -> Export:
         )
     return Export(
         {key.removeprefix(prefix): x for key, x in written.items()},
-        rounding_of(new, stored),
+        rounding_bound(new, stored),
         error,
         tolerance,
         same_unstable_modes(old, stored),
