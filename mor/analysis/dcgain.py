@@ -80,7 +80,7 @@ def dcgain(sys: Any) -> Array:
     """
     system = as_system(sys)
     linear = system.linear.detached()
-    gain = linear.by_form(_of_modes, _of_states)
+    gain = _of_states(linear) if linear.modal is None else _of_modes(linear.modal)
     return astype_like(namespace(system.D).asarray(gain, **device_kwargs(system.D)), system.D)
 
 

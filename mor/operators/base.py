@@ -82,13 +82,7 @@ class Operator(ABC):
 
     @abstractmethod
     def transfer(self, points: Array, B: Array, C: Array) -> Array:
-        """``C (s - A)^{-1} B`` at points (N,): (..., N, p, m).
-
-        Raises
-        ------
-        NotFiniteError
-            If a point is a pole.
-        """
+        """``C (s - A)^{-1} B`` at points (N,): (..., N, p, m); not finite where a point is a pole."""
 
     @abstractmethod
     def factors(

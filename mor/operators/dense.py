@@ -17,7 +17,7 @@ from mor.equations.lyapunov import horizon_factor
 from mor.equations.scaling import check_range, grading, scaled
 from mor.equations.schur import SchurForm, cross_solution
 from mor.equations.transfer import FEW_POINTS, evaluate_by_form, evaluate_by_lu
-from mor.errors import NotFiniteError, ReductionError
+from mor.errors import ReductionError
 from mor.operators.base import GramianPair, Operator
 from mor.threads import threads_for
 
@@ -152,17 +152,14 @@ class DenseOperator(Operator):
 
     def transfer(self, points: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
         try:
-            with threads_for(len(self.A)):
-                value = self._transfer(points, B, C)
+            return self._transfer(points, B, C)
         except np.linalg.LinAlgError:
-            value = np.full(1, np.nan)
-        if not np.all(np.isfinite(value)):
-            raise NotFiniteError("the transfer function is infinite: a point is a pole.")
-        return value
+            return np.full((len(points), len(C), B.shape[1]), np.nan)
 
     def _transfer(self, points: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
         if len(points) > FEW_POINTS and self._condition <= _CONDITION_LIMIT:
-            return evaluate_by_form(self.A, self.E, B, C, self.schur, points)
+            with threads_for(len(self.A)):
+                return evaluate_by_form(self.A, self.E, B, C, self.schur, points)
         if self.E is not None:
             return evaluate_by_lu(self.A, self.E, B, C, points)
         # Pivots of an elimination depend on the units of the rows.

@@ -17,7 +17,7 @@ from mor.equations.columns import solve_by_columns
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
 from mor.equations.sparse import MAX_DENSE_ORDER
-from mor.errors import NotFiniteError, SparseSystemError
+from mor.errors import SparseSystemError
 from mor.operators.base import Operator
 
 
@@ -42,6 +42,10 @@ class SparseOperator(Operator):
     def mass(self) -> csc_array:
         """E, or the identity."""
         return csc_array(scipy.sparse.eye_array(self._size, format="csc")) if self.E is None else self.E
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the LU factors, which cannot be copied or pickled."""
+        return {name: x for name, x in vars(self).items() if name != "_mass_factors"}
 
     def factorised(self, a: complex, c: complex) -> SuperLU:
         """LU factors of ``a A + c E``.
@@ -80,8 +84,6 @@ class SparseOperator(Operator):
                 value[i] = C @ self.solve(-1, s, B) if len(B) else 0.0
             except np.linalg.LinAlgError:
                 break
-        if not np.all(np.isfinite(value)):
-            raise NotFiniteError("the transfer function is infinite: a point is a pole.")
         return value
 
     def apply(self, Z: np.ndarray) -> np.ndarray:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -21,16 +21,24 @@ from mor.arrays import (
     to_numpy,
     widest,
 )
-from mor.checks import check_continuous_step, check_finite, check_horizon, check_overflow, guarded, numbers
+from mor.checks import (
+    check_continuous_step,
+    check_finite,
+    check_horizon,
+    check_overflow,
+    check_shape,
+    guarded,
+    numbers,
+)
 from mor.equations.band import Band
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
 from mor.errors import (
     DimensionError,
+    NotFiniteError,
     TimeStepError,
 )
 from mor.operators.base import Operator, Pullback
-from mor.operators.diagonal import concatenated
 from mor.systems.arguments import (
     check_count,
     check_points,
@@ -43,10 +51,11 @@ from mor.systems.labels import Labels, listed, merged, signal_names, widened, wi
 from mor.systems.outputs import LinearOutputs, Outputs
 from mor.systems.stability import require_stable
 
+if TYPE_CHECKING:
+    from mor.systems.modal import Modal
+
 #: A power of two, one a system of a batch.
 Exponent = int | np.ndarray
-
-Found = TypeVar("Found")
 
 #: What only linear outputs have.
 _IN_BAND = "Gramians of a band of frequencies"
@@ -166,9 +175,10 @@ class System(ABC):
         """The system with the same forms of the outputs of another carrier."""
         return carrier
 
-    def by_form(self, modes: Callable[[Any], Found], states: Callable[[Any], Found]) -> Found:
-        """What `modes` makes of the system if it is held as its modes, else what `states` makes of it."""
-        return states(self)
+    @property
+    def modal(self) -> Modal | None:
+        """The system, if it is held as its modes; else None."""
+        return None
 
     def split(self, parts: int) -> Sequence[System]:
         """About `parts` slices of the batch, in order; one where there is none to slice."""
@@ -219,11 +229,21 @@ class System(ABC):
 
     def project(self, left: Array, right: Array) -> tuple[System, float]:
         """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates, and the
-        condition of the change of coordinates that the result went through, 1 if none."""
+        condition of the change of coordinates that the result went through, 1 if none.
+
+        Raises
+        ------
+        DimensionError
+            Of a batch; if W and V are not of one shape (n, r).
+        QuadraticOutputError
+            Of a complex system with quadratic outputs.
+        """
         if self.batch_shape:
             raise DimensionError("project takes one system at a time, not a batch.")
         self.outputs.require_real()
         system, W, V = self.on_numpy(), to_numpy(left), to_numpy(right)
+        check_shape("left", W.shape, (system._input.shape[-2], None))
+        check_shape("right", V.shape, W.shape)
         A, B = system.operator.project(W, V, system._input)
         return system.of_states(A, B, system.outputs.rows @ V)
 
@@ -404,7 +424,13 @@ class System(ABC):
         C, points = self.outputs.matrix("a transfer function"), check_points(s)
         value = self.operator.transfer(points if points.ndim else points[None], self._input, C)
         value = value + self.D[..., None, :, :]
-        check_overflow(None, value)
+        try:
+            check_overflow(None, value)
+        except NotFiniteError:
+            raise NotFiniteError(
+                "the transfer function is infinite: a point is a pole, or the result overflows double "
+                "precision in these units of the signals."
+            ) from None
         return value[..., 0, :, :] if points.ndim == 0 else value
 
     @guarded
@@ -431,13 +457,16 @@ class System(ABC):
         if not self.dt:
             raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
         steps, C = check_count("steps", steps, self), self.outputs.matrix("one impulse response")
-        state, found = self.input_factor_matrix, []
-        for _ in range(steps):
-            found.append(C @ state)
-            state = self.operator.apply(state)
-        result = namespace(C).stack(found, axis=-3)
+        result = namespace(C).stack(list(self._impulse_samples(C, steps)), axis=-3)
         check_overflow(None, result)
         return result
+
+    def _impulse_samples(self, C: Array, steps: int) -> Iterator[Array]:
+        """``C A^t B`` for t < steps."""
+        state = self.input_factor_matrix
+        for _ in range(steps):
+            yield C @ state
+            state = self.operator.apply(state)
 
     @guarded
     def to_lti(self) -> Any:
@@ -474,7 +503,8 @@ class System(ABC):
         operator = a.operator.joined(b.operator)
         if operator is None:
             return None
-        B, C = concatenated(a.B, b.B, axis=-2), concatenated(a.C, b.C, axis=-1)
+        concat = namespace(a.B).concat
+        B, C = concat([a.B, b.B], axis=-2), concat([a.C, b.C], axis=-1)
         return a._of(operator, B, C, a.D + b.D, merged(self.labels, other.labels))
 
     def __radd__(self, other: Any) -> System:
@@ -511,9 +541,7 @@ class System(ABC):
         if omega.ndim > 1:
             raise DimensionError(f"omega has shape {omega.shape}; it must be one or (N,).", argument="omega")
         check_finite(omega=omega)
-        response = self.evaluate(np.exp(1j * omega * self.dt) if self.dt else 1j * omega)
-        check_overflow(None, response)
-        return response
+        return self.evaluate(np.exp(1j * omega * self.dt) if self.dt else 1j * omega)
 
     @property
     def margins(self) -> Array:

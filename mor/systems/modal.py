@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -18,6 +18,7 @@ from mor.arrays import (
     is_complex,
     is_concrete,
     namespace,
+    real,
     real_dtype,
     to_numpy,
 )
@@ -42,7 +43,7 @@ from mor.systems.arguments import (
     operand,
     set_fields,
 )
-from mor.systems.base import Found, System
+from mor.systems.base import System
 from mor.systems.labels import Labels, checked_labels, without_states
 from mor.systems.lti import LTI
 from mor.systems.outputs import LinearOutputs
@@ -151,8 +152,16 @@ class Modal(System):
         """Diagonalised again."""
         return in_modes(LTI(A, B, C, to_numpy(self.D), dt=self.dt, labels=self.labels))
 
-    def by_form(self, modes: Callable[[Modal], Found], states: Callable[[Any], Found]) -> Found:
-        return modes(self)
+    @property
+    def modal(self) -> Modal:
+        return self
+
+    def _impulse_samples(self, C: Array, steps: int) -> Iterator[Array]:
+        """In complex numbers, of half as many states."""
+        C = self.C
+        for _ in range(steps):
+            yield real(C @ self.B)
+            C = C * self.poles[..., None, :]
 
     def of_modes(self, index: Any) -> Modal:
         """The modes (k,) that an index or a mask takes of a single system on NumPy, and nothing else."""
@@ -304,9 +313,7 @@ def in_modes(system: LTI) -> tuple[Modal, float]:
     return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=without_states(system.labels)), condition
 
 
-def conjugated(
-    modes: np.ndarray, poles: np.ndarray, B: np.ndarray, C: np.ndarray
-) -> tuple[Any, Any, Any]:
+def conjugated(modes: np.ndarray, poles: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Any, Any, Any]:
     """The same map with the modes of this mask conjugated: on NumPy, leading axes a batch."""
     return (
         np.where(modes, poles.conj(), poles),

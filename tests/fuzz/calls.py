@@ -58,7 +58,7 @@ INTERNAL = {
     *("observe", "moved", "in_units", "signal_exponents", "split", "require_stable", "transfer", "extended"),
     *("band_gramians", "factors", "equivalent", "schur", "graded", "operator", "of_linear", "ramp_matrix"),
     *("controllability_factor", "observability_factor", "carrier", "gramians", "band_factors", "test_space"),
-    *("estimate", "margins", "pole_errors", "by_form", "of_modes", "of_states", "mode_sizes", "outputs"),
+    *("estimate", "margins", "pole_errors", "modal", "of_modes", "of_states", "mode_sizes", "outputs"),
     *("input_factor_matrix", "output_factor_matrix"),
 }
 

@@ -1,5 +1,8 @@
 """Sparse systems do what one sparse factorisation at a time can do, and say clearly what they cannot."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -179,3 +182,17 @@ def test_given_matrices_are_not_changed():
     sys.moments(1.0, 2)
     for x, y in zip((A, E), copies, strict=True):
         np.testing.assert_array_equal(x.toarray(), y.toarray())
+
+
+def test_a_system_that_has_solved_with_E_is_pickled_and_copied():
+    sparse, _ = pair(6, dt=1.0)
+    expected = sparse.impulse_response(4)
+    for again in (pickle.loads(pickle.dumps(sparse)), copy.deepcopy(sparse), copy.copy(sparse)):
+        np.testing.assert_array_equal(again.impulse_response(4), expected)
+
+
+@pytest.mark.parametrize("shapes", [((5, 2), (5, 2)), ((9, 2), (9, 3)), ((9,), (9,))])
+def test_projections_by_bases_that_do_not_fit_are_refused(shapes):
+    for system in pair(6):
+        with pytest.raises(DimensionError, match=r"left|right"):
+            system.project(*map(np.ones, shapes))
