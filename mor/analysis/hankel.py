@@ -29,6 +29,7 @@ from mor.equations.band import Band
 from mor.equations.definite import definite_factor
 from mor.equations.graded import graded_values
 from mor.errors import ReductionError
+from mor.systems.arguments import slices
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.units import OWN, from_units, in_units
@@ -176,11 +177,11 @@ def hankel_singular_values(
     """
     system, kind = _asked(sys, "a Hankel singular value", gramians, horizon, band)
     constant, units = in_units(system.detached())
-    slices = constant.split(threads()) if is_numpy(constant.D) else [constant]
-    if len(slices) == 1:
+    parts = slices(constant, threads()) if is_numpy(constant.D) else [constant]
+    if len(parts) == 1:
         values = _singular_values(constant, kind)
     else:
-        values = np.concatenate(side_by_side(*(partial(_singular_values, part, kind) for part in slices)))
+        values = np.concatenate(side_by_side(*(partial(_singular_values, part, kind) for part in parts)))
     check_overflow(kind.end, values)
     return astype_like(beside(from_units(values, units.gain, 1, _VALUES), system.D), system.D)
 
@@ -388,7 +389,7 @@ def _value_and_gradient(system: System, beyond: int) -> tuple[Array, Callable[[]
     P, Q, pull = system.gramians_with_pullback()
     weights = _quick_weights(P, Q, beyond) if is_concrete(P, Q) else None
     if weights is None and is_concrete(P, Q):
-        parts = system.split(_PARTS)
+        parts = slices(system, _PARTS)
         if len(parts) > 1:
             return _joined([_value_and_gradient(part, beyond) for part in parts])
     value, weight_P, weight_Q = weights or _weights_of_factors(*system.factors(), beyond)

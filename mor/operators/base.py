@@ -130,6 +130,11 @@ class Operator(ABC):
         return X if is_complex(Q) or is_complex(form.pencil.T) else np.real(X)
 
 
+def over_E(operator: Operator, X: Array, *, adjoint: bool = False) -> Array:
+    """``E^{-1} X`` of a pencil (A, E), or ``E^{-H} X``; of any other operator X itself."""
+    return operator.solve(0, 1, X, adjoint=adjoint)
+
+
 def _square(Z: Array) -> Array:
     """``Z Z^H``, Hermitian to the last bit."""
     X = Z @ adjoint(Z)

@@ -28,7 +28,7 @@ from mor.equations.boundary import boundary_distance, dc_point, margins
 from mor.equations.cauchy_factor import factor as pivoted_factor
 from mor.equations.columns import solve_by_columns
 from mor.equations.definite import definite_factor
-from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.equations.doubling import Evolution, lyapunov_horizon_factor, stein_factor
 from mor.equations.holds import Hold, scalar_holds
 from mor.equations.schur import SchurForm
 from mor.errors import TimeStepError
@@ -58,7 +58,7 @@ class ExactPoles:
 
 
 @dataclass(frozen=True, eq=False)
-class DiagonalOperator(Operator):
+class DiagonalOperator(Operator, Evolution):
     """``[Re z; Im z] -> [Re(pole z); Im(pole z)]``, poles (..., k); ``z -> pole z`` of real poles."""
 
     poles: Array

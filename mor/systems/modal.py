@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -52,7 +51,7 @@ from mor.systems.outputs import LinearOutputs
 _MOST_MODES = 2**31
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Modal(System):
     r"""``z' = poles * z + B u,  y = Re(C z) + D u``, with real u and y.
 
@@ -225,6 +224,14 @@ class Modal(System):
     def from_lti(cls, system: Any) -> Modal:
         """A dense system in diagonal form: one mode a conjugate pair, one a real pole.
 
+        Parameters
+        ----------
+        system : anything :func:`mor.as_system` takes that :meth:`to_lti` makes dense.
+
+        Returns
+        -------
+        Modal, on NumPy
+
         Raises
         ------
         ReductionError
@@ -273,14 +280,6 @@ class Modal(System):
             set_fields(found, real_modes=self.real_modes[index])
         return found
 
-    def split(self, parts: int) -> list[Modal]:
-        length = self.batch_shape[0] if self.batch_shape else 0
-        parts = min(parts, length)
-        if parts < 2:
-            return [self]
-        ends = [round(i * length / parts) for i in range(parts + 1)]
-        return [self[a:b] for a, b in itertools.pairwise(ends)]
-
     def to_lti(self) -> LTI:
         """The real map as a dense NumPy :class:`LTI`, real modes as one state.
 
@@ -296,9 +295,10 @@ class Modal(System):
         A, B, C = full.A[np.ix_(keep, keep)], full.B[keep], full.C[:, keep]
         return LTI(A, B, C, full.D, dt=self.dt, labels=self.labels)
 
-    def __repr__(self) -> str:
+    @property
+    def _size(self) -> str:
         batch = f"batch {self.batch_shape}, " if self.batch_shape else ""
-        return f"<{self.title} {batch}order {self.order} ({self.n_modes} modes), {self.signals}>"
+        return f"{batch}order {self.order} ({self.n_modes} modes)"
 
 
 def in_modes(system: LTI) -> tuple[Modal, float]:

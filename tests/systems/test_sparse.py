@@ -196,3 +196,15 @@ def test_projections_by_bases_that_do_not_fit_are_refused(shapes):
     for system in pair(6):
         with pytest.raises(DimensionError, match=r"left|right"):
             system.project(*map(np.ones, shapes))
+
+
+def test_the_gain_at_dc_of_a_large_system_is_one_factorisation():
+    n = 100_000
+    A = scipy.sparse.diags_array([-2.0, 1.0], offsets=[0, 1], shape=(n, n))
+    B, C = np.eye(n, 2), np.eye(1, n)
+    gain = mor.dcgain(mor.SparseLTI(A, B, C))
+    np.testing.assert_allclose(gain, [[0.5, 0.25]], rtol=1e-14)
+    assert gain.dtype == float
+    integrator = mor.SparseLTI(A - scipy.sparse.diags_array(A.diagonal()), B, C)
+    with pytest.raises(NotFiniteError, match="a point is a pole"):
+        mor.dcgain(integrator)
