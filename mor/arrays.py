@@ -203,6 +203,17 @@ def as_scalar(x: Array) -> Array:
     return x[()] if is_numpy(x) else x
 
 
+def largest_entry(x: Any) -> float:
+    """The largest modulus of the entries of a NumPy array; 0 if it has none."""
+    return float(np.max(np.abs(x), initial=0.0))
+
+
+def positive_or_one(x: Array) -> Array:
+    """`x`, and 1 in the place of what is not positive: a divisor."""
+    xp = namespace(x)
+    return xp.where(x > 0, x, xp.ones_like(x))
+
+
 def exponents(x: Array, batch_axes: int) -> Any:
     """Binary exponents of the largest entries of x (..., and further axes): an int, or integers (...)."""
     if not batch_axes:

@@ -87,9 +87,8 @@ def dcgain(sys: Any) -> Array:
 def _of_modes(system: Modal) -> np.ndarray:
     modal, c = system.on_numpy(), dc_point(system.dt)
     at = modal.poles == c
-    with np.errstate(over="ignore", invalid="ignore"):
-        weights = np.where(at, 0.0, 1 / np.where(at, 1.0, c - modal.poles))
-        gain = modal.D + np.real((modal.C * weights[..., None, :]) @ modal.B)
+    weights = np.where(at, 0.0, 1 / np.where(at, 1.0, c - modal.poles))
+    gain = modal.D + np.real((modal.C * weights[..., None, :]) @ modal.B)
     check_overflow(None, gain)
     there, size = np.real((modal.C * at[..., None, :]) @ modal.B), np.abs(modal.C * at[..., None, :])
     noise = modal.n_modes * np.finfo(float).eps * (size @ np.abs(modal.B))
@@ -106,13 +105,11 @@ def _of_states(system: System) -> np.ndarray:
         return dense.D
     if _ROUNDINGS * dense.order * np.finfo(float).eps * _radius(S, size) >= 1:
         return _beside_poles(dense.explicit, c)
-    with np.errstate(over="ignore", invalid="ignore"):
-        gain = dense.D + dense.C @ np.linalg.solve(S, dense.B)
+    gain = dense.D + dense.C @ np.linalg.solve(S, dense.B)
     check_overflow(None, gain)
     return gain
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _radius(S: np.ndarray, size: np.ndarray) -> float:
     """The spectral radius of :math:`|S^{-1}| |S|`, whose inverse is how far S is from singular, entry by
     entry; it does not depend on units of states and equations."""
@@ -133,7 +130,7 @@ def _radius(S: np.ndarray, size: np.ndarray) -> float:
 def _beside_poles(system: LTI, c: float) -> np.ndarray:
     """The gain where poles cannot be told from c: infinite in the entries that see them."""
     form, n = system.schur, system.order
-    size = max(float(np.linalg.norm(form.pencil.T)), abs(c)) or 1.0
+    size = max(form.pencil.norms[0], abs(c)) or 1.0
     at = _cannot_be_told_from(c, form.pencil.T, form.poles, _ROUNDINGS * n * np.finfo(float).eps * size)
     if np.all(at):
         others, there = None, (form.pencil.T, form.left, form.right)

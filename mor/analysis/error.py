@@ -12,7 +12,7 @@ from mor.analysis.difference import DifferencePeak, difference_peak
 from mor.analysis.gains import sampled_peak
 from mor.analysis.gramians import Gramians
 from mor.analysis.norms import h2_error, h2_norm
-from mor.arrays import to_numpy
+from mor.arrays import positive_or_one, to_numpy
 from mor.equations.band import Band
 from mor.systems.base import System, check_same_signals
 from mor.systems.convert import as_system
@@ -140,8 +140,7 @@ def _h2(full: System, rom: System, horizon: float | None, band: Band | None) -> 
     proper = full.with_outputs(full.output_factor_matrix, np.zeros_like(to_numpy(full.D)))
     error = np.atleast_1d(to_numpy(h2_error(full, rom, horizon=horizon, band=band)))
     norm = np.atleast_1d(to_numpy(h2_norm(proper, horizon=horizon, band=band)))
-    relative = np.where(norm > 0, error / np.where(norm > 0, norm, 1.0), error)
-    return float(np.max(error)), float(np.max(relative))
+    return float(np.max(error)), float(np.max(error / positive_or_one(norm)))
 
 
 def _peak(full: System, rom: System, prove: bool | None) -> tuple[float, float, float, float]:

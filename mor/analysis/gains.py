@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mor.arrays import is_complex, to_numpy
+from mor.arrays import is_complex, largest_entry, to_numpy
 from mor.equations.boundary import ROUNDOFF, margins
 from mor.equations.resolvent import in_parts
 from mor.systems.base import System
@@ -142,7 +142,7 @@ def _acting(system: Modal) -> Modal:
 
 def _size(X: np.ndarray) -> float:
     """A limit of the Frobenius norm that cannot overflow before X does."""
-    return float(np.max(np.abs(X), initial=0.0)) * X.size**0.5
+    return largest_entry(X) * X.size**0.5
 
 
 def distinct_poles(poles: Any, is_real: bool) -> Any:

@@ -346,7 +346,7 @@ def step_of(t: Any, step: float | None, count: int) -> float:
     if count < 2:
         return 1.0
     h = float(times[-1] - times[0]) / (count - 1)
-    if not h > 0 or np.max(np.abs(np.diff(times) - h)) > _UNEVEN * h:
+    if not 0 < h < np.inf or np.max(np.abs(np.diff(times) - h)) > _UNEVEN * h:
         raise TimeStepError("the times must increase by equal steps: resample the input.")
     return h
 

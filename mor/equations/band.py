@@ -204,11 +204,9 @@ def band_kernels(poles: Array, band: Band, dt: float) -> cauchy.Kernels:
     xp = namespace(poles)
     whole = cauchy.kernels(poles, dt=dt)
     s = _scalar_operator(to_complex(poles), low, high, dt)
-    if whole.symmetric is None:
-        s = xp.real(s)
     sums = s[..., :, None] + conj(s)[..., None, :]
     if whole.symmetric is None:
-        return cauchy.Kernels(sums * whole.hermitian, None)
+        return cauchy.Kernels(xp.real(sums) * whole.hermitian, None)
     return cauchy.Kernels(sums * whole.hermitian, (s[..., :, None] + s[..., None, :]) * whole.symmetric)
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
+from mor.arrays import adjoint, largest_entry
 
 #: Squared singular values of D over the level, beyond which they stay in the pencil.
 _CLOSE = 0.5
@@ -133,7 +133,7 @@ def level_pencil(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, gam
     Cost of its eigenvalues about ``25 (2n)^3`` flops, ``66 (2n + 2k)^3`` where k singular
     values of D are close to the level.
     """
-    unit = float(np.max(np.abs(A), initial=0.0)) or 1.0
+    unit = largest_entry(A) or 1.0
     A, (B, C) = A / unit, _scaled_to_level(B, C, gamma * unit)
     U, s, Vh = _singular_vectors(D / gamma)
     B, C = B @ adjoint(Vh), adjoint(U) @ C
@@ -161,7 +161,7 @@ def _homogeneous(M: np.ndarray, N: np.ndarray) -> Any:
 
 def _scaled_to_level(B: np.ndarray, C: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
     """B and C over the root of the level, their sizes made equal by a scale of the state."""
-    b, c = (float(np.max(np.abs(X), initial=0.0)) ** 0.5 for X in (B, C))
+    b, c = (largest_entry(X) ** 0.5 for X in (B, C))
     if b == 0 or c == 0:
         return np.zeros_like(B), np.zeros_like(C)
     return B / b * (c / gamma**0.5), C / c * (b / gamma**0.5)

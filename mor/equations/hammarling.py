@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from mor.arrays import adjoint
+from mor.arrays import adjoint, largest_entry
 from mor.equations.triangular import Pencil, Tile, diagonal_blocks, solve_tile, solve_tiles
 
 #: ``(T, S)`` of some rows and columns; S is None where it is the identity, or a part of it.
@@ -76,7 +76,7 @@ def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
     B = B.astype(np.result_type(B, pencil.T))
     n, m = B.shape
     U = np.zeros((n, n), dtype=B.dtype)
-    scale = float(np.max(np.abs(B), initial=0.0))
+    scale = largest_entry(B)
     if scale == 0:
         return U[:, :0]
     B /= scale
@@ -270,7 +270,7 @@ def _in_unit_size(b: np.ndarray) -> tuple[float, np.ndarray]:
 
     Rows of zeros may take any direction, since their part of U is zero.
     """
-    size = float(np.max(np.abs(b)))
+    size = largest_entry(b)
     # Below the normal numbers there are no directions left; beside B, which is of size 1, that is zero.
     return (size, b / size) if size > np.finfo(float).tiny else (0.0, np.eye(*b.shape, dtype=b.dtype))
 
@@ -312,7 +312,7 @@ def _pair(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarr
 def _normal_coordinates(T: np.ndarray) -> tuple[np.ndarray, float, float]:
     """K, a, w with ``K^{-1} T K = [[a, w], [-w, a]]`` for a block with complex eigenvalues."""
     # Squares of a block that a fast discrete mode leaves would underflow.
-    scale = float(np.max(np.abs(T)))
+    scale = largest_entry(T)
     (t11, t12), (t21, t22) = (T / scale).tolist()
     a, p, q, skew = (t11 + t22) / 2, (t11 - t22) / 2, (t12 + t21) / 2, (t12 - t21) / 2
     sign = math.copysign(1.0, q)

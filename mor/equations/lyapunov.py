@@ -140,12 +140,7 @@ def _pencil_horizon_factor(
 ) -> np.ndarray:
     """By doubling, in the coordinates of ``E^{-1} A``."""
     A, B = A.astype(np.result_type(A, float)), B.astype(np.result_type(B, float))
-    if E is None:
-        return (
-            horizon_factor(adjoint(A), adjoint(B), dt, horizon)
-            if trans
-            else horizon_factor(A, B, dt, horizon)
-        )
+    E = np.eye(len(A)) if E is None else E
     try:
         explicit = np.linalg.solve(E, A)
         if not trans:

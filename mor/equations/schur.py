@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
+from mor.arrays import adjoint, largest_entry
 from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
 from mor.equations.scaling import check_range, grading, scaled
@@ -171,7 +171,7 @@ class SchurForm:
     def noise(self, points: np.ndarray) -> np.ndarray:
         r"""Norms of what round-off of A and E, and of this form, may add to ``T - s S`` at points s (K,):
         :math:`\epsilon(\|T\| + |s|\|S\|)`."""
-        T, S = _norms(self.pencil)
+        T, S = self.pencil.norms
         return ROUNDOFF * self._growth * (T + np.abs(points) * S)
 
     @cached_property
@@ -273,9 +273,8 @@ class SchurForm:
         )
 
     def _triangular_factor(self, B: np.ndarray) -> np.ndarray:
-        T = self.pencil.T
-        norm = float(np.linalg.norm(T))
-        if not self.dt and T.size and norm * np.finfo(float).eps <= _TAKEN_FOR_ZERO:
+        norm, _ = self.pencil.norms
+        if not self.dt and B.size and norm * np.finfo(float).eps <= _TAKEN_FOR_ZERO:
             raise SingularEquationError(
                 f"A has norm {norm:.1e}, below the range of the solver: take a larger unit of time."
             )
@@ -314,8 +313,8 @@ def require_regular(left: SchurForm, right: SchurForm, dt: float) -> None:
     """
     eps = 10 * np.finfo(float).eps
     (a, b), (c, d) = left.homogeneous, (x.conj() for x in right.homogeneous)
-    norm_a, norm_b = _norms(left.pencil)
-    norm_c, norm_d = _norms(right.pencil)
+    norm_a, norm_b = left.pencil.norms
+    norm_c, norm_d = right.pencil.norms
     for start in range(0, len(a), 128):
         rows = slice(start, start + 128)
         x, y = a[rows, None], b[rows, None]
@@ -330,10 +329,6 @@ def require_regular(left: SchurForm, right: SchurForm, dt: float) -> None:
         if len(bad):
             i, j = start + int(bad[0, 0]), int(bad[0, 1])
             raise SingularEquationError(_singular_message(left.poles[i], right.poles[j], (i, j), dt))
-
-
-def _norms(pencil: Pencil) -> tuple[float, float]:
-    return float(np.linalg.norm(pencil.T)), 0.0 if pencil.S is None else float(np.linalg.norm(pencil.S))
 
 
 def _singular_message(first: complex, second: complex, at: tuple[int, int], dt: float) -> str:
@@ -396,8 +391,8 @@ def _divided(A: np.ndarray, E: np.ndarray) -> tuple[Any, np.ndarray]:
     if not np.all(np.isfinite(divided)):
         return None, A
     # A unit of E that is far from one is a unit of time, and no matter of accuracy.
-    unit = float(np.max(np.abs(E))) or 1.0
-    if float(np.max(np.abs(divided), initial=0.0)) > np.finfo(float).max * min(unit, 1.0):
+    unit = largest_entry(E) or 1.0
+    if largest_entry(divided) > np.finfo(float).max * min(unit, 1.0):
         return divisor, divided
     growth = np.linalg.norm(E / unit) * np.linalg.norm(divided * unit)
     return (divisor, divided) if growth <= _LARGEST_GROWTH * np.linalg.norm(A) * len(A) ** 0.5 else (None, A)

@@ -102,7 +102,7 @@ def evaluate_by_form(
 def _next_to(form: SchurForm, points: np.ndarray) -> np.ndarray:
     """Which points are poles as far as the Schur form can tell."""
     poles = form.poles
-    limit = len(poles) * np.finfo(float).eps * float(np.linalg.norm(form.pencil.T))
+    limit = len(poles) * np.finfo(float).eps * form.pencil.norms[0]
     near = [np.any(np.abs(part[:, None] - poles) <= limit, axis=1) for part in in_parts(points, 64)]
     return np.concatenate(near)
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
-from mor.arrays import adjoint
+from mor.arrays import adjoint, positive_or_one
 
 #: Rows of a tile: below this a product costs more in calls than in flops.
 TILE = 32
@@ -91,6 +91,11 @@ class Pencil:
     def whole(self) -> Tile:
         """All of it in one."""
         return Tile(self.T, self.S)
+
+    @cached_property
+    def norms(self) -> tuple[float, float]:
+        """Frobenius norms of T and S; 0 for the identity."""
+        return float(np.linalg.norm(self.T)), 0.0 if self.S is None else float(np.linalg.norm(self.S))
 
     def rows(self, tiles: tuple[int, int]) -> slice:
         """The rows of a range of tiles."""
@@ -273,7 +278,7 @@ def _between_pairs(T: np.ndarray, starts: np.ndarray, g: np.ndarray, h: np.ndarr
 def _unitary(first: np.ndarray) -> np.ndarray:
     """2 x 2 unitary matrices with these first columns, up to their lengths."""
     length = np.linalg.norm(first, axis=-1, keepdims=True)
-    x = np.where(length > 0, first, [1.0, 0.0]) / np.where(length > 0, length, 1.0)
+    x = np.where(length > 0, first, [1.0, 0.0]) / positive_or_one(length)
     return np.stack([x, np.stack([-x[:, 1].conj(), x[:, 0].conj()], axis=-1)], axis=-1)
 
 
