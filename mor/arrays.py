@@ -19,6 +19,9 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
+#: Unit round-off and smallest normal number of double precision.
+EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+
 #: An array of any framework that follows the array API standard.
 Array = Any
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mor.analysis.norms import h2_norm
 from mor.analysis.response import check_times, impulse, step_of
-from mor.arrays import to_numpy
+from mor.arrays import TINY, to_numpy
 from mor.checks import guarded
 from mor.equations.scaling import lengths
 from mor.errors import DimensionError, NotFiniteError, TimeStepError
@@ -223,7 +223,7 @@ def output_bound(
         return norm
     bound = norm * size * float(np.hypot(1.0, 0.0 if system.is_linear else spread))
     # What is too small to be represented is not zero.
-    return max(bound, np.finfo(float).tiny)
+    return max(bound, TINY)
 
 
 def _signal(name: str, u: Any, system: System) -> np.ndarray:

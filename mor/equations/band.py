@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -157,9 +158,7 @@ def _triangular_factor(form: SchurForm, B: np.ndarray, band: Band) -> np.ndarray
     if not inner.size:
         return inner[:, :0]
 
-    def states(points: np.ndarray) -> np.ndarray:
-        return resolvent(form.pencil, points, inner)
-
+    states = partial(resolvent, form.pencil, B=inner)
     return factor_in_band(states, inner.shape, form.poles, band, form.dt, is_real=is_real)
 
 

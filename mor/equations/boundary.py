@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from mor.arrays import Array, is_complex, namespace, positive_or_one, real, split_constant
+from mor.arrays import EPS, Array, is_complex, namespace, positive_or_one, real, split_constant
 from mor.equations.resolvent import distance_to_singularity
 from mor.equations.triangular import Pencil
 
 #: Round-off of a dense A, its own and that of its Schur form, over ``eps |A|`` (Frobenius norm).
-ROUNDOFF = 10 * np.finfo(float).eps
+ROUNDOFF = 10 * EPS
 
 #: Distance to the boundary, of ``|A|``, below which an eigenvalue is looked at: round-off moves one that is
 #: k-fold by its k-th root, and those beyond triple ones are looked at where they move less than this.
@@ -134,9 +134,9 @@ def pole_errors(
     points, index = np.unique(points, return_inverse=True)
     limit = noise(points)
     smallest = distance_to_singularity(pencil, reversal, points, limit)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         ratio = np.where(smallest > 0, limit / positive_or_one(smallest), np.inf)[index]
-    errors[near] = np.where(np.isinf(ratio), np.inf, np.where(np.isinf(ratio), 1.0, ratio) * distance[near])
+        errors[near] = np.where(np.isinf(ratio), np.inf, ratio * distance[near])
     return errors
 
 

@@ -129,7 +129,8 @@ def lyapunov_factor(
     check_shape("C" if trans else "B", B.shape, (None, n) if trans else (n, None))
     if horizon is None:
         form = SchurForm.of(A, E, dt)
-        Z = form.adjoint.factor(adjoint(B)) if trans else form.factor(B)
+        form, inputs = (form.adjoint, adjoint(B)) if trans else (form, B)
+        Z = form.controllability_factor(inputs)
     else:
         Z = _pencil_horizon_factor(A, B, E, dt, trans, horizon)
     return finish(Z, A, B, E)

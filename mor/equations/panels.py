@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mor.arrays import largest_entry
+from mor.arrays import EPS, largest_entry
 
 #: Nodes of a panel.
 _NODES = 16
@@ -76,7 +76,7 @@ def _graded(low: float, high: float, poles: np.ndarray) -> np.ndarray:
     ends, done = np.array([[low, high]]), []
     for _ in range(_HALVINGS):
         free = np.concatenate([_is_free(part, poles) for part in _parts(ends, len(poles))])
-        free |= ends[:, 1] - ends[:, 0] <= 4 * np.finfo(float).eps * np.max(np.abs(ends), axis=1)
+        free |= ends[:, 1] - ends[:, 0] <= 4 * EPS * np.max(np.abs(ends), axis=1)
         done.append(ends[free])
         ends = _halves(ends[~free])
         if not len(ends):

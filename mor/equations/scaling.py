@@ -17,7 +17,7 @@ import scipy.linalg
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from mor.arrays import largest_entry, positive_or_one
+from mor.arrays import EPS, largest_entry, positive_or_one
 from mor.errors import NotFiniteError
 
 #: Ratio of the largest to the least norm above which rows are sorted; below, less than two digits are lost.
@@ -176,7 +176,7 @@ def _with_signals(A: np.ndarray, B: np.ndarray, C: np.ndarray, t: np.ndarray) ->
 def _evening_scales(M: np.ndarray) -> np.ndarray:
     """Scales of all rows but the last that even out the entries; powers of two."""
     balanced, scale = _equal_norms(M)
-    noise = 10 * len(M) * np.finfo(float).eps
+    noise = 10 * len(M) * EPS
     limit = noise * np.maximum(np.max(balanced, axis=1)[:, None], np.max(balanced, axis=0))
     counted = balanced > limit
     logarithm = np.log2(balanced, out=np.zeros_like(balanced), where=counted)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint, largest_entry
+from mor.arrays import EPS, TINY, adjoint, largest_entry
 from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
 from mor.equations.scaling import check_range, grading, scaled
@@ -29,7 +29,7 @@ from mor.errors import SingularEquationError, UnstableSystemError, keyword
 _LARGEST_GROWTH = 30.0
 
 #: Up to this LAPACK's trsyl replaces a sum of eigenvalues by another number, in silence.
-_TAKEN_FOR_ZERO = TILE**2 * np.finfo(float).tiny / np.finfo(float).eps
+_TAKEN_FOR_ZERO = TILE**2 * TINY / EPS
 
 #: Columns of the workspace of a Schur form: blocks of 64 reflectors.
 _GEES_WORK = 66
@@ -93,11 +93,10 @@ class SchurForm:
         divisor = None
         if E is not None:
             E = E.astype(dtype)
-            divisor, A_divided = _divided(A, E)
+            divisor, A = _divided(A, E)
             if divisor is None:
                 T, S, left, right = scipy.linalg.qz(A, E)
                 return cls(Pencil.of(T, S), left, right, dt)
-            A = A_divided
         check_range(A)
         index, scale = grading(A) if graded else (np.arange(len(A)), np.ones(len(A)))
         T, Z, exact = _schur(scaled(A, index, scale))
@@ -160,7 +159,7 @@ class SchurForm:
         if self.exact and self.divided is None:
             # The imaginary part of a pair is the root of a product, which counts on the circle only.
             pair = np.imag(self.poles) != 0 if np.any(np.diag(self.pencil.T, -1)) else 0.0
-            return 4 * np.finfo(float).eps * np.abs(self.poles) * (pair if self.dt else 0.0)
+            return 4 * EPS * np.abs(self.poles) * (pair if self.dt else 0.0)
         return pole_errors(self.pencil, lambda: self.adjoint.pencil, self.poles, self.dt, self.noise)
 
     @property
@@ -220,7 +219,7 @@ class SchurForm:
         inner = solve_hermitian(self.pencil, (inner + adjoint(inner)) / 2, self.dt)
         return _both_sides(self.leave, self.leave, inner)
 
-    def factor(self, B: np.ndarray) -> np.ndarray:
+    def controllability_factor(self, B: np.ndarray) -> np.ndarray:
         """Z with ``A X E^H + E X A^H + B B^H = 0``, or the discrete analogue, for ``X = Z Z^H``.
 
         Raises
@@ -230,10 +229,6 @@ class SchurForm:
         self.require_stable()
         form = self.in_field_of(B)
         return form.leave(form._triangular_factor(B))
-
-    def controllability_factor(self, B: np.ndarray) -> np.ndarray:
-        """Zc of the system ``(E^{-1} A, E^{-1} B)``."""
-        return self.factor(B)
 
     def observability_factor(self, C: np.ndarray) -> np.ndarray:
         """Zo of the system ``(E^{-1} A, C)``; ``E^{-1}`` is not applied."""
@@ -274,7 +269,7 @@ class SchurForm:
 
     def _triangular_factor(self, B: np.ndarray) -> np.ndarray:
         norm, _ = self.pencil.norms
-        if not self.dt and B.size and norm * np.finfo(float).eps <= _TAKEN_FOR_ZERO:
+        if not self.dt and B.size and norm * EPS <= _TAKEN_FOR_ZERO:
             raise SingularEquationError(
                 f"A has norm {norm:.1e}, below the range of the solver: take a larger unit of time."
             )
@@ -311,7 +306,7 @@ def require_regular(left: SchurForm, right: SchurForm, dt: float) -> None:
     error of a Schur form. A sum within ten of them cannot be told from zero: data that differ
     by round-off make the equation singular. Norms are Frobenius norms.
     """
-    eps = 10 * np.finfo(float).eps
+    eps = 10 * EPS
     (a, b), (c, d) = left.homogeneous, (x.conj() for x in right.homogeneous)
     norm_a, norm_b = left.pencil.norms
     norm_c, norm_d = right.pencil.norms

@@ -45,14 +45,14 @@ class Tile:
         G and H are unitary and block diagonal, one block for each 2 x 2 block of T, so that
         leading parts of the tile have the leading parts of all four.
         """
-        starts, pairs = _pairs(self.T)
+        (starts, pairs), S = _pairs(self.T), self.S
         if not len(starts):
-            return np.asfortranarray(self.T), _fortran(self.S), None, None
+            return np.asfortranarray(self.T), S if S is None else np.asfortranarray(S), None, None
         G, H = np.eye(len(self.T), dtype=complex), np.eye(len(self.T), dtype=complex)
-        g, h = _triangularise(self.T[pairs], None if self.S is None else self.S[pairs])
+        g, h = _triangularise(self.T[pairs], None if S is None else S[pairs])
         G[pairs], H[pairs] = g, h
         T = _between_pairs(self.T, starts, g, h)
-        return T, None if self.S is None else _between_pairs(self.S, starts, g, h), G, H
+        return T, None if S is None else _between_pairs(S, starts, g, h), G, H
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,10 +284,6 @@ def _unitary(first: np.ndarray) -> np.ndarray:
 
 def _flip(T: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(adjoint(T)[::-1, ::-1])
-
-
-def _fortran(S: np.ndarray | None) -> np.ndarray | None:
-    return None if S is None else np.asfortranarray(S)
 
 
 def eigenvalue_pairs(pencil: Pencil) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint, positive_or_one
+from mor.arrays import EPS, adjoint, positive_or_one
 from mor.equations.reflectors import Reflectors
 from mor.equations.scaling import lengths
 from mor.errors import NotFiniteError
@@ -52,7 +52,7 @@ def invariant_zeros(
     """
     n, m, p = len(A), B.shape[1], len(C)
     A, B, C, D, rate = scaled_pencil(A, B, C, D)
-    limit = (n + m) * (n + p) * np.finfo(float).eps if tol is None else tol
+    limit = (n + m) * (n + p) * EPS if tol is None else tol
     A, B, C, D = _with_full_rows(A, B, C, D, limit)
     A, B, C, D = _dual(*_with_full_rows(*_dual(A, B, C, D), limit))
     if not len(A):
