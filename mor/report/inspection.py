@@ -69,6 +69,7 @@ class Inspection:
 
 
 def _row(layer: LayerInspection) -> tuple[Cell, ...]:
+    counts = layer.states_for_energy
     unstable = [f"{layer.unstable_modes} unstable", *[""] * (len(ENERGY_LEVELS) - 1)]
     return (
         layer.name,
@@ -77,7 +78,7 @@ def _row(layer: LayerInspection) -> tuple[Cell, ...]:
         f"{layer.inputs} x {layer.outputs}",
         f"{layer.spectral_radius:.4f}",
         number(layer.hsv_largest),
-        *(layer.states_for_energy or dict(enumerate(unstable))).values(),
+        *(counts.values() if counts else unstable),
     )
 
 
