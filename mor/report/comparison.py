@@ -14,7 +14,7 @@ import numpy as np
 from mor.adapters.system_files import load
 from mor.analysis.error import ErrorMeasure, dc_error, measure, norms
 from mor.errors import DimensionError, MorError, at
-from mor.report.document import Cell, Document, Table, Text, moment, note, number, percent, yes
+from mor.report.document import Cell, Document, Table, Text, moment, note, notes, number, percent, yes
 from mor.report.gains import gain_fields, measured, searched_for
 from mor.report.plots.figures import save_comparison_plot
 from mor.report.plots.style import check_plot, saved
@@ -93,17 +93,17 @@ class Comparison:
             (share, "", *(percent(rom.dc_relative) for rom in roms)),
             ("seconds", *(f"{system.seconds:.1f}" for system in all_systems)),
         ]
-        found = [
+        stable = all(system.stable for system in all_systems)
+        return [
             note(
                 f"{self.inputs} inputs, {self.outputs} outputs, {moment(self.dt)}. H-infinity norm "
                 f"{number(self.full.hinf_norm)}, H2 norm {number(self.full.h2_norm)}."
             ),
             Table(("", *(system.name for system in all_systems)), tuple(rows), repeated=2),
             *searched_for("~", *roms),
+            *notes(None if stable else "An unstable system has no H-infinity and H2 errors."),
+            *([note("Wrote ", Text(self.plot, "strong"), ".")] if self.plot else []),
         ]
-        if not all(system.stable for system in all_systems):
-            found.append(note("An unstable system has no H-infinity and H2 errors."))
-        return [*found, *([note("Wrote ", Text(self.plot, "strong"), ".")] if self.plot else [])]
 
 
 def compare_systems(full: tuple[str, System], roms: Mapping[str, System]) -> Comparison:
