@@ -26,7 +26,7 @@ _FORMS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
 
 def usage(name: str) -> str:
     """How the Gramians of that name are written."""
-    values = (f"{field.name}={_form(field)[0]}" for field in fields(KINDS[name]))
+    values = (f"{field.name}={_FORMS[str(field.type)][0]}" for field in fields(KINDS[name]))
     return f"{name}:{','.join(values)}".rstrip(":")
 
 
@@ -68,14 +68,10 @@ def read_gramians(text: str, load: Callable[[str], Any]) -> Gramians:
 
 
 def _read(field: Field[Any], text: str, load: Callable[[str], Any]) -> Any:
-    written, read = _form(field)
+    written, read = _FORMS[str(field.type)]
     if read is None:
         return load(text)
     try:
         return read(text)
     except ValueError:
         raise ReductionError(f"gramians: {field.name}={shown(text)} must be {written}.") from None
-
-
-def _form(field: Field[Any]) -> tuple[str, Callable[[str], Any] | None]:
-    return _FORMS[str(field.type)]
