@@ -60,7 +60,7 @@ def contents_of(system: System) -> Contents:
         arrays["E"] = E
     # A dense system holds doubles; where its data came in single precision they go so too,
     # unless digits would be lost.
-    singles = {name: _single(x) for name, x in arrays.items()} if labels.precision else {}
+    singles = {name: as_single(x) for name, x in arrays.items()} if labels.precision else {}
     if singles and all(np.array_equal(singles[name], x) for name, x in arrays.items()):
         arrays = singles
     names = {variable: getattr(labels, field) for variable, field in NAMES.items()}
@@ -115,7 +115,7 @@ def _numbers(name: str, value: Any, budget: Budget) -> np.ndarray:
     if name in "ADE" and x.dtype.kind == "c" and not np.any(x.imag):
         x = x.real
     if x.dtype in (np.float32, np.complex64):
-        return _single(x)
+        return as_single(x)
     return x.astype(complex if x.dtype.kind == "c" else float, copy=False)
 
 
@@ -163,6 +163,7 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(x, str) for x in value))
 
 
-def _single(x: np.ndarray) -> np.ndarray:
+def as_single(x: np.ndarray) -> np.ndarray:
+    """In single precision, where what is too large is infinite."""
     with np.errstate(over="ignore"):
         return x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
