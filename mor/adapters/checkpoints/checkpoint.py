@@ -160,7 +160,8 @@ class Checkpoint:
             If there is no such layer or readout.
         """
         self.found.check_names([name])
-        return read_out(self.layers[name], self.readout if readout is None else readout)
+        own = self.found[name].dialect.readout
+        return read_out(self.layers[name], own if readout is None else readout)
 
     def check_beside(self, names: Iterable[str] | None = None) -> None:
         """Raise if one of the layers `names`, or any, cannot be reduced for what stands beside it.

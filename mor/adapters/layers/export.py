@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ _PROBES = 4
 
 @dataclass(frozen=True, eq=False)
 class Export:
-    """New tensors of one layer, by their names after its prefix, or in full.
+    """New tensors of one layer, by field name, or by their names in full.
 
     `rounding` limits the H-infinity norm of what rounding to the type of the file adds; `error` is
     the largest deviation of the impulse response of what was stored, relative to the largest
@@ -120,31 +120,25 @@ def write(layer: Layer, tensors: Tensors, old: Modal, new: Modal) -> Export:
     CheckpointError
         If the dialect cannot hold the system, or the type of the tensors not accurately enough.
     """
-    dialect, prefix = layer.dialect, layer.prefix
-    written = dialect.write(tensors, prefix, new)
-    written = dialect.copy_modes(written, tensors, prefix, kept_modes(new, old))
-    for key, x in written.items():
+    before = layer.stored(tensors)
+    written = layer.dialect.write(before, new, kept_modes(new, old))
+    for name, x in written.items():
         if not np.all(np.isfinite(as_double(x))):
-            raise CheckpointError(f"{key} would not be finite in the type of the file.")
+            raise CheckpointError(f"{layer.prefix}{name} would not be finite in the type of the file.")
     try:
-        stored = layer.read({**tensors, **written})
+        stored = layer.dialect.read(replace(before, arrays={**before.arrays, **written}))
     except NotFiniteError as error:
         raise CheckpointError(f"it would not be finite in the type of the file: {error}") from error
     if np.any((np.abs(stored.poles) >= 1) & (np.abs(new.poles) < 1)):
         raise CheckpointError("a pole rounds to modulus 1 in the type of the file.")
-    error, tolerance = response_error(new, stored, dialect.stored(tensors, prefix).eps)
+    error, tolerance = response_error(new, stored, before.eps)
     if error > tolerance:
         raise CheckpointError(
             f"what the file would hold deviates from the system by {error:.1e} of the largest response; "
             f"{tolerance:.1e} is allowed. The type of its tensors is too coarse for these poles."
         )
-    return Export(
-        {key.removeprefix(prefix): x for key, x in written.items()},
-        rounding_of(new, stored),
-        error,
-        tolerance,
-        same_unstable_modes(old, stored),
-    )
+    same_unstable = same_unstable_modes(old, stored)
+    return Export(written, rounding_of(new, stored), error, tolerance, same_unstable)
 
 
 def response_error(wanted: Modal, stored: Modal, eps: float) -> tuple[float, float]:
