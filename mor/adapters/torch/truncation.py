@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mor.adapters.checkpoints.formats.torch_file import as_numpy, from_numpy
+from mor.adapters.checkpoints.formats.torch_file import arrays_of, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
 from mor.adapters.layers.beside import beside_states
 from mor.adapters.layers.export import modal_of
@@ -259,8 +259,7 @@ def _layers(
     tensors = named_tensors(model)
     layers = find_in_model(tensors, dialect, shared=True, leave=leave)
     keys = {key for layer in layers.values() for key in (*layer.keys, *beside_states(layer, tensors))}
-    arrays = {key: as_numpy(torch, tensors[key].detach().cpu().to_dense()) for key in keys}
-    return layers, {key: x for key, x in arrays.items() if x is not None}
+    return layers, arrays_of({key: tensors[key].detach().cpu().to_dense() for key in keys})
 
 
 def _count_states(model: nn.Module, dialect: str | None) -> int:
@@ -341,7 +340,7 @@ def _replace(
 ) -> None:
     """Put tensors of new shapes into the model, and into the optimizers in place of the old."""
     old = dict(model.named_parameters(remove_duplicate=False))
-    load_resized(model, {name: from_numpy(torch, x) for name, x in new.items()}, strict=False)
+    load_resized(model, {name: from_numpy(x) for name, x in new.items()}, strict=False)
     current = dict(model.named_parameters(remove_duplicate=False))
     successors: dict[Tensor, Tensor] = {old[name]: current[name] for name in new if name in old}
     for optimizer in optimizers:
