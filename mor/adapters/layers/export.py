@@ -52,9 +52,8 @@ def modal_of(replacement: Any) -> Modal:
     if not isinstance(system, Modal):
         raise CheckpointError(f"a layer can be replaced by a Reduction or a Modal, not by {system!r}.")
     poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))
-    modal = Modal(poles, B, C, to_numpy(system.D), dt=system.dt)
     # A layer without states has no shape that code can load: it keeps one that does nothing.
-    return modal.padded(1)
+    return Modal(poles, B, C, to_numpy(system.D), dt=system.dt).padded(1)
 
 
 def check_replacement(old: Modal, new: Modal, holds_unstable: bool = False) -> None:
@@ -86,7 +85,7 @@ def check_replacement(old: Modal, new: Modal, holds_unstable: bool = False) -> N
         if holds_unstable and has_pole(old.poles[place[:-1]], new.poles[place]):
             continue
         raise UnstableSystemError(
-            f"pole {new.poles[place]:.6g} at {[int(i) for i in where]} of what is to replace "
+            f"pole {new.poles[place]:.6g} at {where.tolist()} of what is to replace "
             f"it has modulus {modulus[place]:.9g} >= 1; {_way_to_stability(old, holds_unstable)}"
         )
 
@@ -97,8 +96,7 @@ def _way_to_stability(old: Modal, holds_unstable: bool) -> str:
     if not len(unstable):
         what = "a pole that the layer had not" if holds_unstable else "an unstable layer"
         return f"{what} is not written. The layer itself is stable: keep another number of its states."
-    place = tuple(unstable[0])
-    own = f"pole {[int(i) for i in unstable[0]]} of the layer, {old.poles[place]:.6g},"
+    own = f"pole {unstable[0].tolist()} of the layer, {old.poles[tuple(unstable[0])]:.6g},"
     if not holds_unstable:
         return (
             f"layers of this kind cannot hold an unstable pole, and {own} is at the limit of their "
@@ -204,8 +202,7 @@ def padded(modal: Modal, n_modes: int) -> Modal:
     CheckpointError
         If it has more: a real pole takes a mode of its own where a pair shares one.
     """
-    extra = n_modes - modal.n_modes
-    if extra < 0:
+    if modal.n_modes > n_modes:
         raise CheckpointError(
             f"cannot be padded: it had {n_modes} modes and now has {modal.n_modes}, because "
             "its real poles take one each. Reduce it further or write it without padding."

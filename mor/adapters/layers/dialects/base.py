@@ -201,9 +201,10 @@ def read_out(modal: Modal, readout: str) -> Modal:
     return replace(modal, C=C, D=modal.D + np.real(modal.C @ modal.B))
 
 
-def modes(count: int) -> str:
-    """So many modes, in words."""
-    return f"{count} mode" if count == 1 else f"{count} modes"
+def caveat(concerned: np.ndarray, what: str) -> list[str]:
+    """How many modes are `concerned` by what a user should know; nothing if none are."""
+    count = int(np.sum(concerned))
+    return [f"{count} mode{'' if count == 1 else 's'} {what}"] if count else []
 
 
 def ends_with_part(key: str, marker: str) -> bool:
