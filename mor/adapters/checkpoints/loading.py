@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,11 @@ class Loaded:
     unexpected : keys of the checkpoint that the module lacks.
     """
 
-    loaded: list[str] = field(default_factory=list)
-    resized: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
-    adjusted: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    unexpected: list[str] = field(default_factory=list)
+    loaded: list[str]
+    resized: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    adjusted: list[str]
+    missing: list[str]
+    unexpected: list[str]
 
 
 def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict: bool = True) -> Loaded:
@@ -80,17 +80,16 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
     own = plain_keys(tensors_in(module.state_dict(keep_vars=True)))
     theirs = plain_keys(values)
     pairs = {own[plain]: theirs[plain] for plain in own if plain in theirs}
-    report = Loaded(
-        missing=[own[x] for x in own if x not in theirs and x.rpartition(".")[2] != _BATCH_COUNT],
-        unexpected=[theirs[plain] for plain in theirs if plain not in own],
-    )
-    lacking = {"checkpoint": report.missing, "module": report.unexpected}
+    missing = [own[x] for x in own if x not in theirs and x.rpartition(".")[2] != _BATCH_COUNT]
+    unexpected = [theirs[plain] for plain in theirs if plain not in own]
+    lacking = {"checkpoint": missing, "module": unexpected}
     problems = [f"the {what} lacks {', '.join(keys)}" for what, keys in lacking.items() if strict and keys]
     for key, stored in pairs.items():
         may_change = resizable is None or stored in resizable
         problems += _misfits(key, getattr(*_owner(module, key)), values[stored], may_change)
     if problems:
         raise CheckpointError("cannot load: " + "; ".join(problems) + ".")
+    report = Loaded([], {}, [], missing, unexpected)
     replaced: dict[int, Any] = {}
     for key, stored in pairs.items():
         _place(module, key, values[stored], replaced, report)
@@ -136,19 +135,18 @@ def _place(module: Any, key: str, value: Any, replaced: dict[int, Any], report: 
         replaced[id(old)] = made
     setattr(owner, name, replaced[id(old)])
     if old.ndim == 1:
-        _adjust_attributes(owner, key, old.shape[0], value.shape[0], report)
+        changed = _adjusted(owner, old.shape[0], value.shape[0])
+        report.adjusted.extend(key.removesuffix(name) + attribute for attribute in changed)
 
 
-def _adjust_attributes(owner: Any, key: str, old: int, new: int, report: Loaded) -> None:
+def _adjusted(owner: Any, old: int, new: int) -> Iterator[str]:
     """Bring an initial state of zeros, and the number of states, to the size of the poles."""
     import torch
 
-    prefix = key.rpartition(".")[0]
     for name, value in list(vars(owner).items()):
         if isinstance(value, torch.Tensor) and tuple(value.shape) == (old,) and not value.any():
             setattr(owner, name, value.new_zeros(new))
+            yield name
         elif name in _SIZE_NAMES and value == old:
             setattr(owner, name, new)
-        else:
-            continue
-        report.adjusted.append(f"{prefix}.{name}".lstrip("."))
+            yield name

@@ -89,13 +89,14 @@ def verify(before: Checkpoint, after: Checkpoint, progress: Progress | None = No
     (False, 'Nothing was verified')
     """
     promised = promised_bounds(after.manifest, before.source.sha256)
+    bounds, reduced = promised or {}, after.layers
 
     def compared(name: str, system: Modal) -> LayerComparison:
-        return compare_any_layer(name, system, after.layers[name], (promised or {}).get(name))
+        return compare_any_layer(name, system, reduced[name], bounds.get(name))
 
-    shared = {name: system for name, system in before.layers.items() if name in after.layers}
+    shared = {name: system for name, system in before.layers.items() if name in reduced}
     layers = for_each_layer("Verifying layers", shared, compared, progress)
-    missing = sorted(set(before.layers) - set(after.layers))
+    missing = sorted(before.layers.keys() - shared.keys())
     other = after.manifest is not None and promised is None
     old, new = before.outside, after.outside
     changed = [key for key in old if key in new and not before.same_outside(key, new[key])]

@@ -126,10 +126,10 @@ def save(path: str | Path, system: Any, *, overwrite: bool = False) -> None:
     """
     path, system = _checked(path), as_system(system)
     check_system_output(path, overwrite=overwrite)
-    contents = contents_of(system)
-    write_atomically(_files(path, contents), SystemFileError)
+    files = _files(path, contents_of(system))
+    write_atomically(files, SystemFileError)
     try:
-        for file in _own_set(path) - _files(path, contents).keys():
+        for file in _own_set(path) - files.keys():
             file.unlink()
     except OSError as error:
         raise SystemFileError(f"cannot remove {error.filename}: {error.strerror}.") from error
