@@ -13,12 +13,11 @@ from mor.equations.extended import (
     WIDE,
     WIDE_COMPLEX,
     WIDE_EPS,
-    product,
     refined_resolvent,
     wide_operator,
     widened,
 )
-from mor.equations.resolvent import resolvent
+from mor.equations.resolvent import in_parts, product, resolvent
 from mor.systems.lti import LTI
 
 #: Columns of states, frequencies times inputs, that are in memory at once.
@@ -69,8 +68,7 @@ class ExtendedResponses:
         noise, size = np.zeros(len(omega)), np.full(len(omega), np.max(np.abs(D), initial=0.0))
         finite = np.flatnonzero(np.isfinite(omega))
         if self.system.order and len(finite) and D.size:
-            width = max(1, _COLUMNS // self.system.n_inputs)
-            for part in np.array_split(finite, -(-len(finite) // width)):
+            for part in in_parts(finite, max(1, _COLUMNS // self.system.n_inputs)):
                 values, doubt, terms = self._finite(np.asarray(omega)[part])
                 responses[part] += values
                 noise[part], size[part] = doubt, size[part] + terms
@@ -79,8 +77,7 @@ class ExtendedResponses:
     def _finite(self, omega: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         A, E, C = self._matrices
         states, correction = refined_resolvent(self.system.schur, A, E, self.points(omega), self.system.B)
-        n, count, m = states.shape
-        values = product(C, states.reshape(n, -1)).reshape(-1, count, m)
+        n, values = len(states), product(C, states)
         # Absolute values in double precision: these are estimates.
         weights = np.abs(self.system.C)
         last, terms = (

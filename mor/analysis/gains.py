@@ -9,6 +9,7 @@ import numpy as np
 
 from mor.arrays import is_complex, to_numpy
 from mor.equations.boundary import ROUNDOFF, margins
+from mor.equations.resolvent import in_parts
 from mor.systems.base import System
 from mor.systems.modal import Modal
 
@@ -76,8 +77,7 @@ class SystemGains:
         return self.system.is_real
 
     def __call__(self, omega: np.ndarray) -> np.ndarray:
-        size = max(_CHUNK, _COLUMNS // max(self.system.n_inputs, 1))
-        parts = np.array_split(omega, max(1, -(-len(omega) // size)))
+        parts = in_parts(omega, max(_CHUNK, _COLUMNS // max(self.system.n_inputs, 1)))
         return np.concatenate([largest_singular_value(self.responses(part)) for part in parts])
 
     def responses(self, omega: np.ndarray) -> np.ndarray:
@@ -257,8 +257,8 @@ def sampled_peak(system: System, *, samples: int = 64) -> tuple[float, float]:
     constant: Any = system.detached()
 
     def gains(omega: np.ndarray) -> np.ndarray:
-        parts = np.array_split(omega, max(1, -(-len(omega) // _CHUNK)))
-        found = [largest_singular_value(to_numpy(constant.frequency_response(part))) for part in parts]
+        responses = (to_numpy(constant.frequency_response(part)) for part in in_parts(omega, _CHUNK))
+        found = [largest_singular_value(response) for response in responses]
         return np.concatenate([x.reshape(-1, x.shape[-1]).max(axis=0) for x in found])
 
     poles = distinct_poles(to_numpy(constant.poles), constant.is_real)

@@ -24,12 +24,12 @@ from mor.arrays import (
     namespace,
     real,
 )
-from mor.checks import check_whole, guarded
+from mor.checks import check_overflow, check_whole, guarded
 from mor.equations.band import Band
 from mor.equations.definite import definite_factor
 from mor.equations.graded import graded_values
 from mor.errors import ReductionError
-from mor.systems.base import System, check_overflow
+from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.units import OWN, from_units, in_units
 from mor.threads import side_by_side, threads, threads_by_order

@@ -90,7 +90,7 @@ def nearest_points(poles: np.ndarray, dt: float) -> np.ndarray:
 
 def pole_errors(
     pencil: Pencil,
-    adjoint: Callable[[], Pencil],
+    reversal: Callable[[], Pencil],
     poles: np.ndarray,
     dt: float,
     noise: Callable[[np.ndarray], np.ndarray],
@@ -104,7 +104,7 @@ def pole_errors(
     Parameters
     ----------
     pencil : T and S (n, n); S is None for the identity.
-    adjoint : gives :meth:`Pencil.reversed` of it.
+    reversal : gives :meth:`Pencil.reversed` of it.
     poles : array (n,), the eigenvalues.
     noise : gives the norm of what round-off may add to ``T - s S`` at the points s.
 
@@ -127,7 +127,7 @@ def pole_errors(
         points = np.where(points.imag < 0, points.conj(), points)
     points, index = np.unique(points, return_inverse=True)
     limit = noise(points)
-    smallest = distance_to_singularity(pencil, adjoint, points, limit)
+    smallest = distance_to_singularity(pencil, reversal, points, limit)
     with np.errstate(over="ignore"):
         ratio = np.where(smallest > 0, limit / np.where(smallest > 0, smallest, 1.0), np.inf)[index]
     errors[near] = np.where(np.isinf(ratio), np.inf, np.where(np.isinf(ratio), 1.0, ratio) * distance[near])

@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mor.arrays import adjoint
 from mor.equations.schur import SchurForm
 
 #: From (a, c, b) to x with ``(a A + c I) x = b``.
@@ -49,4 +50,4 @@ def solve_by_columns(
             Y[:, j] = -shifted(R[j, j], -1.0, Y[:, j] + apply(later[:, None])[:, 0])
         else:
             Y[:, j] = -shifted(1.0, R[j, j], Y[:, j] + later)
-    return Y @ triangular.right.conj().T
+    return Y @ adjoint(triangular.right)

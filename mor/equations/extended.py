@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mor.arrays import adjoint
-from mor.equations.resolvent import resolvent_of_columns
+from mor.equations.resolvent import product, resolvent_of_columns
 from mor.equations.schur import SchurForm
 
 #: The widest floating type, and its complex counterpart.
@@ -49,14 +49,6 @@ def wide_operator(A: np.ndarray) -> Any:
     """A wide and ready to be multiplied: sparse where most of it is zero, as in most models."""
     few = np.count_nonzero(A) < _SPARSE * A.size
     return csr_array(widened(A)) if few else widened(A)
-
-
-def product(A: Any, X: Any) -> Any:
-    """``A X``, A wide, dense or sparse; a real A is never made complex."""
-    if np.iscomplexobj(A) or not np.iscomplexobj(X):
-        return A @ X
-    both = A @ np.concatenate([X.real, X.imag], axis=1)
-    return both[:, : X.shape[1]] + 1j * both[:, X.shape[1] :]
 
 
 def refined_resolvent(

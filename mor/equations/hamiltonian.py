@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from mor.arrays import adjoint
+
 #: Squared singular values of D over the level, beyond which they stay in the pencil.
 _CLOSE = 0.5
 
@@ -134,18 +136,18 @@ def level_pencil(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, gam
     unit = float(np.max(np.abs(A), initial=0.0)) or 1.0
     A, (B, C) = A / unit, _scaled_to_level(B, C, gamma * unit)
     U, s, Vh = _singular_vectors(D / gamma)
-    B, C = B @ Vh.conj().T, U.conj().T @ C
+    B, C = B @ adjoint(Vh), adjoint(U) @ C
     kept = s**2 > _CLOSE
     inside = np.where(kept, 0.0, 1 / np.where(kept, 1.0, (1 - s) * (1 + s)))
     F = A + (B[:, : len(s)] * (s * inside)) @ C[: len(s)]
-    hamiltonian = np.block([[F, _weighted(B, inside)], [-_weighted(C.conj().T, inside), -F.conj().T]])
+    hamiltonian = np.block([[F, _weighted(B, inside)], [-_weighted(adjoint(C), inside), -adjoint(F)]])
     if not kept.any():
         balanced: Any = scipy.linalg.matrix_balance(hamiltonian, permute=False)[0]
         return LevelPencil(balanced, len(balanced), unit)
     b, c, S = B[:, : len(s)][:, kept], C[: len(s)][kept], np.diag(s[kept])
     zero, one = np.zeros_like(b), np.eye(len(S))
-    into = np.block([[b, zero], [zero, -c.conj().T]])
-    out = np.block([[c, zero.T], [zero.T, b.conj().T]])
+    into = np.block([[b, zero], [zero, -adjoint(c)]])
+    out = np.block([[c, zero.T], [zero.T, adjoint(b)]])
     rest = np.block([[S, -one], [-one, S]])
     return LevelPencil(np.block([[hamiltonian, into], [out, rest]]), 2 * len(A), unit)
 
@@ -175,7 +177,7 @@ def _weighted(X: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """``X diag(inside, 1, ...) X^H``."""
     weights = np.ones(X.shape[1])
     weights[: len(inside)] = inside
-    return (X * weights) @ X.conj().T
+    return (X * weights) @ adjoint(X)
 
 
 def to_the_axis(

@@ -29,13 +29,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
+from mor.arrays import adjoint
 from mor.equations.triangular import Pencil, Tile, diagonal_blocks, solve_tile, solve_tiles
 
 #: ``(T, S)`` of some rows and columns; S is None where it is the identity, or a part of it.
@@ -53,20 +53,18 @@ _SLOW = 0.3
 _EPS = float(np.finfo(float).eps)
 
 
-def _nothing() -> np.ndarray:
-    return np.zeros((0, 0))
+_NOTHING = np.zeros((0, 0))
 
 
-@dataclass(frozen=True, eq=False)
-class FactorBlock:
+class FactorBlock(NamedTuple):
     """Diagonal block U of the factor and its state ``(M, W)``; in discrete time completed by
     ``(Y, V)``, so that ``[M, W; Y, V]`` is unitary."""
 
     U: np.ndarray
     M: np.ndarray
     W: np.ndarray
-    Y: np.ndarray = field(default_factory=_nothing)
-    V: np.ndarray = field(default_factory=_nothing)
+    Y: np.ndarray = _NOTHING
+    V: np.ndarray = _NOTHING
 
 
 def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
@@ -86,8 +84,8 @@ def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
         here, above = pencil.rows((j, j + 1)), pencil.rows((0, j))
         if m > here.stop - here.start:
             # Only the inputs that these rows see take part: as many as rows, at most.
-            basis, seen = np.linalg.qr(B[here].conj().T)
-            block = _tile_factor(pencil.tiles[j], seen.conj().T, dt)
+            basis, seen = np.linalg.qr(adjoint(B[here]))
+            block = _tile_factor(pencil.tiles[j], adjoint(seen), dt)
             inputs = B[above] @ basis
         else:
             basis = None
@@ -97,7 +95,7 @@ def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
         solve = partial(_solve_panel, pencil, j, Pencil(block.M, None, (0, len(block.M))), dt)
         leading, corner = _blocks(pencil.T, pencil.S, above, here)
         U[above, here], rest = _solve_above(leading, corner, block, inputs, dt, solve)
-        B[above] = rest if basis is None else B[above] + (rest - inputs) @ basis.conj().T
+        B[above] = rest if basis is None else B[above] + (rest - inputs) @ adjoint(basis)
     return U * scale
 
 
@@ -119,7 +117,7 @@ def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> FactorBlock:
             W[here], M[here, below] = block.W @ V, block.W @ Y[:, below]
             Y[:, below], Y[:, here], V = block.V @ Y[:, below], block.Y, block.V @ V
         else:
-            W[here], M[here, below] = block.W, -block.W @ W[below].conj().T
+            W[here], M[here, below] = block.W, -block.W @ adjoint(W[below])
         if start:
             solve = partial(solve_tile, tile, Tile(block.M, None), dt=dt)
             leading, corner = _blocks(tile.T, tile.S, above, here)
@@ -134,7 +132,7 @@ def _continuous_tile(T: np.ndarray, B: np.ndarray) -> FactorBlock:
     B, negative = B.copy(), np.array(-T, order="F")
     U, M, W = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype), np.empty((n, m), B.dtype)
     trsyl: Any = get_lapack_funcs("trsyl", (negative,))
-    adjoint = "C" if np.iscomplexobj(T) else "T"
+    transposed = "C" if np.iscomplexobj(T) else "T"
     blocks = diagonal_blocks(T)
     for start, stop in reversed(blocks):
         here = slice(start, stop)
@@ -143,15 +141,15 @@ def _continuous_tile(T: np.ndarray, B: np.ndarray) -> FactorBlock:
         U[here, here], M[here, here], W[here] = u, state, w
         if start:
             above = B[:start]
-            known = above.dot(w.conj().T if adjoint == "C" else w.T)
+            known = above.dot(adjoint(w))
             known += T[:start, here].dot(u)
-            X, scale, _ = trsyl(negative[:start, :start], state, known, "N", adjoint, -1)
+            X, scale, _ = trsyl(negative[:start, :start], state, known, "N", transposed, -1)
             if scale != 1:
                 X /= scale
             U[:start, here] = X
             above -= X.dot(w)
     # The states of the blocks are a cascade: what leaves the rows below drives those above.
-    cascade = np.triu(W.dot(W.conj().T), 1)
+    cascade = np.triu(W.dot(adjoint(W)), 1)
     pairs = [start for start, stop in blocks if stop - start == 2]
     cascade[pairs, [start + 1 for start in pairs]] = 0
     return FactorBlock(U, M - cascade, W)
@@ -223,14 +221,14 @@ def _solve_above(
 ) -> tuple[np.ndarray, np.ndarray]:
     """``U12``, and the inputs that are left for the rows above."""
     (T1, S1), (T12, S12) = leading, corner
-    to_M, to_W = block.M.conj().T, block.W.conj().T
+    to_M, to_W = adjoint(block.M), adjoint(block.W)
     G, H = T12 @ block.U, None if S12 is None else S12 @ block.U
     known = B @ to_W + (G @ to_M if dt else G)
     if H is not None:
         known += -H if dt else H @ to_M
     U12 = solve(known)
     if dt:
-        return U12, (T1 @ U12 + G) @ block.Y.conj().T + B @ block.V.conj().T
+        return U12, (T1 @ U12 + G) @ adjoint(block.Y) + B @ adjoint(block.V)
     return U12, B - (U12 if S1 is None else S1 @ U12 + H) @ block.W
 
 
@@ -255,8 +253,8 @@ def _diagonal_block(T: np.ndarray, S: np.ndarray | None, b: np.ndarray, dt: floa
     U, M, W = _eigenvalue(T, b, dt) if len(T) == 1 else _pair(T, b, dt)
     if not dt:
         return FactorBlock(U, M, W)
-    known = np.hstack([M, W]).conj().T
-    rest = np.linalg.qr(known, mode="complete")[0][:, len(M) :].conj().T
+    known = adjoint(np.hstack([M, W]))
+    rest = adjoint(np.linalg.qr(known, mode="complete")[0][:, len(M) :])
     return FactorBlock(U, M, W, rest[:, : len(M)], rest[:, len(M) :])
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 
+from mor.arrays import adjoint
 from mor.checks import check_dt, check_flag, check_horizon, check_shape, guarded
 from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
 from mor.equations.schur import SchurForm
@@ -128,7 +129,7 @@ def lyapunov_factor(
     check_shape("C" if trans else "B", B.shape, (None, n) if trans else (n, None))
     if horizon is None:
         form = SchurForm.of(A, E, dt)
-        Z = form.adjoint.factor(B.conj().T) if trans else form.factor(B)
+        Z = form.adjoint.factor(adjoint(B)) if trans else form.factor(B)
     else:
         Z = _pencil_horizon_factor(A, B, E, dt, trans, horizon)
     return finish(Z, A, B, E)
@@ -141,7 +142,7 @@ def _pencil_horizon_factor(
     A, B = A.astype(np.result_type(A, float)), B.astype(np.result_type(B, float))
     if E is None:
         return (
-            horizon_factor(A.conj().T, B.conj().T, dt, horizon)
+            horizon_factor(adjoint(A), adjoint(B), dt, horizon)
             if trans
             else horizon_factor(A, B, dt, horizon)
         )
@@ -149,7 +150,7 @@ def _pencil_horizon_factor(
         explicit = np.linalg.solve(E, A)
         if not trans:
             return horizon_factor(explicit, np.linalg.solve(E, B), dt, horizon)
-        return np.linalg.solve(E.conj().T, horizon_factor(explicit.conj().T, B.conj().T, dt, horizon))
+        return np.linalg.solve(adjoint(E), horizon_factor(adjoint(explicit), adjoint(B), dt, horizon))
     except np.linalg.LinAlgError:
         raise SingularEquationError("E is singular: a pole is infinite, and no Gramian exists.") from None
 

@@ -6,12 +6,14 @@ Sylvester equation ``T X - S X diag(s) + B = 0``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
+from mor.arrays import adjoint
 from mor.equations.triangular import Pencil, Tile
 
 #: How far, in units of the root of the order, a random vector may be from the one that is sought: by more
@@ -74,14 +76,14 @@ def resolvent_of_columns(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> n
 
 
 def distance_to_singularity(
-    pencil: Pencil, adjoint: Callable[[], Pencil], points: np.ndarray, limit: np.ndarray | float
+    pencil: Pencil, reversal: Callable[[], Pencil], points: np.ndarray, limit: np.ndarray | float
 ) -> np.ndarray:
     r""":math:`\sigma_{\min}(T - s_k S)` where it may be below `limit`, and anything above that elsewhere.
 
     Parameters
     ----------
     pencil : T (n, n), upper quasi-triangular, and S; None is the identity.
-    adjoint : gives :meth:`Pencil.reversed` of it; called only where a point needs a closer look.
+    reversal : gives :meth:`Pencil.reversed` of it; called only where a point needs a closer look.
     points : array (N,)
     limit : number, or array (N,)
 
@@ -98,7 +100,7 @@ def distance_to_singularity(
     smallest = 1 / growth
     close = smallest <= limit * n**0.5 * _RANDOM
     if np.any(close):
-        back, at, x = adjoint(), points[close], x[:, close]
+        back, at, x = reversal(), points[close], x[:, close]
         for _ in range(_STEPS):
             # The pencil of the adjoint has rows and columns in the opposite order.
             y = np.ascontiguousarray(x[::-1])
@@ -133,7 +135,7 @@ def _one_by_one(pencil: Pencil, points: np.ndarray, B: np.ndarray) -> np.ndarray
     T, S, G, H = pencil.whole.triangular
     trtrs: Any = get_lapack_funcs("trtrs", dtype=complex)
     B = np.moveaxis(B, 1, 0) if B.ndim == 3 else B[None]
-    B = np.asarray(B if G is None else G.conj().T @ B, dtype=complex)
+    B = np.asarray(B if G is None else adjoint(G) @ B, dtype=complex)
     X = np.empty((len(points), *B.shape[1:]), dtype=complex)
     diagonal = np.arange(len(T))
     for k, point in enumerate(points):
@@ -158,16 +160,16 @@ def _solve(pencil: Pencil, tiles: tuple[int, int], shifts: np.ndarray, X: np.nda
     above, below = (first, middle), (middle, last)
     _solve(pencil, below, shifts, X[cut:])
     T, S = pencil.block(above, below)
-    X[:cut] += _times(T, X[cut:])
+    X[:cut] += product(T, X[cut:])
     if pencil.S is not None:
-        X[:cut] -= _times(S, X[cut:] * shifts)
+        X[:cut] -= product(S, X[cut:] * shifts)
     _solve(pencil, above, shifts, X[:cut])
 
 
 def _solve_tile(tile: Tile, shifts: np.ndarray, X: np.ndarray) -> None:
     T, S, G, H = tile.triangular
     if G is not None:
-        X[...] = G.conj().T @ X
+        X[...] = adjoint(G) @ X
     weights = np.ones(len(T)) if S is None else np.diag(S)
     for j in range(len(T) - 1, -1, -1):
         if j + 1 < len(T):
@@ -179,8 +181,21 @@ def _solve_tile(tile: Tile, shifts: np.ndarray, X: np.ndarray) -> None:
         X[...] = H @ X
 
 
-def _times(T: np.ndarray, X: np.ndarray) -> np.ndarray:
-    """``T X`` for a complex X; a real T is never made complex."""
-    if np.iscomplexobj(T):
-        return T @ X
-    return (T @ X.view(float)).view(complex)
+def product(A: Any, X: np.ndarray) -> np.ndarray:
+    """``A X`` for X (n, ...); a real A, dense or sparse, is never made complex."""
+    return of_columns(lambda columns: A @ columns, X, A)
+
+
+def of_columns(function: Callable[[np.ndarray], np.ndarray], X: np.ndarray, A: Any) -> np.ndarray:
+    """A linear function of the columns of X (n, ...), in real arithmetic if A is real."""
+    columns = np.ascontiguousarray(X).reshape(len(X), math.prod(X.shape[1:]))
+    if np.iscomplexobj(A) or not np.iscomplexobj(X) or not columns.size:
+        found = function(columns)
+    else:
+        found = np.ascontiguousarray(function(columns.view(np.real(X).dtype))).view(X.dtype)
+    return found.reshape(len(found), *X.shape[1:])
+
+
+def in_parts(points: np.ndarray, most: int) -> list[np.ndarray]:
+    """The points, about so many at a time."""
+    return np.array_split(points, max(1, -(-len(points) // most)))

@@ -10,6 +10,7 @@ there are two ways: QZ, with P and R unitary, or the Schur form of ``E^{-1} A``,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,10 +18,11 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from mor.arrays import adjoint
 from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
 from mor.equations.scaling import check_range, grading, scaled
-from mor.equations.triangular import TILE, Pencil, Tile, solve_hermitian, solve_pair
+from mor.equations.triangular import TILE, Pencil, Tile, eigenvalue_pairs, solve_hermitian, solve_pair
 from mor.errors import SingularEquationError, UnstableSystemError, keyword
 
 #: ``|E| |E^{-1} A| / |A|`` up to which E is divided out: the accuracy that may be lost.
@@ -85,7 +87,6 @@ class SchurForm:
         small in those coordinates, not in the norms of the data, so the public solvers do without.
         """
         dtype = np.result_type(A, float) if E is None else np.result_type(A, E, float)
-        kind = "complex" if np.issubdtype(dtype, np.complexfloating) else "real"
         A = A.astype(dtype)
         if not A.size:
             return cls(Pencil.of(A), A, A, dt)
@@ -94,15 +95,12 @@ class SchurForm:
             E = E.astype(dtype)
             divisor, A_divided = _divided(A, E)
             if divisor is None:
-                T, S, left, right = scipy.linalg.qz(A, E, output=kind)
+                T, S, left, right = scipy.linalg.qz(A, E)
                 return cls(Pencil.of(T, S), left, right, dt)
             A = A_divided
         check_range(A)
-        if not graded:
-            T, Z, exact = _schur(A, kind)
-            return cls(Pencil.of(T), Z, Z, dt, divisor, divided=E, exact=exact)
-        index, scale = grading(A)
-        T, Z, exact = _schur(scaled(A, index, scale), kind)
+        index, scale = grading(A) if graded else (np.arange(len(A)), np.ones(len(A)))
+        T, Z, exact = _schur(scaled(A, index, scale))
         left, right = np.empty_like(Z), np.empty_like(Z)
         left[index], right[index] = Z / scale[:, None], Z * scale[:, None]
         return cls(Pencil.of(T), left, right, dt, divisor, divided=E, exact=exact)
@@ -192,7 +190,7 @@ class SchurForm:
         """``P^{-1} B``."""
         if self.divisor is not None and not self.mirrored:
             B = scipy.linalg.lu_solve(self.divisor, B)
-        return self.left.conj().T @ B
+        return adjoint(self.left) @ B
 
     def leave(self, U: np.ndarray) -> np.ndarray:
         """``R U``."""
@@ -209,20 +207,18 @@ class SchurForm:
         SingularEquationError
         """
         require_regular(self, self, self.dt)
-        hermitian = np.array_equal(Q, Q.conj().T)
+        if not np.array_equal(Q, adjoint(Q)):
+            return cross_solution(self, self, Q)
         if np.iscomplexobj(Q) and not np.iscomplexobj(self.pencil.T):
-            X = self._solve(np.real(Q), hermitian) + 1j * self._solve(np.imag(Q), False)
+            X = self._solve_hermitian(np.real(Q)) + 1j * cross_solution(self, self, np.imag(Q))
         else:
-            X = self._solve(Q, hermitian)
-        return (X + X.conj().T) / 2 if hermitian else X
+            X = self._solve_hermitian(Q)
+        return (X + adjoint(X)) / 2
 
-    def _solve(self, Q: np.ndarray, hermitian: bool) -> np.ndarray:
-        inner = self.enter(self.enter(Q).conj().T).conj().T
-        if hermitian:
-            inner = solve_hermitian(self.pencil, (inner + inner.conj().T) / 2, self.dt)
-        else:
-            inner = solve_pair(self.pencil, self.pencil, inner, self.dt)
-        return self.leave(self.leave(inner).conj().T).conj().T
+    def _solve_hermitian(self, Q: np.ndarray) -> np.ndarray:
+        inner = _both_sides(self.enter, self.enter, Q)
+        inner = solve_hermitian(self.pencil, (inner + adjoint(inner)) / 2, self.dt)
+        return _both_sides(self.leave, self.leave, inner)
 
     def factor(self, B: np.ndarray) -> np.ndarray:
         """Z with ``A X E^H + E X A^H + B B^H = 0``, or the discrete analogue, for ``X = Z Z^H``.
@@ -243,7 +239,7 @@ class SchurForm:
         """Zo of the system ``(E^{-1} A, C)``; ``E^{-1}`` is not applied."""
         self.require_stable()
         form = self.adjoint.in_field_of(C)
-        U, S = form._triangular_factor(C.conj().T), form.pencil.S
+        U, S = form._triangular_factor(adjoint(C)), form.pencil.S
         return form.right @ U if S is None else form.left @ (S @ U)
 
     def in_field_of(self, B: np.ndarray) -> SchurForm:
@@ -286,25 +282,27 @@ class SchurForm:
         return triangular_factor(self.pencil, self.enter(B), self.dt)
 
 
-def eigenvalue_pairs(pencil: Pencil) -> tuple[np.ndarray, np.ndarray]:
-    """``(alpha, beta)``: the diagonals, and the eigenvalues of the 2 x 2 blocks."""
-    T, S = pencil.T, pencil.S
-    alpha = np.diag(T).astype(complex)
-    beta = np.ones(len(T), dtype=complex) if S is None else np.diag(S).astype(complex)
-    starts = np.flatnonzero(np.diag(T, -1))
-    if not len(starts):
-        return alpha, beta
-    rows, columns = starts[:, None, None] + [[[0], [1]]], starts[:, None, None] + [[[0, 1]]]
-    block = T[rows, columns] if S is None else np.linalg.solve(S[rows, columns], T[rows, columns])
-    size = np.max(np.abs(block), axis=(1, 2))
-    (first, upper), (lower, last) = block.transpose(1, 2, 0) / size
-    mean, half = (first + last) / 2, (first - last) / 2
-    root = np.sqrt(half**2 + upper * lower + 0j)
-    scale = np.sqrt(np.abs(beta[starts])) * np.sqrt(np.abs(beta[starts + 1]))
-    size = size * scale
-    alpha[starts], alpha[starts + 1] = (mean + root) * size, (mean - root) * size
-    beta[starts] = beta[starts + 1] = scale
-    return alpha, beta
+def cross_solution(left: SchurForm, right: SchurForm, Q: np.ndarray) -> np.ndarray:
+    """X with ``A X E_r^H + E X A_r^H + Q = 0``, or ``A X A_r^H - E X E_r^H + Q = 0``.
+
+    A, E and the time are those of `left`, A_r and E_r those of `right`. Unchecked.
+    """
+    is_complex = [np.iscomplexobj(x) for x in (left.pencil.T, right.pencil.T, Q)]
+    if is_complex[2] and not is_complex[0] and not is_complex[1]:
+        return cross_solution(left, right, np.real(Q)) + 1j * cross_solution(left, right, np.imag(Q))
+    if any(is_complex):
+        Q = Q.astype(complex)
+        left, right = left.in_field_of(Q), right.in_field_of(Q)
+    inner = _both_sides(left.enter, right.enter, Q)
+    inner = solve_pair(left.pencil, right.pencil, inner, left.dt)
+    return _both_sides(left.leave, right.leave, inner)
+
+
+def _both_sides(
+    left: Callable[[np.ndarray], np.ndarray], right: Callable[[np.ndarray], np.ndarray], X: np.ndarray
+) -> np.ndarray:
+    """``L X R^H``."""
+    return adjoint(right(adjoint(left(X))))
 
 
 def require_regular(left: SchurForm, right: SchurForm, dt: float) -> None:
@@ -353,7 +351,7 @@ def _singular_message(first: complex, second: complex, at: tuple[int, int], dt: 
     )
 
 
-def _schur(A: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, bool]:
+def _schur(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """T, Z, and whether A is a Schur form as it is, which makes them A and the identity."""
     if _is_schur_form(A):
         return np.ascontiguousarray(A), np.eye(len(A), dtype=A.dtype), True

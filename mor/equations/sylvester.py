@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from mor.arrays import adjoint
 from mor.checks import check_dt, check_finite, check_shape, guarded, numbers
-from mor.equations.schur import SchurForm, require_regular
+from mor.equations.schur import SchurForm, cross_solution, require_regular
 from mor.equations.sparse import dense
-from mor.equations.triangular import solve_pair
 from mor.errors import DimensionError, SingularEquationError
 
 
@@ -63,25 +63,9 @@ def solve_sylvester(A: Any, B: Any, Q: Any, *, dt: float = 0.0) -> np.ndarray:
     check_shape("A", A.shape, (n, n))
     check_shape("B", B.shape, (m, m))
     check_shape("Q", Q.shape, (n, m))
-    left, right = SchurForm.of(A, dt=dt), SchurForm.of(B.conj().T, dt=dt)
+    left, right = SchurForm.of(A, dt=dt), SchurForm.of(adjoint(B), dt=dt)
     require_regular(left, right, dt)
     return finish(cross_solution(left, right, Q), A, B, Q)
-
-
-def cross_solution(left: SchurForm, right: SchurForm, Q: np.ndarray) -> np.ndarray:
-    """X with ``A X E_r^H + E X A_r^H + Q = 0``, or ``A X A_r^H - E X E_r^H + Q = 0``.
-
-    A, E and the time are those of `left`, A_r and E_r those of `right`. Unchecked.
-    """
-    is_complex = [np.iscomplexobj(x) for x in (left.pencil.T, right.pencil.T, Q)]
-    if is_complex[2] and not is_complex[0] and not is_complex[1]:
-        return cross_solution(left, right, np.real(Q)) + 1j * cross_solution(left, right, np.imag(Q))
-    if any(is_complex):
-        Q = Q.astype(complex)
-        left, right = left.in_field_of(Q), right.in_field_of(Q)
-    inner = right.enter(left.enter(Q).conj().T).conj().T
-    inner = solve_pair(left.pencil, right.pencil, inner, left.dt)
-    return right.leave(left.leave(inner).conj().T).conj().T
 
 
 def matrices(**values: Any) -> list[np.ndarray]:

@@ -10,12 +10,13 @@ Source: [Skeel80] for refinement in fixed precision; [Higham02], chapter 12.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from mor.equations.resolvent import resolvent
+from mor.arrays import adjoint
+from mor.equations.resolvent import in_parts, of_columns, product, resolvent
 from mor.equations.schur import SchurForm
 from mor.equations.triangular import Pencil
 
@@ -49,7 +50,7 @@ class Transfer:
             return cls(form.pencil, inside, outside)
         # Complex arithmetic is no loss at small sizes, and without 2 x 2 blocks there are fewer calls.
         T, S, G, H = form.pencil.whole.triangular
-        inside = inside if G is None else G.conj().T @ inside
+        inside = inside if G is None else adjoint(G) @ inside
         return cls(Pencil.of(T, S, _SMALL), inside, outside if H is None else outside @ H)
 
     def states(self, points: np.ndarray) -> np.ndarray:
@@ -58,7 +59,7 @@ class Transfer:
 
     def costates(self, points: np.ndarray) -> np.ndarray:
         """``(s S - T)^{-H} C^H`` (n, N, p) at few points."""
-        C = self.C.conj().T[::-1]
+        C = adjoint(self.C)[::-1]
         return resolvent(self.pencil.reversed(), points.conj(), C)[::-1]
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
@@ -88,8 +89,8 @@ def evaluate_by_form(
 
     def states(points: np.ndarray) -> np.ndarray:
         X = _states(form, points, B)
-        EX = X if E is None else _product(E, X)
-        rest = B[:, None] - (points[:, None] * EX - _product(A, X))
+        EX = X if E is None else product(E, X)
+        rest = B[:, None] - (points[:, None] * EX - product(A, X))
         return X + _states(form, points, rest)
 
     found = _outputs(states, C, points, B.shape[1])
@@ -102,8 +103,8 @@ def _next_to(form: SchurForm, points: np.ndarray) -> np.ndarray:
     """Which points are poles as far as the Schur form can tell."""
     poles = form.poles
     limit = len(poles) * np.finfo(float).eps * float(np.linalg.norm(form.pencil.T))
-    parts = np.array_split(points, max(1, len(points) // 64))
-    return np.concatenate([np.any(np.abs(part[:, None] - poles) <= limit, axis=1) for part in parts])
+    near = [np.any(np.abs(part[:, None] - poles) <= limit, axis=1) for part in in_parts(points, 64)]
+    return np.concatenate(near)
 
 
 def evaluate_by_lu(
@@ -117,12 +118,8 @@ def evaluate_by_lu(
         Where a point is a pole.
     """
     E = np.eye(len(A)) if E is None else E
-    at_once = max(1, _ENTRIES // max(A.size, 1))
-    found = np.empty((len(points), len(C), B.shape[1]), dtype=complex)
-    for start in range(0, len(points), at_once):
-        part = slice(start, start + at_once)
-        found[part] = C @ np.linalg.solve(points[part, None, None] * E - A, B + 0j)
-    return found
+    parts = in_parts(points, max(1, _ENTRIES // max(A.size, 1)))
+    return np.concatenate([C @ np.linalg.solve(part[:, None, None] * E - A, B + 0j) for part in parts])
 
 
 def _outputs(
@@ -133,32 +130,12 @@ def _outputs(
     if not (found.size and C.size):
         return found
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for part in _parts(len(points), m):
-            found[part] = np.moveaxis(_product(C, states(points[part])), 0, 1)
+        for part in in_parts(np.arange(len(points)), max(16, _COLUMNS // max(m, 1))):
+            found[part] = np.moveaxis(product(C, states(points[part])), 0, 1)
     return found
-
-
-def _parts(count: int, m: int) -> Iterator[slice]:
-    size = max(16, _COLUMNS // max(m, 1))
-    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def _states(form: SchurForm, points: np.ndarray, B: np.ndarray) -> np.ndarray:
     """``(s E - A)^{-1} B`` (n, N, m) by the form; B (n, m), or (n, N, m) with one for each point."""
-    inside = form.enter(B) if B.ndim == 2 else _of_columns(form.enter, B, form.left)
-    return _product(form.right, resolvent(form.pencil, points, inside))
-
-
-def _product(A: np.ndarray, X: np.ndarray) -> np.ndarray:
-    """``A X`` for X (n, ...)."""
-    return _of_columns(lambda columns: A @ columns, X, A)
-
-
-def _of_columns(function: Callable[[np.ndarray], np.ndarray], X: np.ndarray, A: np.ndarray) -> np.ndarray:
-    """A linear function of the columns of X (n, ...), in real arithmetic if A is real."""
-    columns = np.ascontiguousarray(X).reshape(len(X), -1)
-    if np.iscomplexobj(A) or not np.iscomplexobj(X) or not columns.size:
-        found = function(columns)
-    else:
-        found = np.ascontiguousarray(function(columns.view(float))).view(complex)
-    return found.reshape(len(found), *X.shape[1:])
+    inside = form.enter(B) if B.ndim == 2 else of_columns(form.enter, B, form.left)
+    return product(form.right, resolvent(form.pencil, points, inside))

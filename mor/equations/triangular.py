@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
+from mor.arrays import adjoint
+
 #: Rows of a tile: below this a product costs more in calls than in flops.
 TILE = 32
 
@@ -43,14 +45,12 @@ class Tile:
         G and H are unitary and block diagonal, one block for each 2 x 2 block of T, so that
         leading parts of the tile have the leading parts of all four.
         """
-        starts = np.flatnonzero(np.diag(self.T, -1))
+        starts, pairs = _pairs(self.T)
         if not len(starts):
             return np.asfortranarray(self.T), _fortran(self.S), None, None
         G, H = np.eye(len(self.T), dtype=complex), np.eye(len(self.T), dtype=complex)
-        rows, columns = starts[:, None, None] + [[[0], [1]]], starts[:, None, None] + [[[0, 1]]]
-        S = None if self.S is None else self.S[rows, columns]
-        g, h = _triangularise(self.T[rows, columns], S)
-        G[rows, columns], H[rows, columns] = g, h
+        g, h = _triangularise(self.T[pairs], None if self.S is None else self.S[pairs])
+        G[pairs], H[pairs] = g, h
         T = _between_pairs(self.T, starts, g, h)
         return T, None if self.S is None else _between_pairs(self.S, starts, g, h), G, H
 
@@ -155,7 +155,7 @@ def _solve_hermitian(pencil: Pencil, tiles: tuple[int, int], X: np.ndarray, dt: 
     i, k = tiles
     if k - i == 1:
         X[...] = solve_tile(pencil.tiles[i], pencil.tiles[i], X, dt)
-        X[...] = (X + X.conj().T) / 2
+        X[...] = (X + adjoint(X)) / 2
         return
     middle = (i + k) // 2
     first, last = (i, middle), (middle, k)
@@ -165,10 +165,10 @@ def _solve_hermitian(pencil: Pencil, tiles: tuple[int, int], X: np.ndarray, dt: 
     corner = pencil.block(first, last)
     X12 += sandwich(corner, X22, pencil.block(last, last), dt)
     solve_tiles(pencil, first, pencil, last, X12, dt)
-    X[cut:, :cut] = X12.conj().T
+    X[cut:, :cut] = adjoint(X12)
     # The terms with X12, and half of those with X22, are one half of a Hermitian sum.
     half = sandwich(pencil.block(first, first), X12, corner, dt) + sandwich(corner, X22 / 2, corner, dt)
-    X11 += half + half.conj().T
+    X11 += half + adjoint(half)
     _solve_hermitian(pencil, first, X11, dt)
 
 
@@ -184,7 +184,7 @@ def _product(left: np.ndarray | None, X: np.ndarray, right: np.ndarray | None) -
     if left is _ZERO or right is _ZERO:
         return 0.0
     if right is not None:
-        X = X @ right.conj().T
+        X = X @ adjoint(right)
     return X if left is None else left @ X
 
 
@@ -193,18 +193,18 @@ def solve_tile(left: Tile, right: Tile, Q: np.ndarray, dt: float) -> np.ndarray:
     k = len(Q)
     if not dt and left.S is None and right.S is None:
         trsyl: Any = get_lapack_funcs("trsyl", (left.T, right.T, Q))
-        adjoint = "C" if np.iscomplexobj(right.T) else "T"
-        X, scale, _ = trsyl(left.T[:k, :k], right.T, Q, tranb=adjoint)
+        transposed = "C" if np.iscomplexobj(right.T) else "T"
+        X, scale, _ = trsyl(left.T[:k, :k], right.T, Q, tranb=transposed)
         return X * (-1 / scale)
     if len(right.T) <= 2:
         return _at_once(left.T[:k, :k], None if left.S is None else left.S[:k, :k], right, Q, dt)
     T, S, G, H = left.triangular
     R, P, right_G, right_H = right.triangular
-    C = Q if G is None else G[:k, :k].conj().T @ Q
+    C = Q if G is None else adjoint(G[:k, :k]) @ Q
     C = C if right_G is None else C @ right_G
     X = _by_columns(T[:k, :k], None if S is None else S[:k, :k], R, P, C, dt)
     X = X if H is None else H[:k, :k] @ X
-    X = X if right_H is None else X @ right_H.conj().T
+    X = X if right_H is None else X @ adjoint(right_H)
     return X if np.iscomplexobj(Q) else np.real(X)
 
 
@@ -265,7 +265,7 @@ def _between_pairs(T: np.ndarray, starts: np.ndarray, g: np.ndarray, h: np.ndarr
     """``G^H T H`` without what is below its diagonal, for G and H of 2 x 2 blocks beginning at `starts`."""
     pairs: Any = starts[:, None] + [0, 1]
     turned: Any = np.array(T, dtype=complex, order="F")
-    turned[pairs] = g.conj().mT @ turned[pairs]
+    turned[pairs] = adjoint(g) @ turned[pairs]
     turned[:, pairs] = np.moveaxis(np.moveaxis(turned[:, pairs], 1, 0) @ h, 0, 1)
     return np.asfortranarray(np.triu(turned))
 
@@ -278,11 +278,37 @@ def _unitary(first: np.ndarray) -> np.ndarray:
 
 
 def _flip(T: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(T.conj().T[::-1, ::-1])
+    return np.ascontiguousarray(adjoint(T)[::-1, ::-1])
 
 
 def _fortran(S: np.ndarray | None) -> np.ndarray | None:
     return None if S is None else np.asfortranarray(S)
+
+
+def eigenvalue_pairs(pencil: Pencil) -> tuple[np.ndarray, np.ndarray]:
+    """``(alpha, beta)``: the diagonals, and the eigenvalues of the 2 x 2 blocks."""
+    T, S = pencil.T, pencil.S
+    alpha = np.diag(T).astype(complex)
+    beta = np.ones(len(T), dtype=complex) if S is None else np.diag(S).astype(complex)
+    starts, pairs = _pairs(T)
+    if not len(starts):
+        return alpha, beta
+    block = T[pairs] if S is None else np.linalg.solve(S[pairs], T[pairs])
+    size = np.max(np.abs(block), axis=(1, 2))
+    (first, upper), (lower, last) = block.transpose(1, 2, 0) / size
+    mean, half = (first + last) / 2, (first - last) / 2
+    root = np.sqrt(half**2 + upper * lower + 0j)
+    scale = np.sqrt(np.abs(beta[starts])) * np.sqrt(np.abs(beta[starts + 1]))
+    size = size * scale
+    alpha[starts], alpha[starts + 1] = (mean + root) * size, (mean - root) * size
+    beta[starts] = beta[starts + 1] = scale
+    return alpha, beta
+
+
+def _pairs(T: np.ndarray) -> tuple[np.ndarray, tuple[Any, Any]]:
+    """Where the 2 x 2 blocks of T begin, and the indices of their entries."""
+    starts = np.flatnonzero(np.diag(T, -1))
+    return starts, (starts[:, None, None] + [[[0], [1]]], starts[:, None, None] + [[[0, 1]]])
 
 
 def diagonal_blocks(T: np.ndarray) -> list[tuple[int, int]]:

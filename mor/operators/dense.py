@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import scipy.linalg
@@ -15,8 +15,7 @@ from mor.equations.boundary import dc_point
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import horizon_factor
 from mor.equations.scaling import check_range, grading, scaled
-from mor.equations.schur import SchurForm
-from mor.equations.sylvester import cross_solution
+from mor.equations.schur import SchurForm, cross_solution
 from mor.equations.transfer import FEW_POINTS, evaluate_by_form, evaluate_by_lu
 from mor.errors import NotFiniteError, ReductionError
 from mor.operators.base import GramianPair, Operator
@@ -171,16 +170,11 @@ class DenseOperator(Operator):
         return evaluate_by_lu(self.graded, None, self.grading.enter(B), C[:, index] * t, points)
 
     def factors(
-        self,
-        B: np.ndarray | None,
-        C: np.ndarray | None,
-        *,
-        horizon: float | None = None,
-        band: Band | None = None,
+        self, B: Any, C: Any, *, horizon: float | None = None, band: Band | None = None
     ) -> tuple[Any, Any]:
         """By Hammarling's method; of the explicit form by doubling if there is a horizon."""
         if band is not None:
-            return band_factors(self.schur, cast(np.ndarray, B), cast(np.ndarray, C), band)
+            return band_factors(self.schur, B, C, band)
         if horizon is None:
             Zc = None if B is None else self.schur.controllability_factor(B)
             return Zc, None if C is None else self.schur.observability_factor(C)

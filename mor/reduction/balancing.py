@@ -11,13 +11,13 @@ import numpy as np
 
 from mor.analysis.gramians import INFINITE, Gramians
 from mor.arrays import adjoint, to_numpy
-from mor.checks import check_order, check_real, guarded, shown
+from mor.checks import check_order, check_overflow, check_real, guarded, shown
 from mor.equations.graded import graded_svd
 from mor.errors import ReductionError, keyword
 from mor.reduction.result import Reduction, is_several
 from mor.reduction.roundoff import full_roundoff, reduced_roundoff
 from mor.reduction.splitting import too_few_states
-from mor.systems.base import System, check_overflow
+from mor.systems.base import System
 from mor.systems.units import OWN, Units, from_units, in_units
 
 #: Frequencies at which a reduced system may be exact, and what the method is called then.

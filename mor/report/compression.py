@@ -12,11 +12,12 @@ import numpy as np
 
 from mor.adapters.checkpoints import Checkpoint, read_checkpoint
 from mor.adapters.checkpoints.formats.tensors import check_checkpoint_output
-from mor.adapters.checkpoints.manifest import largest_order, total_bound
+from mor.adapters.checkpoints.manifest import total_bound
 from mor.adapters.checkpoints.verification import key_in
 from mor.arrays import to_numpy
-from mor.deep.compress import Compression, Progress, compress
-from mor.deep.inspect import relative_bound
+from mor.deep.compress import Compression, compress
+from mor.deep.inspect import largest_order, relative_bound
+from mor.deep.progress import Progress
 from mor.deep.ranks import check_keep
 from mor.equations.boundary import margins
 from mor.reduction.result import Reduction

@@ -11,8 +11,9 @@ import numpy as np
 from mor.adapters.checkpoints import Checkpoint, read_checkpoint
 from mor.arrays import to_numpy
 from mor.data import digits_path
-from mor.deep.compress import Progress, compress
+from mor.deep.compress import compress
 from mor.deep.network import Network
+from mor.deep.progress import Progress, counted
 from mor.errors import CheckpointError
 from mor.report.document import Document, Table, Text, note, number, size
 from mor.report.plots.figures import save_demo_plot
@@ -124,8 +125,7 @@ def accuracy(checkpoint: Checkpoint, images: np.ndarray, labels: np.ndarray) -> 
 def _run(name: str, images: np.ndarray, labels: np.ndarray, folder: Path, progress: Progress) -> DemoNetwork:
     full = read_checkpoint(digits_path(f"{name}.safetensors"))
     rows, hsv = [], {}
-    for done, removed in enumerate(RATIOS):
-        progress(TITLES[name], done, len(RATIOS))
+    for removed in counted(TITLES[name], RATIOS, progress):
         start = time.perf_counter()
         result = compress(full, keep=1 - removed)
         path = folder / f"{name}-{round(100 * removed)}.safetensors"
@@ -144,7 +144,6 @@ def _run(name: str, images: np.ndarray, labels: np.ndarray, folder: Path, progre
                 file=str(path),
             )
         )
-    progress(TITLES[name], len(RATIOS), len(RATIOS))
     return DemoNetwork(
         name=name,
         title=TITLES[name],

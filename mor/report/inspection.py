@@ -8,8 +8,8 @@ import numpy as np
 
 from mor.adapters.checkpoints import Checkpoint
 from mor.adapters.checkpoints.formats.tensors import files_of
-from mor.deep.compress import Progress
-from mor.deep.inspect import ENERGY_LEVELS, LayerInspection, for_each_layer, inspect_layer
+from mor.deep.inspect import ENERGY_LEVELS, LayerInspection, inspect_layer
+from mor.deep.progress import Progress, counted
 from mor.report.document import Document, Note, Table, Text, note, number, size
 
 
@@ -101,7 +101,10 @@ def inspection(checkpoint: Checkpoint, progress: Progress | None = None) -> Insp
         tied=checkpoint.tied,
         beside={name: {k: list(x) for k, x in near.items()} for name, near in checkpoint.beside.items()},
         notes=checkpoint.notes,
-        layers=for_each_layer("Inspecting layers", checkpoint.layers, inspect_layer, progress),
+        layers=[
+            inspect_layer(*layer)
+            for layer in counted("Inspecting layers", checkpoint.layers.items(), progress)
+        ],
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mor.adapters.checkpoints.formats.tensor_file import TensorFile
 from mor.adapters.checkpoints.formats.tensors import MANIFEST_KEY, OUTPUT_KEY, sidecar
+from mor.deep.inspect import largest_order
 from mor.reduction.result import Reduction
 from mor.systems.modal import Modal
 
@@ -148,11 +149,6 @@ def layer_record(before: Modal, after: Modal, replacement: Any) -> dict[str, Any
         "roundoff": json_number(replacement.roundoff),
         "bound_kind": replacement.bound_kind,
     }
-
-
-def largest_order(system: Modal) -> int:
-    """Real states that do something, of a batch the most of any system."""
-    return int(np.max(system.working_states, initial=0))
 
 
 def hsv_record(reduction: Reduction) -> dict[str, Any]:

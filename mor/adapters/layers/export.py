@@ -12,7 +12,8 @@ from mor.adapters.layers.dtypes import as_double
 from mor.adapters.layers.kept import has_pole, kept_modes
 from mor.adapters.layers.layer import Layer
 from mor.arrays import to_complex, to_numpy
-from mor.deep.unstable import rounding_of, same_unstable_modes
+from mor.deep.rounding import rounding_bound
+from mor.deep.unstable import same_unstable_modes
 from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError, keyword
 from mor.reduction.result import Reduction
 from mor.systems.lti import LTI
@@ -136,7 +137,7 @@ def write(layer: Layer, tensors: Tensors, old: Modal, new: Modal) -> Export:
             f"{tolerance:.1e} is allowed. The type of its tensors is too coarse for these poles."
         )
     same_unstable = same_unstable_modes(old, stored)
-    return Export(written, rounding_of(new, stored), error, tolerance, same_unstable)
+    return Export(written, rounding_bound(new, stored), error, tolerance, same_unstable)
 
 
 def response_error(wanted: Modal, stored: Modal, eps: float) -> tuple[float, float]:
