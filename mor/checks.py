@@ -309,6 +309,23 @@ def check_finite(**arrays: Array) -> None:
             )
 
 
+def check_overflow(horizon: float | None, *results: Array) -> None:
+    """Raise if what a growing response left within `horizon` is not finite."""
+    for x in results:
+        # NumPy's arrays are not asked through the namespace: a small system would feel it.
+        if type(x) is np.ndarray and np.isfinite(x).all():
+            continue
+        if is_concrete(x) and not bool(namespace(x).all(namespace(x).isfinite(x))):
+            if horizon is None:
+                raise NotFiniteError(
+                    "the result overflows double precision: choose other units of the signals."
+                )
+            raise NotFiniteError(
+                f"the response overflows within horizon={horizon!r}: the system is unstable and that is "
+                "too long for double precision."
+            )
+
+
 def check_shape(name: str, actual: tuple[int, ...], expected: tuple[Any, ...]) -> None:
     """Raise :class:`DimensionError` unless the last axes of `actual` are `expected`."""
     actual = tuple(actual)

@@ -9,11 +9,11 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import EPS, TINY, Array, adjoint, astype_like, device_kwargs, namespace
-from mor.checks import guarded
+from mor.checks import check_overflow, guarded
 from mor.equations.boundary import dc_point
 from mor.equations.separation import separated
 from mor.errors import AccuracyWarning, DimensionError
-from mor.systems.base import System, check_overflow
+from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal

@@ -15,7 +15,8 @@ from mor.analysis.gramians import Gramians
 from mor.analysis.norms import h2_error, h2_norm
 from mor.arrays import EPS, positive_or_one, to_numpy
 from mor.equations.band import Band
-from mor.systems.base import System, check_same_signals
+from mor.systems.arguments import check_same_signals
+from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal

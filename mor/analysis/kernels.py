@@ -9,10 +9,10 @@ import numpy as np
 from mor.analysis.norms import h2_norm
 from mor.analysis.response import check_times, impulse, step_of
 from mor.arrays import TINY, to_numpy
-from mor.checks import guarded
+from mor.checks import check_overflow, guarded
 from mor.equations.scaling import lengths
 from mor.errors import DimensionError, NotFiniteError, TimeStepError
-from mor.systems.base import System, check_overflow
+from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.lqo import LQO
 from mor.systems.quadratic import number_array, real_array

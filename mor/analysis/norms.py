@@ -25,10 +25,11 @@ from mor.arrays import (
     times,
     to_numpy,
 )
-from mor.checks import check_horizon, guarded
+from mor.checks import check_horizon, check_overflow, guarded
 from mor.equations.band import Band, check_band
 from mor.errors import NotFiniteError, QuadraticOutputError
-from mor.systems.base import System, check_overflow, check_same_signals, in_one_framework
+from mor.systems.arguments import check_same_signals, in_one_framework
+from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.modal import Modal
 from mor.systems.units import OWN, from_units, in_units

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from mor.arrays import Array, astype_like, beside, device_kwargs, is_array, is_complex, is_numpy, namespace
-from mor.checks import check_finite, check_real, guarded, numbers, shown
+from mor.checks import check_finite, check_overflow, check_real, guarded, numbers, shown
 from mor.equations.holds import Hold, check_hold
 from mor.errors import ArgumentTypeError, DimensionError, TimeStepError
 from mor.systems.arguments import check_count
-from mor.systems.base import System, check_overflow
+from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.threads import threads_by_order
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ import numpy as np
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
 from mor.checks import check_choice, guarded, shown
+from mor.deep.progress import Progress, counted
 from mor.deep.ranks import allocate_ranks, check_keep
 from mor.errors import ArgumentTypeError, NotASystemError, ReductionError, UnstableSystemError, at, keyword
 from mor.reduction.balance import balance
@@ -59,10 +60,6 @@ class Compression(Generic[Model]):
     states: tuple[int, int]
 
 
-#: Called with what is being done, how many steps are done and how many there are.
-Progress = Callable[[str, int, int], None]
-
-
 @guarded
 def compress(
     model: Model,
@@ -87,7 +84,7 @@ def compress(
     keep : share of the real states to keep, in (0, 1].
     method : ``"bt"``, balanced truncation; ``"modal"`` or ``"modal-h2"``, modal truncation by
         the largest gain or by the energy of a mode (:func:`mor.modal_truncation`).
-    ranks : one of :func:`~mor.deep.ranks.rank_methods`. Modal truncation with
+    ranks : one of ``"energy"``, ``"uniform"``, ``"adaptive"`` and ``"global"``. Modal truncation with
         ``"adaptive"`` is the pruning of LAST, with ``"uniform"`` and ``"global"`` its baselines.
     horizon : number of steps for time-limited balanced truncation; None is infinite.
     unstable : ``"error"``, or ``"split"`` to keep the unstable modes of a layer as they are and to reduce
@@ -255,11 +252,6 @@ def _layers(model: Layered) -> dict[str, Modal]:
 _HELD = 256e6
 
 
-def compression_methods() -> tuple[str, ...]:
-    """Names of the ways to reduce a layer."""
-    return tuple(FAMILIES)
-
-
 def _truncate(work: tuple[_Ranked, int]) -> Reduction:
     ranked, order = work
     ranking = ranked.ranking()
@@ -289,19 +281,15 @@ class _Runner:
     holds_unstable: bool
 
     def __call__(
-        self, task: str, names: Iterable[str], function: Callable[[Any], Any], items: Iterable[Any]
+        self, task: str, names: Collection[str], function: Callable[[Any], Any], items: Iterable[Any]
     ) -> list[Any]:
-        names, results = list(names), []
+        results = []
         outcomes: Iterator[Any]
         outcomes = iter(self.executor.map(function, items) if self.executor else map(function, items))
-        for done, name in enumerate(names):
-            if self.progress:
-                self.progress(task, done, len(names))
+        for name in counted(task, names, self.progress):
             with at(f"layer {name}"):
                 try:
                     results.append(next(outcomes))
                 except UnstableSystemError as error:
                     raise _unstable(error, self.holds_unstable) from error
-        if self.progress:
-            self.progress(task, len(names), len(names))
         return results

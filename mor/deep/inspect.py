@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from mor.analysis.hankel import hankel_singular_values
 from mor.arrays import to_numpy
-from mor.deep.compress import Progress
 from mor.systems.modal import Modal
-
-Result = TypeVar("Result")
 
 #: Shares of the sum of Hankel singular values for which states are counted.
 ENERGY_LEVELS = (0.9, 0.99, 0.999)
@@ -53,8 +49,8 @@ def inspect_layer(name: str, system: Modal) -> LayerInspection:
     hsv = np.atleast_2d(to_numpy(hankel_singular_values(system))) if system.is_stable else None
     return LayerInspection(
         name=name,
-        systems=int(np.prod(system.batch_shape, dtype=int)),
-        states=int(np.max(system.working_states, initial=0)),
+        systems=math.prod(system.batch_shape),
+        states=largest_order(system),
         modes=system.n_modes,
         idle_modes=int(np.sum(~system.working_modes)),
         unstable_modes=int(np.sum(moduli >= 1)),
@@ -73,22 +69,13 @@ def _states_for_energy(hsv: np.ndarray) -> dict[str, int]:
     return {f"{level:g}": int(np.sum(share < level - 1e-12) + (total > 0)) for level in ENERGY_LEVELS}
 
 
+def largest_order(system: Modal) -> int:
+    """Real states that do something, of a batch the most of any system."""
+    return int(np.max(system.working_states, initial=0))
+
+
 def relative_bound(bound: float | None, hsv: np.ndarray) -> float | None:
     """Upper limit of the relative H-infinity error: no gain is below the largest Hankel singular value."""
     finite = np.where(np.isfinite(hsv), hsv, 0.0)
     largest = float(np.min(np.max(np.atleast_2d(finite), axis=-1, initial=0.0)))
     return None if bound is None or largest == 0 else bound / largest
-
-
-def for_each_layer(
-    task: str, layers: Mapping[str, Modal], work: Callable[[str, Modal], Result], progress: Progress | None
-) -> list[Result]:
-    """What `work` makes of every layer, with its progress."""
-    results = []
-    for done, (name, system) in enumerate(layers.items()):
-        if progress:
-            progress(task, done, len(layers))
-        results.append(work(name, system))
-    if progress:
-        progress(task, len(layers), len(layers))
-    return results

@@ -25,8 +25,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -238,13 +240,17 @@ def linear_recurrence(poles: Array, v: Array) -> Array:
         return _step_by_step(poles, v)
     xp = namespace(v)
     batch, length, k = v.shape
+
+    def run(steps: Iterable[Array]) -> list[Array]:
+        return list(accumulate(steps, lambda x, step: poles * x + step))
+
     if length <= _RADIX:
-        return xp.stack(_run(poles, xp.unstack(v, axis=1)), axis=1) if length else v
+        return xp.stack(run(xp.unstack(v, axis=1)), axis=1) if length else v
     pieces = -(-length // _RADIX)
     fill = xp.zeros((batch, pieces * _RADIX - length, k), dtype=v.dtype, **device_kwargs(v))
     steps = xp.unstack(xp.reshape(xp.concat([v, fill], axis=1), (batch, pieces, _RADIX, k)), axis=2)
-    states = _run(poles, steps)
-    powers = _powers(poles, _RADIX)
+    states = run(steps)
+    powers = list(accumulate([poles] * _RADIX, mul))
     ends = linear_recurrence(powers[-1], states[-1][:, :-1, :])
     passed = xp.concat([xp.zeros_like(ends[:, :1, :]), ends], axis=1)
     x = xp.stack([state + power * passed for state, power in zip(states, powers, strict=True)], axis=2)
@@ -258,22 +264,6 @@ def _step_by_step(poles: np.ndarray, v: np.ndarray) -> np.ndarray:
         np.multiply(poles, x[:, t - 1], out=x[:, t])
         x[:, t] += v[:, t]
     return x
-
-
-def _run(poles: Array, steps: tuple[Array, ...]) -> list[Array]:
-    """The recurrence as it is written, over a list of steps."""
-    states = [steps[0]]
-    for step in steps[1:]:
-        states.append(poles * states[-1] + step)
-    return states
-
-
-def _powers(poles: Array, count: int) -> list[Array]:
-    """``poles, poles^2, ..., poles^count``."""
-    powers = [poles]
-    while len(powers) < count:
-        powers.append(powers[-1] * poles)
-    return powers
 
 
 def count_layers(tensors: Mapping[str, Array]) -> int:

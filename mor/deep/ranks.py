@@ -15,7 +15,7 @@ from mor.errors import ArgumentTypeError, DimensionError, NotFiniteError, Reduct
 
 #: Ways to allocate ranks. Of a layer's values, largest first, and the states that each stands for,
 #: entry i says how well the layer is served up to there; the one served worst grows next.
-_MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+RANKS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "energy": lambda values, steps: np.cumsum(values) / max(float(np.sum(values)), np.finfo(float).tiny),
     "uniform": lambda values, steps: np.cumsum(steps) / np.sum(steps),
     "adaptive": lambda values, steps: -_next(_adapted(values)),
@@ -31,11 +31,6 @@ def _next(values: np.ndarray) -> np.ndarray:
 def _adapted(values: np.ndarray) -> np.ndarray:
     """Each square over the sum of it and of those before it, in this layer."""
     return values**2 / np.maximum(np.cumsum(values**2), np.finfo(float).tiny)
-
-
-def rank_methods() -> tuple[str, ...]:
-    """Names of the ways to allocate ranks."""
-    return tuple(_MEASURES)
 
 
 @guarded
@@ -97,7 +92,7 @@ def allocate_ranks(
     >>> allocate_ranks({"a": [8.0, 1.0, 1.0], "b": [2.0, 2.0, 2.0]}, keep=0.5)
     {'a': 1, 'b': 2}
     """
-    check_choice("ranks", method, _MEASURES, error=ReductionError)
+    check_choice("ranks", method, RANKS, error=ReductionError)
     check_keep(keep)
     if not isinstance(hsv, Mapping):
         raise ArgumentTypeError(f"hsv={shown(hsv)} is no mapping from layers to values.", argument="hsv")
@@ -109,8 +104,8 @@ def allocate_ranks(
         _Layer(
             name,
             x,
-            None if steps is None else _steps(name, x, steps),
-            None if states is None else _states(name, x, states),
+            None if steps is None else _counts("steps", name, steps, x.shape[1], 1),
+            None if states is None else _counts("states", name, states, len(x), 0),
             method,
         )
         for name, x in values.items()
@@ -146,24 +141,15 @@ def _values(name: str, given: Any) -> np.ndarray:
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-def _steps(name: str, values: np.ndarray, given: Any) -> np.ndarray:
-    """States (n,) that each value of a layer stands for."""
-    if not isinstance(given, Mapping) or name not in given:
-        raise ArgumentTypeError(f"steps are no mapping that has layer {name}.", argument="steps")
-    steps = numbers(f"steps of layer {name}", given[name], kinds="biuf")
-    if steps.shape != values.shape[1:] or np.any(steps < 1) or np.any(steps != np.floor(steps)):
-        raise DimensionError(f"steps of layer {name} are not {values.shape[1]} whole numbers of at least 1.")
-    return steps.astype(int)
-
-
-def _states(name: str, values: np.ndarray, given: Any) -> np.ndarray:
-    """States (copies,) of each system of a layer."""
-    if not isinstance(given, Mapping) or name not in given:
-        raise ArgumentTypeError(f"states are no mapping that has layer {name}.", argument="states")
-    states = np.ravel(numbers(f"states of layer {name}", given[name], kinds="biuf"))
-    if states.shape != values.shape[:1] or np.any(states < 0) or np.any(states != np.floor(states)):
-        raise DimensionError(f"states of layer {name} are not {len(values)} whole numbers.")
-    return states.astype(int)
+def _counts(what: str, layer: str, given: Any, size: int, least: int) -> np.ndarray:
+    """The whole numbers (size,) that `given`, the argument `what`, has for a layer."""
+    if not isinstance(given, Mapping) or layer not in given:
+        raise ArgumentTypeError(f"{what} are no mapping that has layer {layer}.", argument=what)
+    counts = np.ravel(numbers(f"{what} of layer {layer}", given[layer], kinds="biuf"))
+    if counts.size != size or np.any(counts < least) or np.any(counts != np.floor(counts)):
+        limit = f" of at least {least}" if least else ""
+        raise DimensionError(f"{what} of layer {layer} are not {size} whole numbers{limit}.")
+    return counts.astype(int)
 
 
 class _Layer:
@@ -179,7 +165,7 @@ class _Layer:
         self.steps = np.ones(values.shape[1], dtype=int) if steps is None else steps
         finite = np.where(np.isinf(values), 0.0, values)
         self.required = max(1, int(np.max(np.sum(np.isinf(values), axis=1))))
-        self.served = _MEASURES[method](np.sum(finite, axis=0), self.steps)
+        self.served = RANKS[method](np.sum(finite, axis=0), self.steps)
         self.useful = max(1, int(np.max(_useful(values))))
         orders = np.append(0, np.cumsum(self.steps))
         most = np.full(len(values), orders[-1]) if states is None else states

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mor.arrays import Array, complex_from, diagonal_matrix, eps, namespace, to_complex, to_numpy
-from mor.systems.modal import Modal
+from mor.systems.modal import Modal, conjugated
 
 #: tanh of this is 1 in double precision: the parameter of an angle of 0 or pi.
 _SATURATED = 20.0
@@ -66,10 +66,7 @@ def rotation_from_modal(system: Modal) -> dict[str, np.ndarray]:
     an angle of pi: exact forward, but with a gradient of zero.
     """
     poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))
-    flip = poles.imag > 0
-    poles = np.where(flip, np.conj(poles), poles)
-    B = np.where(flip[..., :, None], np.conj(B), B)
-    C = np.where(flip[..., None, :], np.conj(C), C)
+    poles, B, C = conjugated(poles.imag > 0, poles, B, C)
     turn = 2 * np.abs(np.angle(poles)) / np.pi - 1
     with np.errstate(divide="ignore"):
         angles = np.clip(np.arctanh(turn), -_SATURATED, _SATURATED)

@@ -8,50 +8,12 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.gains import sampled_peak
-from mor.deep.compare import LayerComparison, compare_layer, rounding_bound
+from mor.deep.compare import LayerComparison, compare_layer, same_modes
 from mor.reduction.splitting import split_stable
 from mor.systems.modal import Modal
 
 #: Distance from the circle below which a mode has no finite gain, and relative round-off of a gain.
 _ON_CIRCLE, _NOISE = 1e-14, 1e-12
-
-
-def rounding_of(exact: Modal, stored: Modal) -> float:
-    r"""Upper limit of the largest gain over frequency of ``exact - stored``, mode by mode.
-
-    As :func:`mor.deep.compare.rounding_bound`; unstable modes with their distance to the circle, since
-    :math:`1/|z - \lambda| \le 1/|1 - |\lambda||` on it. Infinite where a mode on the circle, or one that
-    rounding brought to its other side, is not exact.
-    """
-    outside = np.abs(exact.poles) >= 1
-    if not np.any(outside):
-        return rounding_bound(exact, stored)
-    inside = rounding_bound(_only(exact, ~outside), _only(stored, ~outside))
-    return inside + _rounding_outside(_only(exact, outside), _only(stored, outside))
-
-
-def _only(system: Modal, modes: np.ndarray) -> Modal:
-    """The system with these modes; in place of the others idle ones, and of unstable ones D of zero."""
-    poles = np.where(modes, system.poles, 0.0)
-    return replace(system, poles=poles, B=system.B * modes[..., :, None], C=system.C * modes[..., None, :])
-
-
-def _rounding_outside(exact: Modal, stored: Modal) -> float:
-    flip = (exact.poles.imag < 0) != (stored.poles.imag < 0)
-    poles = np.where(flip, stored.poles.conj(), stored.poles)
-    B = np.where(flip[..., :, None], stored.B.conj(), stored.B)
-    C = np.where(flip[..., None, :], stored.C.conj(), stored.C)
-    near, far = np.abs(exact.poles) - 1, np.abs(poles) - 1
-    norm = np.linalg.norm
-    product = norm(C, axis=-2) * norm(B, axis=-1)
-    residue = norm(C - exact.C, axis=-2) * norm(exact.B, axis=-1) + norm(C, axis=-2) * norm(
-        B - exact.B, axis=-1
-    )
-    moved = product * np.abs(poles - exact.poles)
-    if np.any((moved > 0) & ((near <= 0) | (far <= 0))) or np.any((residue > 0) & (near <= 0)):
-        return float("inf")
-    safe, other = np.where(near > 0, near, 1.0), np.where(far > 0, far, 1.0)
-    return float(np.max(np.sum(residue / safe + moved / (safe * other), axis=-1), initial=0.0))
 
 
 def compare_any_layer(name: str, before: Modal, after: Modal, bound: float | None = None) -> LayerComparison:
@@ -103,8 +65,7 @@ def same_unstable_modes(before: Modal, after: Modal) -> bool:
 
 
 def _equal(a: Modal, b: Modal) -> bool:
-    a, b = (_in_order(x) for x in (a, b))
-    return all(np.array_equal(getattr(a, x), getattr(b, x)) for x in ("poles", "B", "C"))
+    return same_modes(_in_order(a), _in_order(b))
 
 
 def _in_order(system: Modal) -> Modal:

@@ -72,6 +72,8 @@ class BlockOperator(Operator):
     @property
     def dense(self) -> DenseOperator:
         """The same matrix with its zeros, on NumPy; of a single one."""
+        if self.blocks.ndim > 3:
+            raise DimensionError("a batch of block-diagonal matrices has no dense form: take one at a time.")
         blocks = to_numpy(self.blocks)
         A: Any = scipy.linalg.block_diag(*blocks) if len(blocks) else np.zeros((0, 0))
         return DenseOperator(A.astype(float), None, self.dt)
@@ -100,8 +102,6 @@ class BlockOperator(Operator):
         return np.linalg.solve(S.conj().mT if adjoint else S, split).reshape(X.shape)
 
     def transfer(self, points: Array, B: Array, C: Array) -> Array:
-        if self.blocks.ndim > 3:
-            raise DimensionError("evaluate takes one system at a time, not a batch.")
         value = self.dense.transfer(to_numpy(points).astype(complex), to_numpy(B), to_numpy(C))
         return from_numpy(value, B)
 
@@ -171,11 +171,6 @@ class BlockOperator(Operator):
             return {"blocks": to_blocks, "B": 2 * Y @ B, "C": 2 * C @ H}
 
         return GramianPair(P, Q, pull)
-
-    def project(self, left: Array, right: Array, B: Array) -> tuple[Array, Array]:
-        """NumPy."""
-        single = BlockOperator(to_numpy(self.blocks), self.dt)
-        return super(BlockOperator, single).project(to_numpy(left), to_numpy(right), to_numpy(B))
 
     def inverted(self, B: Array, C: Array) -> tuple[BlockOperator, Array, Array]:
         """Block by block, without a derivative."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import scipy.linalg
@@ -170,16 +170,11 @@ class DenseOperator(Operator):
         return evaluate_by_lu(self.graded, None, self.grading.enter(B), C[:, index] * t, points)
 
     def factors(
-        self,
-        B: np.ndarray | None,
-        C: np.ndarray | None,
-        *,
-        horizon: float | None = None,
-        band: Band | None = None,
+        self, B: Any, C: Any, *, horizon: float | None = None, band: Band | None = None
     ) -> tuple[Any, Any]:
         """By Hammarling's method; of the explicit form by doubling if there is a horizon."""
         if band is not None:
-            return band_factors(self.schur, cast(np.ndarray, B), cast(np.ndarray, C), band)
+            return band_factors(self.schur, B, C, band)
         if horizon is None:
             Zc = None if B is None else self.schur.controllability_factor(B)
             return Zc, None if C is None else self.schur.observability_factor(C)

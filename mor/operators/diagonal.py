@@ -86,19 +86,13 @@ class DiagonalOperator(Operator):
         if not self.is_complex:
             return self.poles[..., :, None] * Z
         xp = namespace(Z)
-        k = self.poles.shape[-1]
-        re, im = Z[..., :k, :], Z[..., k:, :]
-        a, b = xp.real(self.poles)[..., :, None], xp.imag(self.poles)[..., :, None]
-        return xp.concat([a * re - b * im, b * re + a * im], axis=-2)
+        return _product(xp.real(self.poles), xp.imag(self.poles), Z, -1)
 
     def apply_absolute(self, Z: Array) -> Array:
         xp = namespace(Z)
         if not self.is_complex:
             return xp.abs(self.poles)[..., :, None] * Z
-        k = self.poles.shape[-1]
-        re, im = Z[..., :k, :], Z[..., k:, :]
-        a, b = xp.abs(xp.real(self.poles))[..., :, None], xp.abs(xp.imag(self.poles))[..., :, None]
-        return xp.concat([a * re + b * im, b * re + a * im], axis=-2)
+        return _product(xp.abs(xp.real(self.poles)), xp.abs(xp.imag(self.poles)), Z, 1)
 
     def square(self) -> Self:
         """``A^2``."""
@@ -282,6 +276,13 @@ def concatenated(a: Array, b: Array, *, axis: int) -> Array:
     if is_complex(a) != is_complex(b):
         a, b = to_complex(a), to_complex(b)
     return namespace(a).concat([a, b], axis=axis)
+
+
+def _product(a: Array, b: Array, Z: Array, sign: int) -> Array:
+    """``[[a, sign b], [b, a]] Z`` for diagonals a and b (..., k)."""
+    k, a, b = a.shape[-1], a[..., :, None], b[..., :, None]
+    re, im = Z[..., :k, :], Z[..., k:, :]
+    return namespace(Z).concat([a * re + sign * (b * im), b * re + a * im], axis=-2)
 
 
 def _half_of_transfer(points: Array, poles: Array, B: Array, C: Array) -> Array:

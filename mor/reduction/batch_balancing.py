@@ -12,13 +12,13 @@ import numpy as np
 
 from mor.analysis.gramians import Gramians
 from mor.arrays import adjoint, to_numpy
-from mor.checks import guarded
+from mor.checks import check_overflow, guarded
 from mor.equations.graded import batch_svd
 from mor.reduction.balancing import Balancing, check_request, in_balance, projectable
 from mor.reduction.batch import stack
 from mor.reduction.result import Reduction
 from mor.reduction.roundoff import full_roundoff, reduced_roundoff
-from mor.systems.base import System, check_overflow
+from mor.systems.base import System
 from mor.systems.modal import Modal, project_batch
 from mor.systems.units import OWN, Units, in_units
 from mor.threads import side_by_side, threads, threads_for

@@ -11,8 +11,9 @@ import numpy as np
 from mor.adapters.checkpoints import Checkpoint, read_checkpoint
 from mor.arrays import to_numpy
 from mor.data import digits_path
-from mor.deep.compress import Progress, compress
+from mor.deep.compress import compress
 from mor.deep.network import Network
+from mor.deep.progress import Progress, counted
 from mor.errors import CheckpointError
 from mor.report.document import Document, Table, Text, note, number, size
 from mor.report.plots.figures import save_demo_plot
@@ -72,11 +73,11 @@ class Demo:
 def _table(network: DemoNetwork) -> Table:
     head = ("states removed", "states", "accuracy", "lost", "size", "largest bound", "time")
     full = network.accuracy
-    first = ("0 %", str(network.states), f"{100 * full:.1f} %", "", size(network.bytes), "", "")
+    first = ("0 %", network.states, f"{100 * full:.1f} %", "", size(network.bytes), "", "")
     rows = (
         (
             f"{100 * row.removed:.0f} %",
-            str(row.states),
+            row.states,
             f"{100 * row.accuracy:.1f} %",
             f"{100 * (full - row.accuracy):.1f}",
             size(row.bytes),
@@ -97,7 +98,9 @@ def run_demo(folder: Path, progress: Progress) -> Demo:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(f"cannot make the folder {folder}: {error.strerror}.") from error
-    images, labels = load_test_digits()
+    with np.load(digits_path("test.npz")) as stored:
+        images, labels = stored["images"], stored["labels"]
+    images = images.reshape(len(images), -1, 1).astype(np.float32) / 16  # sequences of shades in [0, 1]
     networks = [_run(name, images, labels, folder, progress) for name in TITLES]
     plot = folder / "demo.png"
     save_demo_plot(
@@ -106,13 +109,6 @@ def run_demo(folder: Path, progress: Progress) -> Demo:
         plot,
     )
     return Demo(len(labels), networks, str(plot))
-
-
-def load_test_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Held-out images as sequences (n, 64, 1) with values in [0, 1], and their digits."""
-    with np.load(digits_path("test.npz")) as stored:
-        images, labels = stored["images"], stored["labels"]
-    return images.reshape(len(images), -1, 1).astype(np.float32) / 16, labels
 
 
 def accuracy(checkpoint: Checkpoint, images: np.ndarray, labels: np.ndarray) -> float:
@@ -124,8 +120,7 @@ def accuracy(checkpoint: Checkpoint, images: np.ndarray, labels: np.ndarray) -> 
 def _run(name: str, images: np.ndarray, labels: np.ndarray, folder: Path, progress: Progress) -> DemoNetwork:
     full = read_checkpoint(digits_path(f"{name}.safetensors"))
     rows, hsv = [], {}
-    for done, removed in enumerate(RATIOS):
-        progress(TITLES[name], done, len(RATIOS))
+    for removed in counted(TITLES[name], RATIOS, progress):
         start = time.perf_counter()
         result = compress(full, keep=1 - removed)
         path = folder / f"{name}-{round(100 * removed)}.safetensors"
@@ -144,7 +139,6 @@ def _run(name: str, images: np.ndarray, labels: np.ndarray, folder: Path, progre
                 file=str(path),
             )
         )
-    progress(TITLES[name], len(RATIOS), len(RATIOS))
     return DemoNetwork(
         name=name,
         title=TITLES[name],

@@ -20,7 +20,14 @@ from mor.arrays import (
     real_dtype,
 )
 from mor.checks import check_finite, check_shape, check_whole, common_arrays, numbers, shown
-from mor.errors import BatchIndexError, DimensionError, TimeStepError
+from mor.errors import (
+    ArgumentTypeError,
+    BatchIndexError,
+    DimensionError,
+    ReductionError,
+    TimeStepError,
+    keyword,
+)
 
 if TYPE_CHECKING:
     from mor.systems.base import System
@@ -95,3 +102,51 @@ def check_count(name: str, count: Any, system: System) -> int:
             argument=name,
         )
     return count
+
+
+def operand(other: Any) -> System:
+    """`other` as a system, to be added to one."""
+    from mor.systems.convert import as_system
+
+    return as_system(other)
+
+
+def in_one_framework(a: Any, b: Any) -> tuple[Any, Any]:
+    """Two systems with their arrays in the framework of the one that is not NumPy's, if one is."""
+    if namespace(a.D) is namespace(b.D):
+        return a, b
+    if is_numpy(b.D):
+        return a, b.moved(a.D)
+    if is_numpy(a.D):
+        return a.moved(b.D), b
+    raise ArgumentTypeError("the systems hold arrays of two frameworks: bring one of them to NumPy.")
+
+
+def check_same_signals(a: System, b: System) -> None:
+    """Raise unless the two systems can be added: same signals, same time."""
+    if (a.n_inputs, a.n_outputs) != (b.n_inputs, b.n_outputs):
+        raise DimensionError(
+            f"the systems have {a.n_inputs} and {b.n_inputs} inputs, "
+            f"{a.n_outputs} and {b.n_outputs} outputs; they must agree."
+        )
+    if a.batch_shape != b.batch_shape:
+        shapes = f"{a.batch_shape} and {b.batch_shape}"
+        raise DimensionError(f"the systems are batches of {shapes}; they must agree.")
+    if a.dt != b.dt:
+        raise TimeStepError(f"the systems have dt={a.dt:g} and dt={b.dt:g}; they must agree.")
+
+
+def no_dc_gain(dt: float) -> ReductionError:
+    """What is wrong with a system that has a pole at :func:`dc_point`."""
+    point = "z = 1" if dt else "s = 0"
+    infinity, split = keyword("match", "'infinity'"), keyword("unstable", "'split'")
+    return ReductionError(
+        f"a pole is at {point}: the gain at dc is infinite and cannot be matched. Take {infinity}, or "
+        f"{split}, which keeps such a pole."
+    )
+
+
+def set_fields(owner: System, **fields: Any) -> None:
+    """Assign validated fields of a frozen dataclass during its construction."""
+    for name, value in fields.items():
+        object.__setattr__(owner, name, value)

@@ -15,32 +15,33 @@ from mor.arrays import (
     conj,
     detach,
     exponents,
-    is_concrete,
-    is_numpy,
+    is_complex,
     namespace,
     times,
     to_numpy,
     widest,
 )
-from mor.checks import check_continuous_step, check_finite, check_horizon, guarded, numbers
+from mor.checks import check_continuous_step, check_finite, check_horizon, check_overflow, guarded, numbers
 from mor.equations.band import Band
-from mor.equations.boundary import unstable_message
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
 from mor.errors import (
-    ArgumentTypeError,
     DimensionError,
-    NotFiniteError,
-    ReductionError,
     TimeStepError,
-    UnstableSystemError,
-    keyword,
 )
 from mor.operators.base import Operator, Pullback
 from mor.operators.diagonal import concatenated
-from mor.systems.arguments import check_count, check_points
+from mor.systems.arguments import (
+    check_count,
+    check_points,
+    check_same_signals,
+    in_one_framework,
+    no_dc_gain,
+    operand,
+)
 from mor.systems.labels import Labels, listed, merged, signal_names, widened, without_outputs, without_states
 from mor.systems.outputs import LinearOutputs, Outputs
+from mor.systems.stability import require_stable
 
 #: A power of two, one a system of a batch.
 Exponent = int | np.ndarray
@@ -102,7 +103,7 @@ class System(ABC):
     @property
     def is_real(self) -> bool:
         """Whether real inputs have real outputs, ``G(conj(s)) = conj(G(s))``."""
-        return True
+        return not is_complex(self._input)
 
     @property
     def n_inputs(self) -> int:
@@ -296,12 +297,13 @@ class System(ABC):
         return self.operator.sampled(step, self._input, "first")[2]
 
     @abstractmethod
-    def _of(self, operator: Any, B: Array, C: Array, D: Array, labels: Labels | None) -> System:
-        """The same kind of system with these fields, checked."""
-
     def _rebuilt(self, operator: Any, B: Array, C: Array, D: Array, labels: Labels | None) -> System:
-        """The same of maps in the coordinates of the operator; C and D have all rows of the outputs."""
-        return self._of(operator, B, C, D, labels)
+        """The same kind of system, checked, of maps in the coordinates of the operator; C and D have all rows
+        that outputs are made of."""
+
+    def _of(self, operator: Any, B: Array, C: Array, D: Array, labels: Labels | None) -> System:
+        """The same of maps as the kind holds them, where that is not as they are in those coordinates."""
+        return self._rebuilt(operator, B, C, D, labels)
 
     def _trusted(self, **changes: Any) -> Self:
         """The system with some fields changed, unchecked."""
@@ -535,102 +537,4 @@ class System(ABC):
 
         `otherwise` says what an unstable system does have, in place of a finite horizon.
         """
-        if not is_concrete(self.poles):
-            return
-        poles = to_numpy(self.poles)
-        if not np.all(np.isfinite(poles)):
-            where = np.argwhere(~np.isfinite(poles))[0].tolist()
-            raise NotFiniteError(f"pole {where} is {poles[tuple(where)]}: {purpose} needs finite data.")
-        margin, error = to_numpy(self.margins), np.broadcast_to(to_numpy(self.pole_errors), poles.shape)
-        if np.all(margin > error):
-            return
-        worst = np.unravel_index(np.argmin(margin - error), margin.shape)
-        place = ", ".join(str(int(i)) for i in worst)
-        raise UnstableSystemError(
-            unstable_message(
-                poles[worst],
-                place,
-                self.dt,
-                float(error[worst]),
-                purpose if otherwise is not None else f"{purpose} on an infinite horizon",
-                needs="a strictly stable system",
-                remedy=_remedy(self.dt, bool(margin[worst] < -error[worst]), otherwise),
-            )
-        )
-
-
-def _remedy(dt: float, unstable: bool, otherwise: str | None) -> str:
-    """What to do about an unstable pole, or one on the boundary."""
-    horizon = f"{keyword('horizon')} gives the finite-horizon quantity, which any system has."
-    if not unstable:
-        return otherwise or f"mor.split_stable sets such poles apart; {horizon}"
-    kind, step = ("continuous", keyword("dt", "0")) if dt else ("discrete", f"its step as {keyword('dt')}")
-    other = f"If this is a {kind}-time system, give {step}"
-    return f"{other}. {otherwise}" if otherwise else f"{other}; {horizon}"
-
-
-def operand(other: Any) -> System:
-    """`other` as a system, to be added to one."""
-    if isinstance(other, System):
-        return other
-    from mor.systems.convert import as_system
-
-    return as_system(other)
-
-
-def in_one_framework(a: Any, b: Any) -> tuple[Any, Any]:
-    """Two systems with their arrays in the framework of the one that is not NumPy's, if one is."""
-    if namespace(a.D) is namespace(b.D):
-        return a, b
-    if is_numpy(b.D):
-        return a, b.moved(a.D)
-    if is_numpy(a.D):
-        return a.moved(b.D), b
-    raise ArgumentTypeError("the systems hold arrays of two frameworks: bring one of them to NumPy.")
-
-
-def check_overflow(horizon: float | None, *results: Array) -> None:
-    """Raise if what a growing response left within `horizon` is not finite."""
-    for x in results:
-        # NumPy's arrays are not asked through the namespace: a small system would feel it.
-        if type(x) is np.ndarray and np.isfinite(x).all():
-            continue
-        if is_concrete(x) and not bool(namespace(x).all(namespace(x).isfinite(x))):
-            if horizon is None:
-                raise NotFiniteError(
-                    "the result overflows double precision: choose other units of the signals."
-                )
-            raise NotFiniteError(
-                f"the response overflows within horizon={horizon!r}: the system is unstable and that is "
-                "too long for double precision."
-            )
-
-
-def check_same_signals(a: System, b: System) -> None:
-    """Raise unless the two systems can be added: same signals, same time."""
-    if (a.n_inputs, a.n_outputs) != (b.n_inputs, b.n_outputs):
-        raise DimensionError(
-            f"the systems have {a.n_inputs} and {b.n_inputs} inputs, "
-            f"{a.n_outputs} and {b.n_outputs} outputs; they must agree."
-        )
-    if a.batch_shape != b.batch_shape:
-        shapes = f"{a.batch_shape} and {b.batch_shape}"
-        raise DimensionError(f"the systems are batches of {shapes}; they must agree.")
-    if a.dt != b.dt:
-        raise TimeStepError(f"the systems have dt={a.dt:g} and dt={b.dt:g}; they must agree.")
-
-
-def no_dc_gain(dt: float) -> ReductionError:
-    """What is wrong with a system that has a pole at :func:`dc_point`."""
-    point = "z = 1" if dt else "s = 0"
-    infinity, split = keyword("match", "'infinity'"), keyword("unstable", "'split'")
-    return ReductionError(
-        f"a pole is at {point}: the gain at dc is infinite and cannot be matched. Take {infinity}, or "
-        f"{split}, which keeps such a pole."
-    )
-
-
-def set_fields(owner: System, **fields: Any) -> None:
-    """Assign validated fields of a frozen dataclass during its construction."""
-    for name, value in fields.items():
-        object.__setattr__(owner, name, value)
+        require_stable(self, purpose, otherwise)

@@ -12,8 +12,8 @@ from mor.arrays import Array, device_kwargs, namespace, to_numpy
 from mor.checks import check_dt, check_finite, check_shape, common_arrays, guarded
 from mor.errors import DimensionError
 from mor.operators.blocks import BlockOperator
-from mor.systems.arguments import check_feedthrough, of_batch
-from mor.systems.base import System, set_fields
+from mor.systems.arguments import check_feedthrough, of_batch, set_fields
+from mor.systems.base import System
 from mor.systems.labels import Labels, checked_labels, without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal, in_modes
@@ -105,9 +105,7 @@ class BlockDiagonal(System):
         """Eigenvalues of all blocks, (..., q s)."""
         return self.operator.spectrum.poles
 
-    def _of(
-        self, operator: BlockOperator, B: Array, C: Array, D: Array, labels: Labels | None
-    ) -> BlockDiagonal:
+    def _rebuilt(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> BlockDiagonal:
         return BlockDiagonal(operator.blocks, B, C, D, dt=operator.dt, labels=labels)
 
     def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Modal, float]:

@@ -10,10 +10,11 @@ import numpy as np
 from scipy.special import expit
 
 from mor.arrays import exponents, times
-from mor.checks import guarded
+from mor.checks import check_overflow, guarded
 from mor.errors import DimensionError
 from mor.operators.base import Operator
-from mor.systems.base import Exponent, System, check_overflow, check_same_signals, operand, set_fields
+from mor.systems.arguments import check_same_signals, operand, set_fields
+from mor.systems.base import Exponent, System
 from mor.systems.convert import as_system
 from mor.systems.labels import Labels, merged, signal_names, without_outputs
 from mor.systems.outputs import QuadraticOutputs
@@ -239,9 +240,6 @@ class LQO(System):
         if self.mix is None and not np.any(Dy) and len(Y) >= Y.shape[1]:
             return LQO(system, self.M.of(Y), exact=self.exact)
         return LQO(system, self.M, (Y, Dy), mix=self.mix, exact=self.exact)
-
-    def _of(self, operator: Operator, B: Any, C: Any, D: Any, labels: Labels | None) -> LQO:
-        return self.with_carrier(self.carrier._of(operator, B, C, D, without_outputs(labels)))
 
     def _rebuilt(self, operator: Operator, B: Any, C: Any, D: Any, labels: Labels | None) -> LQO:
         return self.with_carrier(self.carrier._rebuilt(operator, B, C, D, without_outputs(labels)))

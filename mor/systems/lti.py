@@ -14,8 +14,8 @@ from mor.equations.sparse import dense
 from mor.equations.transfer import Transfer
 from mor.errors import DimensionError
 from mor.operators.dense import DenseOperator
-from mor.systems.arguments import is_zero
-from mor.systems.base import System, set_fields
+from mor.systems.arguments import is_zero, set_fields
+from mor.systems.base import System
 from mor.systems.labels import Labels, checked_labels, in_single, without_states
 
 #: Types of data in single precision, which is noted and given back where possible.
@@ -100,10 +100,6 @@ class LTI(System):
         return DenseOperator(self.A, self.E, self.dt)
 
     @property
-    def is_real(self) -> bool:
-        return not np.iscomplexobj(self.A)
-
-    @property
     @guarded
     def poles(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Eigenvalues of A, or of the pencil (A, E)."""
@@ -114,14 +110,7 @@ class LTI(System):
         """The Schur form that poles, Gramian factors and responses share, in graded coordinates."""
         return self.operator.schur
 
-    def _of(
-        self,
-        operator: DenseOperator,
-        B: np.ndarray,
-        C: np.ndarray,
-        D: np.ndarray,
-        labels: Labels | None,
-    ) -> LTI:
+    def _rebuilt(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> LTI:
         system = LTI(operator.A, B, C, D, operator.E, dt=operator.dt, labels=labels)
         # Complex maps beside a real A have made another of it.
         if system.A.dtype == operator.A.dtype:
@@ -136,7 +125,7 @@ class LTI(System):
         """The same system with ``E = I``."""
         if self.E is None:
             return self
-        return self._of(self.operator.explicit, self.input_factor_matrix, self.C, self.D, self.labels)
+        return self._rebuilt(self.operator.explicit, self.input_factor_matrix, self.C, self.D, self.labels)
 
     @cached_property
     def graded(self) -> LTI:

@@ -18,7 +18,6 @@ from mor.arrays import (
     is_complex,
     is_concrete,
     namespace,
-    real,
     real_dtype,
     to_numpy,
 )
@@ -33,18 +32,17 @@ from mor.checks import (
 )
 from mor.equations import cauchy
 from mor.equations.diagonal import diagonalise, diagonalise_batch
-from mor.errors import DimensionError, ReductionError, TimeStepError
+from mor.errors import DimensionError, ReductionError
 from mor.operators.diagonal import DiagonalOperator, real_columns
-from mor.systems.arguments import check_count, check_feedthrough, of_batch
-from mor.systems.base import (
-    Found,
-    System,
-    check_overflow,
+from mor.systems.arguments import (
+    check_feedthrough,
     check_same_signals,
     in_one_framework,
+    of_batch,
     operand,
     set_fields,
 )
+from mor.systems.base import Found, System
 from mor.systems.labels import Labels, checked_labels, without_states
 from mor.systems.lti import LTI
 from mor.systems.outputs import LinearOutputs
@@ -143,12 +141,10 @@ class Modal(System):
     def outputs(self) -> LinearOutputs:
         return LinearOutputs(real_columns(self.C), self.D)
 
-    def _of(self, operator: DiagonalOperator, B: Array, C: Array, D: Array, labels: Labels | None) -> Modal:
+    def _of(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> Modal:
         return Modal(operator.poles, B, C, D, dt=operator.dt, labels=labels)
 
-    def _rebuilt(
-        self, operator: DiagonalOperator, B: Array, C: Array, D: Array, labels: Labels | None
-    ) -> Modal:
+    def _rebuilt(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> Modal:
         return self._of(operator, operator.modes_of_rows(B), operator.modes_of_columns(C), D, labels)
 
     def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Modal, float]:
@@ -276,37 +272,6 @@ class Modal(System):
         ends = [round(i * length / parts) for i in range(parts + 1)]
         return [self[a:b] for a, b in itertools.pairwise(ends)]
 
-    @guarded
-    def impulse_response(self, steps: int) -> Array:
-        """``Re(C diag(poles)^t B)`` for t = 0..steps-1, of a discrete system; D is not part of it.
-
-        Parameters
-        ----------
-        steps : number of samples.
-
-        Returns
-        -------
-        array (..., steps, p, m)
-
-        Raises
-        ------
-        TimeStepError
-            Of a continuous system; if `steps` is no whole number from 1, or takes too much memory.
-        NotFiniteError
-            If the response overflows.
-        """
-        if not self.dt:
-            raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
-        steps = check_count("steps", steps, self)
-        xp = namespace(self.B)
-        power, responses = xp.ones_like(self.poles), []
-        for _ in range(steps):
-            responses.append(real((self.C * power[..., None, :]) @ self.B))
-            power = power * self.poles
-        result = xp.stack(responses, axis=-3)
-        check_overflow(None, result)
-        return result
-
     def to_lti(self) -> LTI:
         """The real map as a dense NumPy :class:`LTI`, real modes as one state.
 
@@ -337,6 +302,15 @@ def in_modes(system: LTI) -> tuple[Modal, float]:
         )
     poles, B, C, condition = diagonalise(explicit.A, explicit.B, explicit.C)
     return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=without_states(system.labels)), condition
+
+
+def conjugated(modes: np.ndarray, poles: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Any, Any, Any]:
+    """The same map with the modes of this mask conjugated: on NumPy, leading axes a batch."""
+    return (
+        np.where(modes, poles.conj(), poles),
+        np.where(modes[..., :, None], B.conj(), B),
+        np.where(modes[..., None, :], C.conj(), C),
+    )
 
 
 def idle_pole(dt: float) -> float:

@@ -16,7 +16,6 @@ The best rows for given F and G are :math:`H = S X P^{-1}` in both cases, tied o
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import NoReturn, Self
 
@@ -27,13 +26,14 @@ from mor.errors import QuadraticOutputError, ReductionError
 from mor.systems.quadratic import Quadratic
 
 
-class Outputs(ABC):
-    """Rows S (..., s, n) of the state and D (..., s, m) of the input, and what outputs make of them."""
+@dataclass(frozen=True, eq=False)
+class LinearOutputs:
+    """``y = C x + D u``, and what is asked of any outputs."""
 
+    #: S (..., s, n), of which outputs are made, and D_s (..., s, m).
     rows: Array
     D: Array
 
-    @abstractmethod
     def matrix(self, what: str) -> Array:
         """The one matrix C of linear outputs, for `what` asks for it.
 
@@ -41,70 +41,38 @@ class Outputs(ABC):
         ------
         QuadraticOutputError
         """
-
-    @abstractmethod
-    def require_real(self) -> None:
-        """Raise unless Gramians, norms and reductions know what to do with complex ones."""
-
-    @abstractmethod
-    def observe(self, y: Array) -> Array:
-        """The outputs (..., p) from values of the rows (..., s)."""
-
-    @abstractmethod
-    def extended(self, factor: Array) -> LinearOutputs:
-        """Linear outputs with the same observability Gramian, for a factor Z of the controllability one."""
-
-    @abstractmethod
-    def weighed(self, dt: float) -> Self:
-        """The outputs with rows for what a feedthrough adds to the H2 norm."""
-
-    @abstractmethod
-    def inner(self, U: np.ndarray, H: np.ndarray) -> float:
-        """``<U, H>``, real part."""
-
-    @abstractmethod
-    def slope(self, U: np.ndarray, H: np.ndarray) -> np.ndarray:
-        """K, (s, r)."""
-
-    @abstractmethod
-    def square(self, Z: np.ndarray) -> float:
-        """The squared norm without D, for a factor Z of the controllability Gramian."""
-
-
-@dataclass(frozen=True, eq=False)
-class LinearOutputs(Outputs):
-    """``y = C x + D u``."""
-
-    rows: Array
-    D: Array
-
-    def matrix(self, what: str) -> Array:
         return self.rows
 
     def require_real(self) -> None:
-        """Linear outputs may be complex."""
+        """Raise unless Gramians, norms and reductions know what to do with complex ones."""
 
     def observe(self, y: Array) -> Array:
+        """The outputs (..., p) from values of the rows (..., s)."""
         return y
 
     def extended(self, factor: Array) -> LinearOutputs:
+        """Linear outputs with the same observability Gramian, for a factor Z of the controllability one."""
         return self
 
     def weighed(self, dt: float) -> Self:
+        """The outputs with rows for what a feedthrough adds to the H2 norm."""
         return self
 
     def inner(self, U: np.ndarray, H: np.ndarray) -> float:
+        """``<U, H>``, real part."""
         return float(np.real(np.vdot(H, U)))
 
     def slope(self, U: np.ndarray, H: np.ndarray) -> np.ndarray:
+        """K, (s, r)."""
         return H
 
     def square(self, Z: np.ndarray) -> float:
+        """The squared norm without D, for a factor Z of the controllability Gramian."""
         return float(np.sum(np.abs(self.rows @ Z) ** 2))
 
 
 @dataclass(frozen=True, eq=False)
-class QuadraticOutputs(Outputs):
+class QuadraticOutputs:
     """``y_i = c_i x + d_i u + z^T N_i z`` with ``z = Y x + D_y u``: first the rows of C, then those of Y.
 
     Attributes
@@ -198,6 +166,10 @@ class QuadraticOutputs(Outputs):
         linear, z, late = self._parts(self.rows @ Z)
         rows = self.forms.rows(_triangle(z.T))
         return float(np.sum(linear**2) + np.sum(late**2) + np.sum((rows @ z) ** 2))
+
+
+#: Whatever a system makes of its state.
+Outputs = LinearOutputs | QuadraticOutputs
 
 
 def _triangle(T: np.ndarray) -> np.ndarray:

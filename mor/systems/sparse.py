@@ -11,12 +11,12 @@ import scipy.sparse
 from scipy.sparse import csc_array
 
 from mor.arrays import adjoint, to_numpy
-from mor.checks import check_dt, check_finite, check_shape, check_whole, guarded, numbers
+from mor.checks import check_dt, check_finite, check_overflow, check_shape, check_whole, guarded, numbers
 from mor.equations.sparse import MAX_DENSE_ORDER, checked
 from mor.errors import DimensionError, NotFiniteError
 from mor.operators.sparse import SparseOperator, solved
-from mor.systems.arguments import check_points, is_zero
-from mor.systems.base import System, check_overflow, set_fields
+from mor.systems.arguments import check_points, is_zero, set_fields
+from mor.systems.base import System
 from mor.systems.labels import Labels, checked_labels, without_states
 from mor.systems.lti import LTI
 
@@ -101,15 +101,11 @@ class SparseLTI(System):
         return SparseOperator(self.A, self.E, self.dt)
 
     @property
-    def is_real(self) -> bool:
-        return self.A.dtype.kind == "f"
-
-    @property
     def poles(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Not known of a sparse system."""
         return self.operator.spectrum
 
-    def _of(self, operator: SparseOperator, B: Any, C: Any, D: Any, labels: Labels | None) -> SparseLTI:
+    def _rebuilt(self, operator: Any, B: Any, C: Any, D: Any, labels: Labels | None) -> SparseLTI:
         return SparseLTI(operator.A, B, C, D, operator.E, dt=operator.dt, labels=labels)
 
     def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[LTI, float]:

@@ -10,9 +10,9 @@ import pytest
 import mor
 from mor.data import digits_path
 from mor.deep import compress
-from mor.deep.compress import compression_methods
-from mor.deep.ranks import rank_methods
+from mor.deep.ranks import RANKS
 from mor.errors import ReductionError
+from mor.reduction.methods import FAMILIES
 from tests.oracles.dense import frequencies, largest_gain
 from tests.oracles.modal import is_pole_of
 
@@ -23,7 +23,7 @@ def checkpoint():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranks", rank_methods())
+@pytest.mark.parametrize("ranks", RANKS)
 @pytest.mark.parametrize(("method", "score"), [("modal", "hinf"), ("modal-h2", "h2")])
 def test_compress_keeps_whole_modes_under_the_budget(checkpoint, method, score, ranks):
     result = compress(checkpoint, keep=0.3, method=method, ranks=ranks)
@@ -61,7 +61,7 @@ def test_progress_of_modal_truncation(checkpoint):
 
 
 def test_methods_of_compress(checkpoint):
-    assert compression_methods() == ("bt", "modal", "modal-h2")
+    assert tuple(FAMILIES) == ("bt", "modal", "modal-h2")
     with pytest.raises(ReductionError, match="'magic' is not"):
         compress(checkpoint, keep=0.5, method="magic")
     with pytest.raises(ReductionError, match="horizon=10"):

@@ -56,17 +56,10 @@ FUNCTIONS, METHODS = 4.0, 3.0
 INTERNAL = {
     *("cross_solution", "project", "inner", "gramians_with_pullback", "with_outputs", "with_carrier"),
     *("observe", "moved", "in_units", "signal_exponents", "split", "require_stable", "transfer", "extended"),
-    *("band_gramians", "factors", "equivalent", "schur", "graded", "evolution", "of_linear", "ramp_matrix"),
+    *("band_gramians", "factors", "equivalent", "schur", "graded", "operator", "of_linear", "ramp_matrix"),
     *("controllability_factor", "observability_factor", "carrier", "gramians", "band_factors", "test_space"),
-    *(
-        "estimate",
-        "margins",
-        "pole_errors",
-        "input_factor_matrix",
-        "output_factor_matrix",
-        "operator",
-        "outputs",
-    ),
+    *("estimate", "margins", "pole_errors", "by_form", "of_modes", "of_states", "mode_sizes", "outputs"),
+    *("input_factor_matrix", "output_factor_matrix"),
 }
 
 #: What is public of a family of reductions.

@@ -7,7 +7,6 @@ import scipy.sparse
 import mor
 from mor.equations.schur import SchurForm
 from mor.errors import DimensionError, NotFiniteError, SparseSystemError
-from mor.operators.base import Operator
 from tests.oracles.dense import random_matrix, random_stable
 
 POINTS = np.array([0.3 + 0.2j, 1.5, -2.0j, 1.1 + 1j])
@@ -180,8 +179,3 @@ def test_given_matrices_are_not_changed():
     sys.moments(1.0, 2)
     for x, y in zip((A, E), copies, strict=True):
         np.testing.assert_array_equal(x.toarray(), y.toarray())
-
-
-def test_the_protocol_of_state_matrices_is_narrow():
-    members = {name for name in (*vars(Operator), *Operator.__annotations__) if name[0] != "_"}
-    assert len(members) <= 14

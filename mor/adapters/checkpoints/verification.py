@@ -10,10 +10,8 @@ from mor.adapters.checkpoints.formats.tensors import sidecar
 from mor.adapters.checkpoints.manifest import has_stale_manifest, original_key, promised_bounds, recorded_key
 from mor.adapters.checkpoints.reading import read_checkpoint
 from mor.deep.compare import LayerComparison
-from mor.deep.compress import Progress
-from mor.deep.inspect import for_each_layer
+from mor.deep.progress import Progress, counted
 from mor.deep.unstable import compare_any_layer
-from mor.systems.modal import Modal
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,11 @@ def verify(before: Checkpoint, after: Checkpoint, progress: Progress | None = No
     (False, 'Nothing was verified')
     """
     promised = promised_bounds(after.manifest, before.source.sha256)
-
-    def compared(name: str, system: Modal) -> LayerComparison:
-        return compare_any_layer(name, system, after.layers[name], (promised or {}).get(name))
-
-    shared = {name: system for name, system in before.layers.items() if name in after.layers}
-    layers = for_each_layer("Verifying layers", shared, compared, progress)
+    shared = [(name, system) for name, system in before.layers.items() if name in after.layers]
+    layers = [
+        compare_any_layer(name, system, after.layers[name], (promised or {}).get(name))
+        for name, system in counted("Verifying layers", shared, progress)
+    ]
     missing = sorted(set(before.layers) - set(after.layers))
     other = after.manifest is not None and promised is None
     old, new = before.outside, after.outside

@@ -34,11 +34,12 @@ import numpy as np
 import scipy.linalg
 
 from mor.arrays import adjoint, to_numpy
+from mor.checks import check_overflow
 from mor.equations.schur import SchurForm
 from mor.errors import ReductionError
 from mor.reduction.balance import balance
 from mor.reduction.balancing import Balancing
-from mor.systems.base import System, check_overflow
+from mor.systems.base import System
 from mor.systems.lti import LTI
 from mor.systems.outputs import Outputs
 

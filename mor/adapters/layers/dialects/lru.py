@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.layers.dialects.base import Dialect, Field, Stored, modes
+from mor.adapters.layers.dialects.base import Dialect, Field, Stored, caveat
 from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array, complex_from, diagonal_matrix, namespace
-from mor.systems.modal import Modal
+from mor.systems.modal import Modal, conjugated
 
 #: exp of this is exactly zero in every precision: the angle of a positive real pole.
 _ZERO_ANGLE = -800.0
@@ -38,13 +38,12 @@ class LRUComplex(Dialect):
     def from_arrays(
         self, poles: ComplexArray, B: ComplexArray, C: ComplexArray, stored: Stored
     ) -> dict[str, np.ndarray]:
-        poles, B, C = _upper_half_plane(poles, B, C)
+        poles, B, C = conjugated(poles.imag < 0, poles, B, C)
         return {**_pole_parameters(poles), "B": B, "C": C}
 
     def caveats(self, modal: Modal) -> list[str]:
-        count = int(np.sum((modal.poles.imag == 0) & (modal.poles.real >= 0)))
-        what = f"{modes(count)} with a real positive pole: exact, but its angle has no gradient in training"
-        return [what] if count else []
+        positive = (modal.poles.imag == 0) & (modal.poles.real >= 0)
+        return caveat(positive, "with a real positive pole: exact, but its angle has no gradient in training")
 
 
 class LRU(LRUComplex):
@@ -79,18 +78,6 @@ def _poles_and_gains(stored: Stored) -> tuple[Array, Array]:
     nu, theta, gamma = (stored.double(name) for name in ("nu_log", "theta_log", "gamma_log"))
     exp = namespace(nu).exp
     return exp(complex_from(-exp(nu), exp(theta))), exp(gamma)
-
-
-def _upper_half_plane(
-    poles: ComplexArray, B: ComplexArray, C: ComplexArray
-) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
-    """The same map with no pole below the real axis: its mode is conjugated."""
-    flip = poles.imag < 0
-    return (
-        np.where(flip, poles.conj(), poles),
-        np.where(flip[:, None], B.conj(), B),
-        np.where(flip[None, :], C.conj(), C),
-    )
 
 
 def _pole_parameters(poles: ComplexArray) -> dict[str, np.ndarray]:
