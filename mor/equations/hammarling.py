@@ -122,7 +122,7 @@ def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> FactorBlock:
 def _continuous_tile(T: np.ndarray, B: np.ndarray) -> FactorBlock:
     """:func:`_tile_factor` of ``dt = 0`` and ``S = I``, in as few calls as possible: there is one
     turn for each state, and at everyday orders it is most of the time."""
-    n, m = B.shape
+    n = len(B)
     B, negative = B.copy(), np.array(-T, order="F")
     U, M, W = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype), np.empty_like(B)
     trsyl: Any = get_lapack_funcs("trsyl", (negative,))
