@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mor.analysis.gramians import Gramians, gramians_of
+from mor.analysis.gramians import INFINITE, Gramians, gramians_of
 from mor.arrays import (
     Array,
     adjoint,
@@ -45,6 +45,9 @@ _GRADIENT_PIVOT = 2 / 3
 
 #: What is not representable, where it is not.
 _VALUES = "the largest Hankel singular value"
+
+#: What an unstable system has of Gramians that are not of all time or up to a horizon.
+_STABLE_PART = "mor.split_stable sets its stable part apart, which has them."
 
 #: What an unstable system has in place of the sum of its Hankel singular values.
 _NO_SUM = "mor.hankel_singular_values(sys, horizon=...) gives those of a finite horizon."
@@ -108,18 +111,18 @@ def gramians(
     (array([[2.]]), array([[4.5]]))
     """
     system, kind = _asked(sys, "a Gramian", gramians, horizon, band)
-    inner, units = in_units(system)
-    P, Q = kind.gramians(inner)
+    (kind, held), (inner, units) = kind.in_units(), in_units(system)
+    P, Q = (astype_like(beside(x, system.D), system.D) for x in kind.gramians(inner))
     check_overflow(kind.end, P, Q)
-    P = from_units(P, 2 * units.inputs, 2, "the controllability Gramian")
-    return P, from_units(Q, 2 * units.outputs, 2, "the observability Gramian")
+    P = from_units(P, 2 * (units.inputs + held.inputs), 2, "the controllability Gramian")
+    return P, from_units(Q, 2 * (units.outputs + held.outputs), 2, "the observability Gramian")
 
 
 def _asked(sys: Any, what: str, gramians: Any, horizon: Any, band: Any) -> tuple[System, Gramians]:
     """System and Gramians that a caller asks `what` of."""
     system, kind = as_system(sys), gramians_of(gramians, horizon, band)
     if kind.needs_stable:
-        system.require_stable(what)
+        system.require_stable(what, otherwise=None if kind == INFINITE else _STABLE_PART)
     return system, kind.checked(system)
 
 
@@ -175,14 +178,14 @@ def hankel_singular_values(
     array([3.])
     """
     system, kind = _asked(sys, "a Hankel singular value", gramians, horizon, band)
-    constant, units = in_units(system.detached())
+    (kind, held), (constant, units) = kind.in_units(), in_units(system.detached())
     slices = constant.split(threads()) if is_numpy(constant.D) else [constant]
     if len(slices) == 1:
         values = _singular_values(constant, kind)
     else:
         values = np.concatenate(side_by_side(*(partial(_singular_values, part, kind) for part in slices)))
     check_overflow(kind.end, values)
-    return astype_like(beside(from_units(values, units.gain, 1, _VALUES), system.D), system.D)
+    return astype_like(beside(from_units(values, units.gain + held.gain, 1, _VALUES), system.D), system.D)
 
 
 def _singular_values(system: System, kind: Gramians) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from mor.analysis.gramians import Gramians, gramians_of
+from mor.analysis.gramians import INFINITE, Gramians, gramians_of
 from mor.checks import check_choice, guarded
 from mor.equations.band import Band
 from mor.errors import ReductionError, keyword
@@ -82,15 +82,14 @@ def balance(
     check_choice("match", match, MATCHES, error=ReductionError)
     kind = kind.checked(system)
     constant = system.detached()
-    if keeps_unstable(unstable, kind.end):
+    if keeps_unstable(unstable, kind.end, "horizon" if gramians is None else "gramians"):
         return _balance_split(constant, kind, match)
     if kind.needs_stable:
-        split = keyword("unstable", "'split'") + " reduces the stable part and keeps the rest; "
-        split = split if system.is_linear else ""
-        system.require_stable(
-            "balanced truncation",
-            otherwise=f"{split}{keyword('horizon')} gives the time-limited reduction, which any system has.",
-        )
+        split = keyword("unstable", "'split'") + " reduces the stable part and keeps the rest"
+        limit = f"{keyword('horizon')} gives the time-limited reduction, which any system has"
+        ways = [split] if system.is_linear else []
+        ways = [*ways, limit] if kind == INFINITE else ways
+        system.require_stable(kind.of(MATCHES[match]), otherwise=f"{'; '.join(ways)}.")
     if not system.batch_shape:
         return balance_one(constant, kind, match)
     return balance_batch(flatten_batch(constant), system.batch_shape, kind, match)

@@ -227,8 +227,8 @@ class Balancing:
             raise ReductionError(
                 f"the result of order {total} is not stable, or cannot be told from one that is not: Hankel "
                 f"singular values {total} and {total + 1} ({hsv[total - 1]:.3e}, "
-                f"{hsv[min(total, n - 1)]:.3e}) lie too close together, or poles to the stability boundary; "
-                "take another order."
+                f"{hsv[min(total, n - 1)]:.3e}) lie too close together, or poles of the system or "
+                "the result to the stability boundary; take another order."
             )
         if not stable:
             return f"not stable: {self._name} does not promise it"
@@ -251,12 +251,12 @@ def projectable(system: System, match: str) -> System:
 
 def balance_one(system: System, gramians: Gramians, match: str, rest: System | None = None) -> Balancing:
     """The balancing of a single system, with what is kept beside it."""
-    inner, units = in_units(system)
-    Zc, Zo = (to_numpy(z) for z in gramians.factors(inner))
+    (kind, held), (inner, units) = gramians.in_units(), in_units(system)
+    Zc, Zo = (to_numpy(z) for z in kind.factors(inner))
     check_overflow(gramians.end, Zc, Zo)
     U, values, Vt = graded_svd(adjoint(Zo) @ Zc)
     left, right = in_balance(Zo @ U, Zc @ adjoint(Vt), units)
-    return Balancing(system, left, right, values, gramians, match, rest, int(units.gain))
+    return Balancing(system, left, right, values, gramians, match, rest, int(units.gain + held.gain))
 
 
 def in_balance(left: np.ndarray, right: np.ndarray, units: Units) -> tuple[np.ndarray, np.ndarray]:

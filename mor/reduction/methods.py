@@ -103,7 +103,6 @@ def reduce_by(method: str, sys: Any, order: int | None = None, **options: Any) -
     for name, value in given.items():
         if name not in (*METHODS[method].options, "unstable"):
             instead = f"; give method {method} an order" if name in _LIMITS else ""
-            raise ReductionError(
-                f"{keyword(name, str(value))} is for {knowing(name)}, not for {method}{instead}."
-            )
+            what = keyword(name, str(getattr(value, "name", value)))
+            raise ReductionError(f"{what} is for {knowing(name)}, not for {method}{instead}.")
     return METHODS[method].function(sys, order, **given)

@@ -24,8 +24,12 @@ from mor.threads import threads_by_order
 UNSTABLE = ("error", "split")
 
 
-def keeps_unstable(unstable: Any, horizon: float | None = None) -> bool:
+def keeps_unstable(unstable: Any, horizon: float | None = None, given: str = "horizon") -> bool:
     """Whether the option `unstable` of a reduction asks for the stable part only to be reduced.
+
+    Parameters
+    ----------
+    given : the option that `horizon` comes from.
 
     Raises
     ------
@@ -34,7 +38,7 @@ def keeps_unstable(unstable: Any, horizon: float | None = None) -> bool:
     """
     check_choice("unstable", unstable, UNSTABLE, error=ReductionError)
     if unstable == "split" and horizon is not None:
-        split, limit = keyword("unstable", "'split'"), keyword("horizon")
+        split, limit = keyword("unstable", "'split'"), keyword(given)
         raise ReductionError(f"{split} is not needed with {limit}, which takes unstable systems.")
     return unstable == "split"
 

@@ -116,7 +116,7 @@ class ReductionReport:
             "stable": yes(self.stable),
         }
         if math.isfinite(self.aim_error) and self.aim_error != self.h2_error:
-            rows[f"error measured, {self.aim}"] = number(self.aim_error)
+            rows[f"{self.aim}, measured"] = number(self.aim_error)
         return rows
 
 

@@ -22,7 +22,7 @@ from mor.systems.convert import as_system
 from mor.systems.labels import Labels, signal_names
 from mor.systems.lti import LTI
 
-#: Condition of ``I - sign D_G D_K`` above which a loop counts as ill-posed.
+#: Factor by which relative errors of its data may grow in a loop before that counts as ill-posed.
 _ILL_POSED = 1e12
 
 
@@ -90,7 +90,8 @@ def append(*systems: Any) -> LTI:
     Returns
     -------
     LTI
-        Dense, with the states, inputs and outputs of all in order, and the names of signals if all have some.
+        Dense, with the states, inputs and outputs of all in order, and the names of signals if all have some,
+        numbered where they repeat.
 
     Raises
     ------
@@ -117,8 +118,8 @@ def append(*systems: Any) -> LTI:
     """
     dense = [_dense(system) for system in _checked(systems)]
     blocks: list[Any] = [block_diag(*(getattr(system, name) for system in dense)) for name in "ABCD"]
-    names = [signal_names(system.labels) for system in dense]
-    inputs, outputs = (None if None in each else sum(each, ()) for each in zip(*names, strict=True))
+    names = zip(*(signal_names(system.labels) for system in dense), strict=True)
+    inputs, outputs = (None if None in each else _distinct(sum(each, ())) for each in names)
     return LTI(*blocks, E=_joint_E(dense), dt=dense[0].dt, labels=_named(inputs, outputs))
 
 
@@ -142,8 +143,9 @@ def feedback(G: Any, K: Any = None, sign: int = -1) -> LTI:
     Raises
     ------
     SingularEquationError
-        If the loop is not well-posed: :math:`I \mp D_G D_K` is singular or, with a condition above 1e12,
-        nearly so, and y is no function of u.
+        If the loop is not well-posed: :math:`L = I \mp D_G D_K` is singular and y no function of u, or
+        nearly so: the spectral radius of :math:`|L^{-1}|\,(I + |D_G||D_K|)`, a condition number that units
+        of the signals do not change, is above 1e12.
     DimensionError
         If signals do not fit, or a system is a batch.
     TimeStepError
@@ -172,7 +174,7 @@ def feedback(G: Any, K: Any = None, sign: int = -1) -> LTI:
     if two.n_outputs != one.n_inputs:
         raise DimensionError(f"K has {two.n_outputs} outputs; G has {one.n_inputs} inputs.")
     loop = np.eye(one.n_outputs) - sign * one.D @ two.D
-    if one.n_outputs and not np.linalg.cond(loop) <= _ILL_POSED:
+    if not _is_well_posed(loop, one.D, two.D):
         raise SingularEquationError(
             "the loop is not well-posed: I - sign D_G D_K is singular or nearly so, so that the outputs are "
             "no function of the inputs. A delay or a lag in the loop, D = 0, would make it so."
@@ -229,6 +231,16 @@ def _check_fit(one: LTI, two: LTI) -> None:
         )
 
 
+def _is_well_posed(loop: np.ndarray, D_G: np.ndarray, D_K: np.ndarray) -> bool:
+    """Whether relative errors of its data grow by a moderate factor only, whatever the units of the signals
+    (Bauer's condition number)."""
+    try:
+        growth = np.abs(np.linalg.inv(loop)) @ (np.eye(len(loop)) + np.abs(D_G) @ np.abs(D_K))
+        return bool(np.max(np.abs(np.linalg.eigvals(growth)), initial=0.0) <= _ILL_POSED)
+    except np.linalg.LinAlgError:
+        return False
+
+
 def _identity(like: System) -> LTI:
     p = like.n_outputs
     return LTI(np.zeros((0, 0)), np.zeros((0, p)), np.zeros((p, 0)), np.eye(p), dt=like.dt)
@@ -238,6 +250,15 @@ def _joint_E(systems: Sequence[LTI]) -> Any:
     if all(system.E is None for system in systems):
         return None
     return block_diag(*(np.eye(system.order) if system.E is None else system.E for system in systems))
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Those that repeat with their numbers; None if that makes others repeat."""
+    numbered = tuple(
+        f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    )
+    return numbered if len(set(numbered)) == len(names) else None
 
 
 def _named(inputs: tuple[str, ...] | None, outputs: tuple[str, ...] | None) -> Labels | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mor.arrays import Array, is_concrete, is_numpy, times, to_numpy
+from mor.arrays import Array, exponents, is_concrete, is_numpy, times, to_numpy
 from mor.errors import NotFiniteError
 from mor.systems.base import Exponent, System
 
@@ -54,6 +54,25 @@ def out_of_units(system: Any, units: Units, D: Array) -> Any:
     if units is OWN:
         return system
     return replace(system.in_units(-units.inputs, -units.outputs), D=to_numpy(D))
+
+
+def gain_in_units(system: Any) -> tuple[Any, int]:
+    """``(H, e)`` of a dense G: G = 2^e H, with B, C and D of moderate numbers; G itself where its are."""
+    sizes = [exponents(x, 0) for x in (system.B, system.C, system.D)]
+    if max(map(abs, sizes)) <= _SAFE:
+        return system, 0
+    B, C, D = sizes
+    gains = [B + C] if np.any(system.B) and np.any(system.C) else []
+    gain = max([*gains, D] if np.any(system.D) else gains, default=0)
+    C = gain - B
+    scaled = {name: times(getattr(system, name), -e, 2) for name, e in (("B", B), ("C", C), ("D", gain))}
+    return replace(system, **scaled), gain
+
+
+def times_power(system: System, exponent: Exponent) -> System:
+    """A linear system times ``2^exponent``."""
+    C, D = system.output_factor_matrix, system.D
+    return system.with_outputs(times(C, exponent, 2), times(D, exponent, 2), labels=system.labels)
 
 
 def from_units(x: Array, exponent: Exponent, axes: int, what: str) -> Array:

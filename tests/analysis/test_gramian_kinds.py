@@ -1,5 +1,6 @@
 """One list of Gramians: what a kind says of itself is what functions, command line and docs do."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 import mor
 from mor.analysis.gramians import KINDS, Gramians
-from mor.analysis.gramians.text import read_gramians, usage
+from mor.analysis.gramians.base import NUMBER
+from mor.analysis.gramians.text import read_gramians, usage, usages
 from mor.errors import ReductionError, ReductionTypeError, TimeStepError, TimeTypeError
+from mor.reduction.methods import reduce_by
 from tests.oracles.dense import random_stable
 
 DOCS = Path(__file__).parents[2] / "docs" / "balanced-truncation.md"
@@ -82,6 +85,54 @@ def test_what_makes_no_sense():
             mor.gramians(sys, gramians=kind)
 
 
+def test_the_end_is_a_number():
+    kind = mor.TimeLimited(np.array(2.0))
+    assert (kind, repr(kind)) == (mor.TimeLimited(2.0), "TimeLimited(horizon=2.0)")
+    assert hash(kind) == hash(mor.TimeLimited(2))
+
+
+def test_what_is_not_needed_is_named_as_it_was_given():
+    sys = stable_system(np.random.default_rng(4))
+    for options, name in (({"gramians": mor.TimeLimited(2)}, "gramians="), ({"horizon": 2}, "horizon=")):
+        with pytest.raises(ReductionError, match=f"'split' is not needed with {name},"):
+            mor.balance(sys, unstable="split", **options)
+
+
+def test_other_methods_name_the_gramians():
+    sys = stable_system(np.random.default_rng(4))
+    for kind in (mor.Weighted(sys), mor.TimeLimited(2.0)):
+        with pytest.raises(ReductionError, match=f"^gramians={kind.name} is for bt, not for irka"):
+            reduce_by("irka", sys, 2, gramians=kind)
+
+
+@dataclass(frozen=True)
+class Tilted(mor.Infinite):
+    """A kind that the reader of the command line was not told of."""
+
+    slope: float | None = field(default=None, metadata=NUMBER)
+    hidden: int = 3
+    name = "tilted"
+
+
+@dataclass(frozen=True)
+class Unspoken(mor.Infinite):
+    """A kind whose field has no text."""
+
+    data: object
+    name = "unspoken"
+
+
+def test_a_new_kind_needs_nothing_but_its_entry(monkeypatch):
+    monkeypatch.setitem(KINDS, "tilted", Tilted)
+    monkeypatch.setitem(KINDS, "unspoken", Unspoken)
+    assert usages().endswith("or tilted:slope=NUMBER")
+    assert read_gramians("tilted:slope=2", pytest.fail) == Tilted(2.0)
+    assert read_gramians("tilted", pytest.fail) == Tilted()
+    for text in ("tilted:hidden=2", "unspoken", "unspoken:data=3"):
+        with pytest.raises(ReductionError, match="gramians"):
+            read_gramians(text, pytest.fail)
+
+
 def test_written_as_text():
     load = pytest.fail
     assert read_gramians("infinite", load) == mor.Infinite()
@@ -92,10 +143,16 @@ def test_written_as_text():
         "time-limited",
         "time-limited:horizon=long",
         "time-limited:end=2",
+        "time-limited:horizon",
+        "time-limited:horizon=2,horizon=3",
+        "frequency-limited:band=2",
+        "weighted",
         "infinite:x=1",
     ):
-        with pytest.raises(ReductionError, match="gramians"):
+        with pytest.raises(ReductionError, match=f"^gramians='{text}': "):
             read_gramians(text, load)
+    with pytest.raises(TimeStepError, match=r"^gramians='frequency-limited:band=2\.\.1': "):
+        read_gramians("frequency-limited:band=2..1", load)
 
 
 def test_every_kind_is_complete_public_and_in_the_docs():

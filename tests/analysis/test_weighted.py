@@ -5,9 +5,11 @@ import pytest
 import scipy.linalg
 
 import mor
+from mor.analysis.error import aimed_error
 from mor.errors import (
     DimensionError,
     NotASystemError,
+    NotFiniteError,
     QuadraticOutputError,
     ReductionError,
     TimeStepError,
@@ -103,7 +105,7 @@ def test_weights_of_one_change_nothing(kind, match):
             mor.LTI(np.zeros((0, 0)), np.zeros((0, k)), np.zeros((k, 0)), np.eye(k), dt=dt) for k in (2, 3)
         ]
         plain = mor.balanced_truncation(sys, 2, match=match)
-        for sides in ({}, {"input": ones[0]}, {"output": ones[1]}, {"input": ones[0], "output": ones[1]}):
+        for sides in ({"input": ones[0]}, {"output": ones[1]}, {"input": ones[0], "output": ones[1]}):
             rom = mor.balanced_truncation(sys, 2, match=match, gramians=mor.Weighted(**sides))
             assert type(rom.system) is type(plain.system)
             np.testing.assert_allclose(rom.hsv, plain.hsv, atol=1e-9 * plain.hsv[0])
@@ -180,6 +182,69 @@ def test_far_units_of_signals():
     np.testing.assert_allclose(other, 1e10 * near, rtol=1e-10)
 
 
+def times_power_of_ten(sys, b, c):
+    """The system with B and C in other units, D with them."""
+    return mor.LTI(sys.A, 10.0**b * sys.B, 10.0**c * sys.C, 10.0 ** (b + c) * sys.D)
+
+
+@pytest.mark.parametrize("powers", [(-200, 190), (200, -190), (120, -120), (-300, 200), (160, -30)])
+def test_far_units_of_weights(powers):
+    """Values and the measured error are so many times those of moderate weights; the result is the same."""
+    rng = np.random.default_rng(3)
+    sys = system(rng, "LTI", 0.0)
+    first, last = weights(rng, 0.0)
+    for side, weight, other in (("input", first, {"output": last}), ("output", last, {"input": first})):
+        near = mor.Weighted(**{side: weight, **other})
+        far = mor.Weighted(**{side: times_power_of_ten(weight, *powers), **other})
+        times = 10.0 ** sum(powers)
+        one, two = (mor.balanced_truncation(sys, 3, gramians=kind) for kind in (near, far))
+        np.testing.assert_allclose(two.hsv, times * one.hsv, rtol=1e-9, atol=1e-13 * times * one.hsv[0])
+        assert two.system.order == 3
+        np.testing.assert_allclose(two.system.evaluate(0.7j), one.system.evaluate(0.7j), rtol=1e-8)
+        values = (mor.hankel_singular_values(sys, gramians=kind) for kind in (far, near))
+        np.testing.assert_allclose(next(values), times * next(values), rtol=1e-9, atol=1e-13 * times)
+        errors = [aimed_error(kind, sys, one.system) for kind in (far, near)]
+        np.testing.assert_allclose(errors[0], times * errors[1], rtol=1e-3)
+
+
+def test_weights_that_cancel_or_leave_the_range():
+    rng = np.random.default_rng(3)
+    sys = system(rng, "LTI", 0.0)
+    first, last = weights(rng, 0.0)
+    near = mor.hankel_singular_values(sys, gramians=mor.Weighted(first, last))
+    far = mor.Weighted(times_power_of_ten(first, -100, -150), times_power_of_ten(last, 120, 130))
+    np.testing.assert_allclose(mor.hankel_singular_values(sys, gramians=far), near, rtol=1e-9)
+    for powers, what in (((-200, -180), "underflows"), ((200, 160), "overflows")):
+        kind = mor.Weighted(input=mor.LTI(first.A, 10.0 ** powers[0] * first.B, 10.0 ** powers[1] * first.C))
+        with pytest.raises(NotFiniteError, match=what):
+            mor.balanced_truncation(sys, 2, gramians=kind).hsv  # noqa: B018
+        for function in (mor.hankel_singular_values, mor.gramians):
+            with pytest.raises(NotFiniteError, match=what):
+                function(sys, gramians=kind)
+
+
+def test_gains_alone_in_far_units():
+    sys = system(np.random.default_rng(3), "LTI", 0.0)
+    near = mor.hankel_singular_values(sys)
+    kind = mor.Weighted(input=static(1e200 * np.eye(2), 0.0), output=static(1e-210 * np.eye(3), 0.0))
+    np.testing.assert_allclose(mor.hankel_singular_values(sys, gramians=kind), 1e-10 * near, rtol=1e-9)
+
+
+def test_what_an_unstable_system_is_told():
+    """What fits the Gramians that were asked for, not what fits others."""
+    sys, weight = mor.LTI([[1.0]], [[1.0]], [[1.0]]), mor.LTI([[-1.0]], [[1.0]], [[1.0]])
+    for function, way in ((mor.balance, "unstable='split'"), (mor.gramians, "mor.split_stable")):
+        for kind in (mor.Weighted(weight), mor.FrequencyLimited((0.0, 1.0))):
+            with pytest.raises(UnstableSystemError) as caught:
+                function(sys, gramians=kind)
+            assert way in str(caught.value)
+            assert "horizon" not in str(caught.value)
+        with pytest.raises(UnstableSystemError, match="horizon="):
+            function(sys)
+    with pytest.raises(UnstableSystemError, match="frequency-weighted balanced truncation"):
+        mor.balance(sys, gramians=mor.Weighted(weight))
+
+
 def test_other_frameworks():
     torch = pytest.importorskip("torch")
     sys = system(np.random.default_rng(5), "Modal", 0.5)
@@ -189,6 +254,8 @@ def test_other_frameworks():
     assert isinstance(found, torch.Tensor)
     np.testing.assert_allclose(found, mor.hankel_singular_values(sys, gramians=kind), rtol=1e-12)
     for here, P in zip(mor.gramians(sys, gramians=kind), mor.gramians(there, gramians=kind), strict=True):
+        assert isinstance(P, torch.Tensor)
+        assert P.dtype == found.dtype
         np.testing.assert_allclose(here, P)
 
 
@@ -199,13 +266,29 @@ def test_what_does_not_fit():
     unstable = mor.LTI([[1.0]], np.ones((1, 2)), np.ones((2, 1)))
     turning = dense(rng, 2, 2, 2, 0.0, "complex LTI")
     batch = mor.Modal(-np.ones((2, 3)), np.ones((2, 3, 2)), np.ones((2, 3, 3)))
+    several = mor.Modal(-np.ones((2, 3)), np.ones((2, 3, 2)), np.ones((2, 2, 3)))
+    squares = mor.LQO(dense(rng, 2, 3, 1, 0.0), np.eye(2))
     quadratic = mor.LQO(dense(rng, 4, 2, 1, 0.0), np.eye(4))
     cases = [
-        (sys, {"input": last}, DimensionError, "outputs"),
-        (sys, {"output": first}, DimensionError, "inputs"),
-        (sys, {"input": dense(rng, 2, 2, 2, 0.5)}, TimeStepError, "dt"),
-        (sys, {"input": unstable}, UnstableSystemError, "a weight"),
-        (sys, {"input": turning}, ReductionError, "complex weight"),
+        (sys, {"input": last}, DimensionError, "input weight: it has 1 outputs; the system has 2"),
+        (sys, {"output": first}, DimensionError, "output weight: it has 4 inputs; the system has 3"),
+        (sys, {"input": dense(rng, 2, 2, 2, 0.5)}, TimeStepError, "input weight: it has dt=0.5"),
+        (sys, {"input": unstable}, UnstableSystemError, "input weight: its pole 1"),
+        (
+            sys,
+            {"output": mor.LTI([[0.0]], np.ones((1, 3)), [[1.0]])},
+            UnstableSystemError,
+            "output weight: its pole 0",
+        ),
+        (sys, {"input": turning}, ReductionError, "input weight: it is complex"),
+        (sys, {"input": several}, DimensionError, "input weight: it is a batch"),
+        (sys, {"output": squares}, QuadraticOutputError, "output weight: its outputs are quadratic"),
+        (
+            sys,
+            {"input": mor.LQO(first, np.ones((2, 3, 3)))},
+            QuadraticOutputError,
+            "input weight: its outputs",
+        ),
         (batch, {"input": first}, DimensionError, "batch"),
         (quadratic, {"input": first}, QuadraticOutputError, "frequency-weighted"),
         (quadratic, {"output": quadratic}, QuadraticOutputError, "linear outputs"),
@@ -213,9 +296,12 @@ def test_what_does_not_fit():
     ]
     for given, sides, error, message in cases:
         for function in (mor.balance, mor.gramians, mor.hankel_singular_values):
-            with pytest.raises(error, match=message):
+            with pytest.raises(error, match=message) as caught:
                 function(given, gramians=mor.Weighted(**sides))
-    with pytest.raises(NotASystemError):
+            assert "dt=." not in str(caught.value) or given is not sys
+    with pytest.raises(NotASystemError, match="the input weight: "):
         mor.Weighted(input=5.0)
+    with pytest.raises(ReductionError, match=r"mor\.Infinite\(\)"):
+        mor.Weighted()
     with pytest.raises(ReductionError, match="has none"):
         mor.balanced_truncation(sys, tol=0.1, gramians=mor.Weighted(input=first))

@@ -119,6 +119,9 @@ def test_names_of_signals():
     assert mor.series(one, two).labels == mor.Labels(["u"], ["z"])
     assert mor.append(one, two).labels == mor.Labels(["u", "v"], ["y", "z"])
     assert mor.append(one, bare).labels is None
+    assert mor.append(one, one, two).labels == mor.Labels(["u 1", "u 2", "v"], ["y 1", "y 2", "z"])
+    numbered = mor.LTI([[-1.0]], [[1.0]], [[1.0]], labels=mor.Labels(["u 1"], ["x"]))
+    assert mor.append(one, one, numbered).labels == mor.Labels(None, ["y 1", "y 2", "x"])
     assert mor.feedback(one, two).labels == mor.Labels(["u"], ["y"])
 
 
@@ -156,6 +159,25 @@ def test_a_loop_without_a_solution():
     assert mor.feedback(through).order == 1
     with pytest.raises(SingularEquationError, match="not well-posed"):
         mor.feedback(through, sign=1)
+    for step in (1e-13, 1e-3):
+        near = mor.LTI([[-1.0]], [[1.0]], [[1.0]], [[1.0 - step]])
+        if step < 1e-12:
+            with pytest.raises(SingularEquationError):
+                mor.feedback(near, sign=1)
+        else:
+            assert mor.feedback(near, sign=1).order == 1
+
+
+def test_units_of_signals_make_no_loop_ill_posed():
+    rng = np.random.default_rng(6)
+    one, two = system(rng, "LTI", 4, 3, 3, 0.0), system(rng, "LTI", 3, 3, 3, 0.0)
+    outputs, inputs = 10.0 ** np.array([-9, 0, 8]), 10.0 ** np.array([7, -8, 0])
+    far = mor.LTI(one.A, one.B * inputs, outputs[:, None] * one.C, outputs[:, None] * one.D * inputs)
+    back = mor.LTI(two.A, two.B / outputs, two.C / inputs[:, None], two.D / np.outer(inputs, outputs))
+    expected = outputs[:, None] * mor.feedback(one, two).evaluate(1j) * inputs
+    np.testing.assert_allclose(mor.feedback(far, back).evaluate(1j), expected, rtol=1e-8)
+    shear = mor.LTI(-np.eye(2), np.eye(2), np.eye(2), [[0.0, 1e14], [0.0, 0.0]])
+    assert mor.feedback(shear).order == 2
 
 
 def test_what_does_not_fit():

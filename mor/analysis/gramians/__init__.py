@@ -60,7 +60,5 @@ def check_one_limit(**limits: Any) -> None:
     """Raise if more than one of them is given."""
     given = [keyword(name) for name, value in limits.items() if value is not None]
     if len(given) > 1:
-        raise TimeStepError(
-            f"give {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}: limits in time and in "
-            "frequency exclude each other."
-        )
+        both = "both" if len(given) == 2 else "all"
+        raise TimeStepError(f"give {' or '.join(given)}, not {both}: they exclude each other.")

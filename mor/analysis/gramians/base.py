@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -12,9 +13,20 @@ from mor.arrays import Array, adjoint, to_numpy
 from mor.errors import DimensionError, QuadraticOutputError
 from mor.systems.base import System
 from mor.systems.lti import LTI
+from mor.systems.units import OWN, Units
 
 #: Anything :func:`mor.as_system` takes.
 SystemLike = Any
+
+
+def on_command_line(written: str, read: Callable[[str], Any] | None) -> dict[str, Any]:
+    """Metadata of a field of a kind: how its values are written there, and what reads them; None: a file,
+    which holds a system. A field without is set in Python only."""
+    return {"form": (written, read)}
+
+
+NUMBER = on_command_line("NUMBER", float)
+FILE = on_command_line("FILE", None)
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,10 @@ class Gramians(ABC):
                 f"{system.batch_shape}: take its systems one at a time."
             )
         return self
+
+    def in_units(self) -> tuple[Self, Units]:
+        """The same with what it holds in moderate numbers, and the powers of two Zc and Zo are then over."""
+        return self, OWN
 
     @abstractmethod
     def factors(self, system: System) -> tuple[Array, Array]:

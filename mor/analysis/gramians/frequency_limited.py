@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from mor.analysis.gramians.base import Gramians
+from mor.analysis.gramians.base import Gramians, on_command_line
 from mor.arrays import Array
 from mor.equations.band import Band, check_band
 from mor.systems.base import System
+
+
+def _ends(text: str) -> Band:
+    low, _, high = text.partition("..")
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class FrequencyLimited(Gramians):
     array([0.3526])
     """
 
-    band: Band
+    band: Band = field(metadata=on_command_line("LOW..HIGH", _ends))
 
     name = "frequency-limited"
     adjective = "frequency-limited"

@@ -8,31 +8,18 @@ from typing import Any
 
 from mor.analysis.gramians import KINDS, Gramians
 from mor.checks import shown
-from mor.errors import ReductionError, keyword
-
-
-def _pair(text: str) -> tuple[float, float]:
-    low, _, high = text.partition("..")
-    return float(low), float(high)
-
-
-#: How the values of a field of that type are written and read; None: a file, which holds a system.
-_FORMS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
-    "float": ("NUMBER", float),
-    "Band": ("LOW..HIGH", _pair),
-    "SystemLike | None": ("FILE", None),
-}
+from mor.errors import ReductionError, at, keyword
 
 
 def usage(name: str) -> str:
     """How the Gramians of that name are written."""
-    values = (f"{field.name}={_form(field)[0]}" for field in fields(KINDS[name]))
+    values = (f"{key}={field.metadata['form'][0]}" for key, field in _written(name).items())
     return f"{name}:{','.join(values)}".rstrip(":")
 
 
 def usages() -> str:
-    """How all of them are written."""
-    return " or ".join(usage(name) for name in KINDS)
+    """How all of them are written that can be."""
+    return " or ".join(usage(name) for name in KINDS if _can_be_written(name))
 
 
 def read_gramians(text: str, load: Callable[[str], Any]) -> Gramians:
@@ -54,28 +41,35 @@ def read_gramians(text: str, load: Callable[[str], Any]) -> Gramians:
     FrequencyLimited(band=(0.1, 2.0))
     """
     name, _, rest = text.partition(":")
-    if name not in KINDS:
-        raise ReductionError(
-            f"{keyword('gramians', repr(text))}: {shown(name)} is none of {', '.join(KINDS)}."
-        )
-    known = {field.name: field for field in fields(KINDS[name])}
-    parts = [part.partition("=") for part in rest.split(",") if part]
-    given = {key: value for key, _, value in parts}
-    missing = {key for key, field in known.items() if field.default is MISSING} - set(given)
-    if missing or not set(given) <= set(known):
-        raise ReductionError(f"{keyword('gramians', repr(text))}: write {usage(name)}.")
-    return KINDS[name](**{key: _read(known[key], value, load) for key, value in given.items()})
+    with at(keyword("gramians", repr(text))):
+        if name not in KINDS or not _can_be_written(name):
+            raise ReductionError(f"{shown(name)} is none of {', '.join(filter(_can_be_written, KINDS))}.")
+        known = _written(name)
+        parts = [part.partition("=") for part in rest.split(",") if part]
+        given = {key: value for key, sign, value in parts if sign}
+        if len(given) < len(parts) or not _needed(name) <= set(given) <= set(known):
+            raise ReductionError(f"write {usage(name)}, each once.")
+        return KINDS[name](**{key: _read(known[key], value, load) for key, value in given.items()})
 
 
 def _read(field: Field[Any], text: str, load: Callable[[str], Any]) -> Any:
-    written, read = _form(field)
+    written, read = field.metadata["form"]
     if read is None:
         return load(text)
     try:
         return read(text)
     except ValueError:
-        raise ReductionError(f"gramians: {field.name}={shown(text)} must be {written}.") from None
+        raise ReductionError(f"{field.name}={shown(text)} must be {written}.") from None
 
 
-def _form(field: Field[Any]) -> tuple[str, Callable[[str], Any] | None]:
-    return _FORMS[str(field.type)]
+def _written(name: str) -> dict[str, Field[Any]]:
+    """The fields of those Gramians that can be written."""
+    return {field.name: field for field in fields(KINDS[name]) if "form" in field.metadata}
+
+
+def _needed(name: str) -> set[str]:
+    return {field.name for field in fields(KINDS[name]) if field.default is MISSING}
+
+
+def _can_be_written(name: str) -> bool:
+    return _needed(name) <= set(_written(name))

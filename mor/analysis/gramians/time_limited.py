@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from mor.analysis.gramians.base import Gramians
+from mor.analysis.gramians.base import NUMBER, Gramians
 from mor.arrays import Array
 from mor.checks import check_horizon
 from mor.errors import TimeTypeError
@@ -41,7 +41,7 @@ class TimeLimited(Gramians):
     array([[3.4366]])
     """
 
-    horizon: float
+    horizon: float = field(metadata=NUMBER)
 
     name = "time-limited"
     adjective = "time-limited"
@@ -55,7 +55,7 @@ class TimeLimited(Gramians):
     def __post_init__(self) -> None:
         if self.horizon is None:
             raise TimeTypeError("horizon must be a number; mor.Infinite() has no end.", argument="horizon")
-        check_horizon(self.horizon, 0.0)
+        object.__setattr__(self, "horizon", check_horizon(self.horizon, 0.0))
 
     @property
     def end(self) -> float:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
-from mor.analysis.gramians.base import Gramians, SystemLike, state_space
-from mor.arrays import Array
+import numpy as np
+
+from mor.analysis.gramians.base import FILE, Gramians, SystemLike, state_space
+from mor.arrays import Array, to_numpy
 from mor.equations.doubling import qr_compress
-from mor.errors import ReductionError
+from mor.errors import (
+    DimensionError,
+    QuadraticOutputError,
+    ReductionError,
+    TimeStepError,
+    UnstableSystemError,
+    at,
+)
 from mor.systems.base import System
 from mor.systems.connect import series
 from mor.systems.convert import as_system
+from mor.systems.units import Units, gain_in_units, times_power
 
 
 @dataclass(frozen=True)
@@ -24,18 +34,30 @@ class Weighted(Gramians):
     .. math:: P = \frac1{2\pi}\int (i\omega - A)^{-1}BW_i(i\omega)\,(\cdot)^H d\omega, \qquad
               Q = \frac1{2\pi}\int (\cdot)^H\, W_o(i\omega)C(i\omega - A)^{-1} d\omega.
 
-    With one weight a reduced system is stable, with two it may not be; there is no error bound.
+    With one weight a reduced system is stable, with two it may not be; there is no error bound. With one,
+    poles could at worst end on the boundary, where states are not reached or not seen; that is an error.
 
     Parameters
     ----------
     input : :math:`W_i`, anything :func:`mor.as_system` takes, stable, with as many outputs as the system
-        has inputs; None is the identity.
+        has inputs; None is the identity; one of the two must be given.
     output : :math:`W_o`, the same with as many inputs as the system has outputs.
 
     Raises
     ------
     NotASystemError
         If a weight is no system.
+    ReductionError
+        If there is no weight; or, as the following when they meet a system, if a weight is complex and the
+        system real.
+    DimensionError
+        If a weight has not as many signals as the system, or one of them is a batch.
+    TimeStepError
+        If time steps differ.
+    UnstableSystemError
+        If a weight is not strictly stable.
+    QuadraticOutputError
+        If outputs of the system or a weight are quadratic.
 
     Notes
     -----
@@ -58,8 +80,8 @@ class Weighted(Gramians):
     (array([-2.]), array([-29.]))
     """
 
-    input: SystemLike | None = None
-    output: SystemLike | None = None
+    input: SystemLike | None = field(default=None, metadata=FILE)
+    output: SystemLike | None = field(default=None, metadata=FILE)
 
     name = "weighted"
     adjective = "frequency-weighted"
@@ -70,9 +92,10 @@ class Weighted(Gramians):
     needs_linear = needs_single = True
 
     def __post_init__(self) -> None:
+        if self.input is None and self.output is None:
+            raise ReductionError("give input=, output= or both; mor.Infinite() are those without weights.")
         for side in fields(self):
-            weight = getattr(self, side.name)
-            object.__setattr__(self, side.name, None if weight is None else as_system(weight))
+            object.__setattr__(self, side.name, _weight(side.name, getattr(self, side.name)))
 
     @property
     def stable(self) -> bool:
@@ -80,22 +103,67 @@ class Weighted(Gramians):
 
     def checked(self, system: System) -> Self:
         super().checked(system)
-        for weight in (self.input, self.output):
-            if weight is not None:
-                weight.require_stable("a weight", otherwise="Weights must be stable.")
-        if system.is_real and not self.compared(system, system)[0].is_real:
-            raise ReductionError("a complex weight makes a complex system of a real one.")
+        for side in fields(self):
+            _check_weight(side.name, getattr(self, side.name), system)
         return self
+
+    def in_units(self) -> tuple[Self, Units]:
+        (first, inputs), (last, outputs) = _in_units(self.input), _in_units(self.output)
+        return replace(self, input=first, output=last), Units(inputs, outputs)
 
     def factors(self, system: System) -> tuple[Array, Array]:
         own = state_space(system)
-        reached = own if self.input is None else series(self.input, own)
-        seen = own if self.output is None else series(own, self.output)
+        reached, seen = _in_series(self.input, own), _in_series(own, self.output)
         Zc = reached.controllability_factor()[reached.order - own.order :]
         return qr_compress(Zc), qr_compress(seen.observability_factor()[: own.order])
 
     def compared(self, full: System, rom: System) -> tuple[System, System]:
-        return self._weighed(full), self._weighed(rom)
+        kind, units = self.in_units()
+        one, two = (_in_series(kind.input, system, kind.output) for system in (full, rom))
+        return times_power(one, units.gain), times_power(two, units.gain)
 
-    def _weighed(self, system: System) -> System:
-        return series(*(x for x in (self.input, system, self.output) if x is not None))
+
+def _in_series(*systems: System | None) -> System:
+    return series(*(system for system in systems if system is not None))
+
+
+def _in_units(weight: System | None) -> tuple[System | None, int]:
+    return (None, 0) if weight is None else gain_in_units(weight.to_lti())
+
+
+def _weight(side: str, given: SystemLike | None) -> System | None:
+    with at(f"the {side} weight"):
+        return None if given is None else as_system(given)
+
+
+def _check_weight(side: str, weight: System | None, system: System) -> None:
+    """Raise unless `weight` is none, or stable and fit for that side of `system`."""
+    if weight is not None:
+        with at(f"the {side} weight"):
+            _check_fit(weight, system, before=side == "input")
+            _check_stable(weight)
+
+
+def _check_fit(weight: System, system: System, *, before: bool) -> None:
+    """Raise unless `weight` can be connected to `system`, before or behind it."""
+    if not weight.is_linear:
+        raise QuadraticOutputError("its outputs are quadratic. The linear part, .linear, can be a weight.")
+    if weight.batch_shape:
+        raise DimensionError(f"it is a batch of shape {weight.batch_shape}: take its systems one at a time.")
+    if weight.dt != system.dt:
+        raise TimeStepError(f"it has dt={weight.dt:g} and the system dt={system.dt:g}; they must agree.")
+    if before and weight.n_outputs != system.n_inputs:
+        raise DimensionError(f"it has {weight.n_outputs} outputs; the system has {system.n_inputs} inputs.")
+    if not before and weight.n_inputs != system.n_outputs:
+        raise DimensionError(f"it has {weight.n_inputs} inputs; the system has {system.n_outputs} outputs.")
+    if system.is_real and not weight.is_real:
+        raise ReductionError("it is complex, which makes a complex system of a real one.")
+
+
+def _check_stable(weight: System) -> None:
+    if not weight.is_stable:
+        pole = to_numpy(weight.poles)[np.argmin(to_numpy(weight.margins - weight.pole_errors))]
+        raise UnstableSystemError(
+            f"its pole {pole:.6g} is not strictly stable, or cannot be told from one that is not; a weight "
+            "must be. mor.split_stable sets such poles apart."
+        )
