@@ -19,6 +19,9 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
+#: Unit round-off and smallest normal number of double precision.
+EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+
 #: An array of any framework that follows the array API standard.
 Array = Any
 
@@ -201,6 +204,17 @@ def beside(x: Array, like: Array) -> Array:
 def as_scalar(x: Array) -> Array:
     """A NumPy array without axes as a number; all else as it is."""
     return x[()] if is_numpy(x) else x
+
+
+def largest_entry(x: Any) -> float:
+    """The largest modulus of the entries of a NumPy array; 0 if it has none."""
+    return float(np.max(np.abs(x), initial=0.0))
+
+
+def positive_or_one(x: Array) -> Array:
+    """`x`, and 1 in the place of what is not positive: a divisor."""
+    xp = namespace(x)
+    return xp.where(x > 0, x, xp.ones_like(x))
 
 
 def exponents(x: Array, batch_axes: int) -> Any:

@@ -64,6 +64,14 @@ def write_atomically(contents: Mapping[Path, Chunks], failure: type[MorError]) -
                 temporary.unlink()
 
 
+def check_place(path: Path, failure: type[MorError]) -> None:
+    """Raise, as an error of the kind `failure`, unless a file can stand at `path`."""
+    if not path.parent.is_dir():
+        raise failure(f"{path}: there is no folder {path.parent}.")
+    if path.is_dir():
+        raise failure(f"{path} is a folder.")
+
+
 def _open_nameless(folder: Path) -> int | None:
     """A new file in `folder` that has no name yet; None where the system or the disk has none."""
     if not hasattr(os, "O_TMPFILE") or not os.path.isdir(_HANDLES):

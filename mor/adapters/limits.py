@@ -7,7 +7,8 @@ Every reader says what the next piece takes before it makes room for it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,14 +93,19 @@ def budget(paths: Iterable[Path], max_bytes: Any, allowance: Allowance) -> Budge
 
 
 def _count(value: Any, name: str, error: type[MorError]) -> int:
+    if isinstance(value, str | int | float | np.number) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            if (count := int(value)) >= 0:
+                return count
+    raise error(f"{name}={shown(value)} is no number of bytes.", argument=name)
+
+
+@contextmanager
+def reading(path: Path, kind: type[MorError]) -> Iterator[None]:
+    """What keeps a file from being read, as an error of this `kind`."""
     try:
-        count = (
-            int(value)
-            if isinstance(value, str | int | float | np.number) and not isinstance(value, bool)
-            else -1
-        )
-    except (ValueError, OverflowError):
-        count = -1
-    if count < 0:
-        raise error(f"{name}={shown(value)} is no number of bytes.", argument=name)
-    return count
+        yield
+    except MemoryError as error:
+        raise kind(f"{path}: there is not enough memory for it.") from error
+    except OSError as error:
+        raise kind(f"cannot read {error.filename or path}: {error.strerror or error}.") from error

@@ -17,7 +17,7 @@ from mor.analysis.extended import ExtendedResponses
 from mor.analysis.gains import SystemGains
 from mor.arrays import to_numpy
 from mor.equations.band import Band, band_pieces, check_band
-from mor.equations.panels import Piece, nodes, resolved
+from mor.equations.panels import REFINEMENTS, Piece, nodes, resolved
 from mor.systems.base import System
 
 #: Relative error of responses in double precision above which they are computed in extended.
@@ -48,7 +48,7 @@ def squared_norm_in_band(parts: Sequence[System], band: Band) -> float:
 
 def _responses(
     parts: Sequence[System], panels: list[Piece]
-) -> tuple[Callable[[np.ndarray], np.ndarray], int | None]:
+) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
     """The response of the sum in the precision that it needs, and how often panels may be halved again: not
     at all where round-off is what would be resolved."""
     unit = parts[0].dt or 1.0
@@ -70,7 +70,7 @@ def _responses(
     trials = points[np.linspace(0, len(points) - 1, _TRIALS).astype(int)]
     one, two = quick(trials), careful(trials)
     if np.max(np.abs(one - two)) <= _DOUBTFUL * np.max(np.abs(two)):
-        return quick, None
+        return quick, REFINEMENTS
     if len(points) * sum(exact.work for exact in extended if exact) <= _WORK:
-        return careful, None
+        return careful, REFINEMENTS
     return quick, 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import Array, adjoint, astype_like, device_kwargs, namespace
+from mor.arrays import EPS, TINY, Array, adjoint, astype_like, device_kwargs, namespace
 from mor.checks import check_overflow, guarded
 from mor.equations.boundary import dc_point
 from mor.equations.separation import separated
@@ -87,12 +87,11 @@ def dcgain(sys: Any) -> Array:
 def _of_modes(system: Modal) -> np.ndarray:
     modal, c = system.on_numpy(), dc_point(system.dt)
     at = modal.poles == c
-    with np.errstate(over="ignore", invalid="ignore"):
-        weights = np.where(at, 0.0, 1 / np.where(at, 1.0, c - modal.poles))
-        gain = modal.D + np.real((modal.C * weights[..., None, :]) @ modal.B)
+    weights = np.where(at, 0.0, 1 / np.where(at, 1.0, c - modal.poles))
+    gain = modal.D + np.real((modal.C * weights[..., None, :]) @ modal.B)
     check_overflow(None, gain)
     there, size = np.real((modal.C * at[..., None, :]) @ modal.B), np.abs(modal.C * at[..., None, :])
-    noise = modal.n_modes * np.finfo(float).eps * (size @ np.abs(modal.B))
+    noise = modal.n_modes * EPS * (size @ np.abs(modal.B))
     return np.where(np.abs(there) > noise, np.inf, gain)
 
 
@@ -104,15 +103,13 @@ def _of_states(system: System) -> np.ndarray:
     S, size = c * E - dense.A, abs(c) * np.abs(E) + np.abs(dense.A)
     if not dense.order:
         return dense.D
-    if _ROUNDINGS * dense.order * np.finfo(float).eps * _radius(S, size) >= 1:
+    if _ROUNDINGS * dense.order * EPS * _radius(S, size) >= 1:
         return _beside_poles(dense.explicit, c)
-    with np.errstate(over="ignore", invalid="ignore"):
-        gain = dense.D + dense.C @ np.linalg.solve(S, dense.B)
+    gain = dense.D + dense.C @ np.linalg.solve(S, dense.B)
     check_overflow(None, gain)
     return gain
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _radius(S: np.ndarray, size: np.ndarray) -> float:
     """The spectral radius of :math:`|S^{-1}| |S|`, whose inverse is how far S is from singular, entry by
     entry; it does not depend on units of states and equations."""
@@ -126,15 +123,15 @@ def _radius(S: np.ndarray, size: np.ndarray) -> float:
         radius = float(np.max(y))
         if not 0 < radius < np.inf:
             return np.inf if radius else 0.0
-        x = y / radius + np.finfo(float).tiny
+        x = y / radius + TINY
     return radius
 
 
 def _beside_poles(system: LTI, c: float) -> np.ndarray:
     """The gain where poles cannot be told from c: infinite in the entries that see them."""
     form, n = system.schur, system.order
-    size = max(float(np.linalg.norm(form.pencil.T)), abs(c)) or 1.0
-    at = _cannot_be_told_from(c, form.pencil.T, form.poles, _ROUNDINGS * n * np.finfo(float).eps * size)
+    size = max(form.pencil.norms[0], abs(c)) or 1.0
+    at = _cannot_be_told_from(c, form.pencil.T, form.poles, _ROUNDINGS * n * EPS * size)
     if np.all(at):
         others, there = None, (form.pencil.T, form.left, form.right)
         gain = system.D
@@ -148,7 +145,7 @@ def _beside_poles(system: LTI, c: float) -> np.ndarray:
     seen, doubtful, power = np.zeros(gain.shape, dtype=bool), np.zeros(gain.shape, dtype=bool), B
     # Subspaces are known to round-off over the gap between the two sets of poles.
     gap = np.min(np.abs(form.poles[at][:, None] - form.poles[~at]), initial=size)
-    exact = _ROUNDINGS * n * np.finfo(float).eps
+    exact = _ROUNDINGS * n * EPS
     noise = exact * size / gap
     # (s - c)^-1, (s - c)^-2, ... have the coefficients C B, C N B, ...
     for _ in range(len(T)):
@@ -174,5 +171,5 @@ def _cannot_be_told_from(c: float, T: np.ndarray, poles: np.ndarray, noise: floa
     cosines = np.abs(np.sum(left.conj() * right, axis=0))
     nearest = np.argmin(np.abs(poles[:, None] - values), axis=1)
     # Of k that coincide it is the k-th root of round-off, as their cosines say.
-    error, distance = noise / np.maximum(cosines[nearest], np.finfo(float).tiny), np.abs(poles - c)
+    error, distance = noise / np.maximum(cosines[nearest], TINY), np.abs(poles - c)
     return distance <= np.maximum(error, np.min(distance))

@@ -15,7 +15,6 @@ looked at where responses in extended precision are compared with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,10 +28,10 @@ from mor.analysis.gains import (
     sampled_peak,
 )
 from mor.analysis.hinf import Peak, peak_gain
-from mor.arrays import adjoint
+from mor.arrays import EPS, TINY, adjoint
 from mor.equations.boundary import margins
 from mor.equations.extended import inverse_times, narrowed, projected
-from mor.equations.graded import graded_svd
+from mor.equations.graded import BalancingSVD, tail_sums
 from mor.systems.lti import LTI
 
 #: States are left out while twice the sum of their Hankel singular values is below this share of the largest.
@@ -49,9 +48,6 @@ _CLOSE = 1e-2
 
 #: Products in extended precision that a closer look may take.
 _WORK = 4e8
-
-#: Smallest number that poles are compared with.
-TINY = float(np.finfo(float).tiny)
 
 #: Frequencies at which that is looked at, beside the peak, 0 and the largest: those of the lightest poles.
 _LOOKS = 3
@@ -100,8 +96,7 @@ def difference_peak(full: LTI, rom: LTI, *, tol: float = 1e-6, prove: bool = Tru
     return found.peak(min(float(level) + tail + _DOUBT * found.gap(small), everything))
 
 
-@dataclass(frozen=True)
-class _Measured:
+class _Measured(NamedTuple):
     """The difference at some frequencies (N, p, m), and the round-off in its gains (N,)."""
 
     omega: np.ndarray
@@ -121,35 +116,26 @@ class _Measured:
 
     def beside(self, other: _Measured) -> _Measured:
         """Both together."""
-        return _Measured(
-            np.concatenate([self.omega, other.omega]),
-            np.concatenate([self.difference, other.difference]),
-            np.concatenate([self.noise, other.noise]),
-        )
+        return _Measured(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
 
 def _measured(full: LTI, rom: LTI, omega: np.ndarray) -> _Measured:
     one, noise, terms = ExtendedResponses(full)(omega)
     two, more, others = ExtendedResponses(rom)(omega)
     difference = (one - two).astype(complex)
-    noise = (noise + more + np.finfo(float).eps * (terms + others)) * difference[0].size ** 0.5
+    noise = (noise + more + EPS * (terms + others)) * difference[0].size ** 0.5
     return _Measured(omega, difference, noise)
 
 
 def _balanced(full: LTI, rom: LTI, joint: Any) -> tuple[LTI, float, float]:
     """The difference in balanced coordinates, what the states left out of it may be worth, and what all
     of them: twice the sums of their Hankel singular values, with the round-off of these."""
-    Zc, Zo = joint.factors()
-    U, values, Vh = graded_svd(adjoint(Zo) @ Zc)
-    # Whatever the units of the states: rows of the factors are in units inverse to each other.
-    scale = float(np.sum(np.linalg.norm(Zo, axis=1) * np.linalg.norm(Zc, axis=1)))
-    noise = np.finfo(float).eps * scale
-    largest = float(np.max(values, initial=0.0))
-    tails = np.append(2 * np.cumsum(values[::-1])[::-1], 0.0) + 2 * noise
+    found = BalancingSVD.of(*joint.factors())
+    noise = EPS * found.size
+    largest = float(np.max(found.values, initial=0.0))
+    tails = tail_sums(found.values) + 2 * noise
     kept = int(np.argmax(tails <= _TAIL * largest + 2 * noise)) if largest > noise else 0
-    root = np.sqrt(values[:kept])
-    L, R = Zo @ U[:, :kept] / root, Zc @ adjoint(Vh[:kept]) / root
-    wide = largest < _LARGE * scale
+    (L, R), wide = found.bases(kept), largest < _LARGE * found.size
     n, minus = full.order, -rom
     one = projected(full.A, full.E, full.B, full.C, _without_E(full, L[:n]), R[:n], wide=wide)
     two = projected(minus.A, minus.E, minus.B, minus.C, _without_E(minus, L[n:]), R[n:], wide=wide)

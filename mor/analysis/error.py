@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from mor.analysis.difference import DifferencePeak, difference_peak
 from mor.analysis.gains import sampled_peak
 from mor.analysis.gramians import Gramians
 from mor.analysis.norms import h2_error, h2_norm
-from mor.arrays import to_numpy
+from mor.arrays import EPS, positive_or_one, to_numpy
 from mor.equations.band import Band
 from mor.systems.arguments import check_same_signals
 from mor.systems.base import System
@@ -26,6 +27,9 @@ PROVABLE = 3000**3
 
 #: A limit within this share of what was measured makes that a proven number.
 _PROVEN = 1e-2
+
+#: What is known of nothing, and of the difference of systems without signals.
+_UNKNOWN, _NOTHING = DifferencePeak(np.nan, np.nan, np.inf, np.nan), DifferencePeak(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,7 @@ def measure(
     full, rom = as_system(full).detached(), as_system(rom).detached()
     stable = full.is_stable and rom.is_stable
     h2, relative = _h2(full, rom, horizon, band) if stable or horizon is not None else (np.nan, np.nan)
-    peak, omega, limit, noise = _peak(full, rom, prove) if stable else (np.nan, np.nan, np.inf, np.nan)
-    return ErrorMeasure(h2, relative, peak, omega, limit, noise)
+    return ErrorMeasure(h2, relative, *(_peak(full, rom, prove) if stable else _UNKNOWN))
 
 
 def aimed_error(gramians: Gramians, full: System, rom: System) -> float:
@@ -141,29 +144,28 @@ def _h2(full: System, rom: System, horizon: float | None, band: Band | None) -> 
     proper = full.with_outputs(full.output_factor_matrix, np.zeros_like(to_numpy(full.D)))
     error = np.atleast_1d(to_numpy(h2_error(full, rom, horizon=horizon, band=band)))
     norm = np.atleast_1d(to_numpy(h2_norm(proper, horizon=horizon, band=band)))
-    relative = np.where(norm > 0, error / np.where(norm > 0, norm, 1.0), error)
-    return float(np.max(error)), float(np.max(relative))
+    return float(np.max(error)), float(np.max(error / positive_or_one(norm)))
 
 
-def _peak(full: System, rom: System, prove: bool | None) -> tuple[float, float, float, float]:
-    """Largest gain of the difference, its frequency, its limit and its noise."""
-    if 0 in (full.n_inputs, full.n_outputs) or not (full.is_linear and rom.is_linear):
-        return (0.0, 0.0, 0.0, 0.0) if full.is_linear and rom.is_linear else (np.nan, np.nan, np.inf, np.nan)
+def _peak(full: System, rom: System, prove: bool | None) -> DifferencePeak:
+    """Largest gain of the difference, of a batch the largest."""
+    if not (full.is_linear and rom.is_linear):
+        return _UNKNOWN
+    if 0 in (full.n_inputs, full.n_outputs):
+        return _NOTHING
     check_same_signals(full, rom)
-    count = int(np.prod(full.batch_shape, dtype=int))
     if prove is None:
-        prove = count * (full.order + rom.order + 500) ** 3 <= PROVABLE
+        prove = math.prod(full.batch_shape) * (full.order + rom.order + 500) ** 3 <= PROVABLE
     if not full.batch_shape:
-        peak = difference_peak(full.to_lti(), rom.to_lti(), prove=prove)
-        return peak.gain, peak.omega, peak.upper, peak.noise
+        return difference_peak(full.to_lti(), rom.to_lti(), prove=prove)
     one: Any = full
     two: Any = rom
     if not prove:
         gain, omega = sampled_peak(one - two)
-        return gain, omega, np.inf, _modal_noise(one, omega) + _modal_noise(two, omega)
+        return DifferencePeak(gain, omega, np.inf, _modal_noise(one, omega) + _modal_noise(two, omega))
     peaks = [difference_peak(one[i].to_lti(), two[i].to_lti()) for i in np.ndindex(full.batch_shape)]
-    worst = max(peaks, key=lambda peak: peak.gain, default=DifferencePeak(0.0, 0.0, 0.0, 0.0))
-    return worst.gain, worst.omega, max((peak.upper for peak in peaks), default=0.0), worst.noise
+    worst = max(peaks, key=lambda peak: peak.gain, default=_NOTHING)
+    return worst._replace(upper=max((peak.upper for peak in peaks), default=0.0))
 
 
 def _modal_noise(batch: Modal, omega: float) -> float:
@@ -172,4 +174,4 @@ def _modal_noise(batch: Modal, omega: float) -> float:
     poles, B, C = (to_numpy(x) for x in (batch.poles, batch.B, batch.C))
     near = np.minimum(np.abs(s - poles), np.abs(s - np.conj(poles)))
     terms = np.abs(C) @ (np.abs(B) / near[..., :, None]) + np.abs(to_numpy(batch.D))
-    return float(np.finfo(float).eps * np.max(terms, initial=0.0)) * float(np.prod(terms.shape[-2:])) ** 0.5
+    return float(EPS * np.max(terms, initial=0.0)) * math.prod(terms.shape[-2:]) ** 0.5

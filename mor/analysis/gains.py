@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mor.arrays import is_complex, to_numpy
+from mor.arrays import EPS, TINY, is_complex, largest_entry, to_numpy
 from mor.equations.boundary import ROUNDOFF, margins
 from mor.equations.resolvent import in_parts
 from mor.systems.base import System
@@ -36,7 +36,7 @@ def largest_singular_value(response: np.ndarray) -> np.ndarray:
     """Of each matrix of a stack, from the eigenvalues of its square."""
     if 0 in response.shape[-2:]:
         return np.zeros(response.shape[:-2])
-    scale = np.max(np.abs(response), axis=(-2, -1), keepdims=True, initial=np.finfo(float).tiny)
+    scale = np.max(np.abs(response), axis=(-2, -1), keepdims=True, initial=TINY)
     scaled = response / scale
     if scaled.shape[-1] > scaled.shape[-2]:
         scaled = scaled.mT
@@ -103,13 +103,17 @@ class SystemGains:
         partner = B.conj() / (s - poles.conj())[:, None] if is_complex(B) else 0.0
         return np.abs(B / (s - poles)[:, None]) + np.abs(partner)
 
+    def _terms(self, s: complex) -> float:
+        """The size of the terms whose sum ``C (s - A)^{-1} B`` is."""
+        C = self.system.transfer.C if self.modal is None else to_numpy(self.modal.C)
+        return _size(C) * _size(self._states(s))
+
     def noise(self, omega: float) -> float:
         """What round-off may add to the gain at `omega`."""
         states = 0.0
         if self.system.order and np.isfinite(omega):
-            C = self.system.transfer.C if self.modal is None else to_numpy(self.modal.C)
-            states = _size(C) * _size(self._states(self._points(omega)))
-        return float(np.finfo(float).eps * (_size(to_numpy(self.system.D)) + states))
+            states = self._terms(self._points(omega))
+        return float(EPS * (_size(to_numpy(self.system.D)) + states))
 
     def roundoff(self, omega: np.ndarray) -> np.ndarray:
         r"""What the Schur form may have changed gains by, and the sums in its coordinates (N,).
@@ -122,8 +126,7 @@ class SystemGains:
         if not (self.system.order and finite.any()):
             return error
         if self.modal is not None:
-            C = _size(to_numpy(self.modal.C))
-            error[finite] += [ROUNDOFF * C * _size(self._states(s)) for s in self._points(omega[finite])]
+            error[finite] += [ROUNDOFF * self._terms(s) for s in self._points(omega[finite])]
             return error
         form, transfer, s = self.system.schur, self.system.transfer, self._points(omega[finite])
         inputs = np.linalg.norm(transfer.states(s), axis=(0, 2))
@@ -142,7 +145,7 @@ def _acting(system: Modal) -> Modal:
 
 def _size(X: np.ndarray) -> float:
     """A limit of the Frobenius norm that cannot overflow before X does."""
-    return float(np.max(np.abs(X), initial=0.0)) * X.size**0.5
+    return largest_entry(X) * X.size**0.5
 
 
 def distinct_poles(poles: Any, is_real: bool) -> Any:

@@ -112,7 +112,7 @@ def gramians(
     """
     system, kind = _asked(sys, "a Gramian", gramians, horizon, band)
     (kind, held), (inner, units) = kind.in_units(), in_units(system)
-    P, Q = (astype_like(beside(x, system.D), system.D) for x in kind.gramians(inner))
+    P, Q = kind.gramians(inner)
     check_overflow(kind.end, P, Q)
     P = from_units(P, 2 * (units.inputs + held.inputs), 2, "the controllability Gramian")
     return P, from_units(Q, 2 * (units.outputs + held.outputs), 2, "the observability Gramian")
@@ -296,8 +296,7 @@ def hankel_nuclear_norm(sys: Any, *, beyond: int = 0) -> Array:
     """
     beyond = check_whole("beyond", beyond, 0, error=ReductionError)
     system = as_system(sys)
-    system.require_stable("the sum of Hankel singular values", otherwise=_NO_SUM)
-    value, gradient = _in_units(system.detached(), beyond)
+    value, gradient = _in_units(system, beyond)
     total = astype_like(value, system.D)
     if not _differentiates(system):
         return total
@@ -341,15 +340,14 @@ def nuclear_norm_gradient(sys: Any) -> tuple[Array, dict[str, Array]]:
     >>> float(value.round(6)), gradient["B"].round(6)
     (3.0, array([[1.5]]))
     """
-    system = as_system(sys)
-    system.require_stable("the sum of Hankel singular values", otherwise=_NO_SUM)
-    value, gradient = _in_units(system.detached(), 0)
+    value, gradient = _in_units(as_system(sys), 0)
     return value, gradient()
 
 
 def _in_units(system: System, beyond: int) -> tuple[Array, Callable[[], dict[str, Array]]]:
     """The sum and its gradient, by way of units in which neither overflows or underflows."""
-    inner, units = in_units(system)
+    system.require_stable("the sum of Hankel singular values", otherwise=_NO_SUM)
+    inner, units = in_units(system.detached())
     value, gradient = _value_and_gradient(inner, beyond)
 
     def checked() -> dict[str, Array]:

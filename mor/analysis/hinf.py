@@ -224,7 +224,6 @@ def _require_no_pole_on_the_boundary(system: System) -> None:
         )
 
 
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _peak(system: System, tol: float) -> Peak:
     gains = SystemGains(system)
     omega = first_frequencies(gains.poles, system.dt, _samples(system), is_real=gains.is_real)

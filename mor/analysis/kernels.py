@@ -8,8 +8,9 @@ import numpy as np
 
 from mor.analysis.norms import h2_norm
 from mor.analysis.response import check_times, impulse, step_of
-from mor.arrays import to_numpy
-from mor.checks import check_overflow, guarded, shown
+from mor.arrays import TINY, to_numpy
+from mor.checks import check_overflow, guarded
+from mor.equations.scaling import lengths
 from mor.errors import DimensionError, NotFiniteError, TimeStepError
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -60,7 +61,7 @@ def impulse_kernels(sys: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
     array([[2.    , 3.2974],
            [3.2974, 5.4366]])
     """
-    system = _quadratic(sys)
+    system = LQO.of_linear(as_system(sys))
     g = impulse(system.carrier, t)
     p = system.n_outputs
     # Columns of g are values of z for impulses at one input each.
@@ -122,7 +123,7 @@ def transfer_kernels(sys: Any, s1: Any, s2: Any = None) -> tuple[np.ndarray, np.
     >>> H2[:, 0, 0, 0, 0].round(2)
     array([0.5+0.j , 0.3-0.1j])
     """
-    system = _quadratic(sys)
+    system = LQO.of_linear(as_system(sys))
     first, second = _points("s1", s1), None if s2 is None else _points("s2", s2)
     p = system.n_outputs
     g = _evaluated(system.carrier, first)
@@ -135,8 +136,7 @@ def transfer_kernels(sys: Any, s1: Any, s2: Any = None) -> tuple[np.ndarray, np.
 
 
 def _evaluated(carrier: System, points: np.ndarray) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        values = to_numpy(carrier.evaluate(points.reshape(-1)))
+    values = to_numpy(carrier.evaluate(points.reshape(-1)))
     if not np.all(np.isfinite(values)):
         raise NotFiniteError("the transfer function is infinite: a point is a pole.")
     return values
@@ -211,9 +211,11 @@ def output_bound(
         # Lags 0..T-1 reach the last output.
         h, horizon = 1.0, max(1, len(u) - 1)
     else:
-        h = _held_for(t, step, len(u))
+        if step is None and t is not None and len(u) < 2:
+            raise TimeStepError("one sample does not say how long it is held: give step=.")
+        h = step_of(t, step, len(u))
         horizon = h * len(u)
-    size, spread = (float(np.sqrt(h) * _length(x)) for x in (u - v, u + v))
+    size, spread = (float(np.sqrt(h) * lengths(x)) for x in (u - v, u + v))
     if not np.any(u - v):
         return 0.0
     norm = float(h2_norm(system, horizon=horizon))
@@ -221,27 +223,7 @@ def output_bound(
         return norm
     bound = norm * size * float(np.hypot(1.0, 0.0 if system.is_linear else spread))
     # What is too small to be represented is not zero.
-    return max(bound, np.finfo(float).tiny)
-
-
-def _length(x: np.ndarray) -> float:
-    """The Euclidean norm, which neither overflows nor underflows before its result does."""
-    largest = float(np.max(np.abs(x), initial=0.0))
-    return largest * float(np.linalg.norm(x / largest)) if largest else 0.0
-
-
-def _quadratic(sys: Any) -> LQO:
-    system = as_system(sys)
-    return LQO.of_linear(system)
-
-
-def _held_for(t: Any, step: float | None, count: int) -> float:
-    if step is None and t is not None and count < 2:
-        raise TimeStepError("one sample does not say how long it is held: give step=.")
-    h = step_of(t, step, count)
-    if not 0 < h < np.inf:
-        raise TimeStepError(f"step={shown(step)}: the time between samples is positive and finite.")
-    return h
+    return max(bound, TINY)
 
 
 def _signal(name: str, u: Any, system: System) -> np.ndarray:

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.gains import SystemGains, largest_singular_value
-from mor.arrays import adjoint, to_numpy
-from mor.equations.graded import graded_svd
+from mor.arrays import EPS, to_numpy
+from mor.equations.graded import BalancingSVD, tail_sums
 from mor.equations.hamiltonian import LevelPencil, from_the_axis, level_pencil, to_the_axis
 from mor.systems.base import System
 
@@ -59,16 +59,12 @@ def truncated_levels(
     steps = most // max(min(system.n_inputs, system.n_outputs), 1)
     if slowest(poles, system.dt, steps, _TAIL * share) > _TAIL * share:
         return None
-    Zc, Zo = (to_numpy(Z) for Z in system.factors())
-    U, values, Vh = graded_svd(adjoint(Zo) @ Zc)
-    # Rows of the factors are in units inverse to each other.
-    noise = np.finfo(float).eps * float(np.sum(np.linalg.norm(Zo, axis=1) * np.linalg.norm(Zc, axis=1)))
-    tails = 2 * (np.append(np.cumsum(values[::-1])[::-1], 0.0) + n * noise)
+    found = BalancingSVD.of(*(to_numpy(Z) for Z in system.factors()))
+    tails = tail_sums(found.values) + 2 * n * EPS * found.size
     kept = int(np.argmax(tails <= _TAIL * accuracy)) if tails[-1] <= _TAIL * accuracy else n
     if kept > most:
         return None
-    root = np.sqrt(values[:kept])
-    model = system.to_lti().explicit.project(Zo @ U[:, :kept] / root, Zc @ adjoint(Vh[:kept]) / root)[0]
+    model = system.to_lti().explicit.project(*found.bases(kept))[0]
     looks = omega[np.unique([int(np.argmax(sampled)), *np.linspace(0, len(omega) - 1, _LOOKS).astype(int)])]
     gap = largest_singular_value(gains.responses(looks) - SystemGains(model).responses(looks))
     slack = float(tails[kept] + _DOUBT * np.max(gap) + np.max(gains.roundoff(looks)))

@@ -296,11 +296,16 @@ def _with_feedthrough(norm: Array, system: System) -> Array:
     """The norm of a system from that of the same without D."""
     xp, D = namespace(system.D), system.D
     if not system.dt:
-        return xp.where(xp.any(D != 0, axis=(-2, -1)), xp.full_like(norm, np.inf), norm)
-    axes = len(system.batch_shape)
-    exponent = exponents(D, axes)
+        return _infinite_with(D, norm)
+    exponent = exponents(D, len(system.batch_shape))
     size = xp.linalg.vector_norm(times(D, -exponent, 2), axis=(-2, -1))
     return xp.hypot(norm, from_units(size, exponent, 0, "the norm of D"))
+
+
+def _infinite_with(D: Array, norm: Array) -> Array:
+    """The norm (...) of continuous systems, infinite where D (..., p, m) is not zero."""
+    xp = namespace(D)
+    return xp.where(xp.any(D != 0, axis=(-2, -1)), xp.full_like(norm, np.inf), norm)
 
 
 def _squared_h2(system: System, horizon: float | None) -> Array:
@@ -308,7 +313,7 @@ def _squared_h2(system: System, horizon: float | None) -> Array:
     feedthrough = xp.sum(xp.abs(D) ** 2, axis=(-2, -1))
     if not system.dt:
         # Not from the squares, which may underflow.
-        feedthrough = xp.where(xp.any(D != 0, axis=(-2, -1)), xp.full_like(feedthrough, np.inf), feedthrough)
+        feedthrough = _infinite_with(D, feedthrough)
     square = _by_factor(system, horizon) if system.gramians_from_factors else _by_gramian(system, horizon)
     check_overflow(horizon, square)
     return square + feedthrough
@@ -316,15 +321,10 @@ def _squared_h2(system: System, horizon: float | None) -> Array:
 
 def _by_gramian(system: System, horizon: float | None) -> Array:
     """``tr(C P C^H)`` where that does not cancel."""
-    xp, C = namespace(system.D), system.output_factor_matrix
     P, _ = system.gramians(horizon=horizon)
     check_overflow(horizon, P)
-    square = _trace(C, P)
-    if is_concrete(square, C):
-        scale = xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
-        if bool(xp.any(square <= _CANCELLED * scale)):
-            return _by_factor(system, horizon)
-    return square
+    square = _trace(system.output_factor_matrix, P)
+    return _by_factor(system, horizon) if square is None else square
 
 
 def _by_factor(system: System, horizon: float | None) -> Array:
@@ -335,9 +335,15 @@ def _by_factor(system: System, horizon: float | None) -> Array:
     return xp.sum(xp.abs(C @ Z) ** 2, axis=(-2, -1))
 
 
-def _trace(C: Array, P: Array) -> Array:
-    """``tr(C P C^H)`` for a Hermitian P, real."""
-    return real(namespace(C).sum((C @ P) * conj(C), axis=(-2, -1)))
+def _trace(C: Array, P: Array) -> Array | None:
+    """``tr(C P C^H)`` for a Hermitian P, real; None where it cancels."""
+    xp = namespace(C)
+    square = real(xp.sum((C @ P) * conj(C), axis=(-2, -1)))
+    if is_concrete(square, C):
+        scale = xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
+        if bool(xp.any(square <= _CANCELLED * scale)):
+            return None
+    return square
 
 
 def _norm_in_band(system: System, band: Band) -> Array:
@@ -349,9 +355,8 @@ def _norm_in_band(system: System, band: Band) -> Array:
 def _closed_form_in_band(system: Modal, band: Band) -> Array | None:
     if np.any(to_numpy(system.D)) or in_units(system)[1] is not OWN:
         return None
-    xp, P, C = namespace(system.D), system.band_gramians(band)[0], system.output_factor_matrix
-    square, scale = _trace(C, P), xp.sum((xp.abs(C) @ xp.abs(P)) * xp.abs(C), axis=(-2, -1))
-    return None if bool(xp.any(square <= _CANCELLED * scale)) else xp.sqrt(square)
+    square = _trace(system.output_factor_matrix, system.band_gramians(band)[0])
+    return None if square is None else namespace(square).sqrt(square)
 
 
 def _by_quadrature(parts: list[System], band: Band) -> Array:
@@ -359,15 +364,10 @@ def _by_quadrature(parts: list[System], band: Band) -> Array:
     for part in parts:
         if not part.is_linear:
             part.band_factors(band)
-    like, on_numpy = parts[0].D, [part.on_numpy() for part in parts]
-    members: Any = on_numpy
-    if not parts[0].batch_shape:
-        norms: Any = _of_members(on_numpy, band)
-    else:
-        shape = parts[0].batch_shape
-        norms = [_of_members([part[i] for part in members], band) for i in np.ndindex(shape)]
-        norms = np.reshape(norms, shape)
-    return from_numpy(norms, like)
+    members: Any = [part.on_numpy() for part in parts]
+    shape = parts[0].batch_shape
+    each = [[part[i] for part in members] for i in np.ndindex(shape)] if shape else [members]
+    return from_numpy(np.reshape([_of_members(one, band) for one in each], shape), parts[0].D)
 
 
 def _of_members(parts: list[System], band: Band) -> float:

@@ -127,10 +127,10 @@ def impulse(sys: Any, t: Any) -> Array:
     count, h = _samples(t, constant)
     B = constant.input_factor_matrix
     if constant.dt:
-        rest = _powers(constant, B, count - 1)
-        y = namespace(B).concat([constant.D[..., None, :, :], rest], axis=-3)
+        samples = [constant.D, *_powers(constant, B, count - 1)]
     else:
-        y = _powers(constant.discretize(h), B, count)
+        samples = _powers(constant.discretize(h), B, count)
+    y = namespace(B).stack(samples, axis=-3)
     check_overflow(count, y)
     return astype_like(y, system.D)
 
@@ -222,13 +222,13 @@ def freqresp(sys: Any, omega: Any) -> Array:
     return as_system(sys).frequency_response(omega)
 
 
-def _powers(system: System, start: Array, count: int) -> Array:
-    """``C A^k start`` for k < count, (..., count, p, m)."""
+def _powers(system: System, start: Array, count: int) -> list[Array]:
+    """``C A^k start`` for k < count, (..., p, m) each."""
     C, A, state, out = system.output_factor_matrix, system.operator, start, []
     for _ in range(count):
         out.append(C @ state)
         state = A.apply(state)
-    return namespace(C).stack(out, axis=-3) if out else (C @ start)[..., None, :, :][..., :0, :, :]
+    return out
 
 
 def _recursion(system: System, u: Array, state: Array) -> Array:
@@ -346,7 +346,7 @@ def step_of(t: Any, step: float | None, count: int) -> float:
     if count < 2:
         return 1.0
     h = float(times[-1] - times[0]) / (count - 1)
-    if not h > 0 or np.max(np.abs(np.diff(times) - h)) > _UNEVEN * h:
+    if not 0 < h < np.inf or np.max(np.abs(np.diff(times) - h)) > _UNEVEN * h:
         raise TimeStepError("the times must increase by equal steps: resample the input.")
     return h
 

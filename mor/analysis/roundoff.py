@@ -22,10 +22,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mor.arrays import adjoint, is_complex, to_numpy
+from mor.arrays import EPS, adjoint, to_numpy
 from mor.equations.boundary import ROUNDOFF, dc_point, nearest_points
 from mor.equations.resolvent import resolvent
 from mor.equations.schur import SchurForm
+from mor.equations.transfer import states_by_form
 from mor.systems.base import System
 from mor.systems.block_diagonal import BlockDiagonal
 from mor.systems.lti import LTI
@@ -36,7 +37,7 @@ from mor.systems.modal import Modal
 POINTS, POINTS_OF_MEMBER = (8, 4), (2, 1)
 
 #: Units of round-off by which a product of matrices may be off, of the product of absolute values.
-PRODUCT = 16 * np.finfo(float).eps
+PRODUCT = 16 * EPS
 
 
 class Points(NamedTuple):
@@ -95,9 +96,8 @@ def data_roundoff(system: System, points: Points) -> np.ndarray:
 def _of_modes(system: Modal, points: np.ndarray) -> np.ndarray:
     poles, B, C = (to_numpy(x) for x in (system.poles, system.B, system.C))
     noise = ROUNDOFF * np.abs(poles) * np.linalg.norm(B, axis=-1) * np.linalg.norm(C, axis=-2)
-    nearest = np.abs(points[..., :, None] - poles[..., None, :])
-    if is_complex(poles):
-        nearest = np.minimum(nearest, np.abs(points[..., :, None] - poles.conj()[..., None, :]))
+    s, poles = points[..., :, None], poles[..., None, :]
+    nearest = np.minimum(np.abs(s - poles), np.abs(s - poles.conj()))
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         return np.sum(noise[..., None, :] / nearest**2, axis=-1)
 
@@ -168,15 +168,10 @@ class Projected(NamedTuple):
             inverse = np.linalg.inv(shifted)
             inputs, outputs = inverse @ self.B[..., None, :, :], self.C[..., None, :, :] @ inverse
         else:
-            inputs = _states(form, points, self.B)
-            outputs = adjoint(_states(form.adjoint, points.conj(), adjoint(self.C)))
+            inputs = np.moveaxis(states_by_form(form, points, self.B), 1, 0)
+            outputs = states_by_form(form.adjoint, points.conj(), adjoint(self.C))
+            outputs = adjoint(np.moveaxis(outputs, 1, 0))
         size, seen = np.abs(inputs), np.abs(outputs)
         dA, dB, dC = (x[..., None, :, :] for x in (self.dA, self.dB, self.dC))
         error = seen @ (dA @ size + dB) + dC @ size
         return np.linalg.norm(error, axis=(-2, -1)), self.C[..., None, :, :] @ inputs
-
-
-def _states(form: SchurForm, points: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """``(s_k - A)^{-1} B`` (K, n, m)."""
-    X = resolvent(form.pencil, points, form.enter(B))
-    return np.moveaxis((form.right @ X.reshape(len(X), -1)).reshape(X.shape), 1, 0)

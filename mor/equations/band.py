@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -157,9 +158,7 @@ def _triangular_factor(form: SchurForm, B: np.ndarray, band: Band) -> np.ndarray
     if not inner.size:
         return inner[:, :0]
 
-    def states(points: np.ndarray) -> np.ndarray:
-        return resolvent(form.pencil, points, inner)
-
+    states = partial(resolvent, form.pencil, B=inner)
     return factor_in_band(states, inner.shape, form.poles, band, form.dt, is_real=is_real)
 
 
@@ -204,11 +203,9 @@ def band_kernels(poles: Array, band: Band, dt: float) -> cauchy.Kernels:
     xp = namespace(poles)
     whole = cauchy.kernels(poles, dt=dt)
     s = _scalar_operator(to_complex(poles), low, high, dt)
-    if whole.symmetric is None:
-        s = xp.real(s)
     sums = s[..., :, None] + conj(s)[..., None, :]
     if whole.symmetric is None:
-        return cauchy.Kernels(sums * whole.hermitian, None)
+        return cauchy.Kernels(xp.real(sums) * whole.hermitian, None)
     return cauchy.Kernels(sums * whole.hermitian, (s[..., :, None] + s[..., None, :]) * whole.symmetric)
 
 

@@ -10,10 +10,12 @@ and each is a linear system of s^2 unknowns. Array API; leading axes are a batch
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mor.arrays import Array, device_kwargs, namespace
-from mor.equations.boundary import NEAR, ROUNDOFF, exact_product, margins, nearest_points
+from mor.equations.boundary import NEAR, ROUNDOFF, exact_product, margins, nearest_points, one_minus_sum
 
 #: Upper limit on the bytes of one batch of small linear systems.
 _CHUNK_BYTES = 2**26
@@ -49,10 +51,7 @@ def pairwise_solve(blocks: Array, Q: Array, *, dt: float) -> Array:
     xp = namespace(blocks, Q)
     q, s = blocks.shape[-3:-1]
     rhs = to_blocks(Q, s)
-    batch = 1
-    for length in blocks.shape[:-3]:
-        batch *= length
-    rows = max(1, _CHUNK_BYTES // max(1, 8 * batch * q * s**4))
+    rows = max(1, _CHUNK_BYTES // max(1, 8 * math.prod(blocks.shape[:-2]) * s**4))
     solved = []
     for start in range(0, q, rows):
         stop = min(start + rows, q)
@@ -117,8 +116,5 @@ def _pair_margin(blocks: np.ndarray, dt: float) -> np.ndarray:
     a, b, c, d = (blocks[..., i, j] for i in (0, 1) for j in (0, 1))
     if not dt:
         return -(a + d) / 2
-    (p, p_error), (q, q_error) = exact_product(a, d), exact_product(-b, c)
-    large, small = np.maximum(p, q), np.minimum(p, q)
-    # As in one_minus_abs2: differences of nearby numbers are exact.
-    leading = np.where(large >= 0.5, (1 - large) - small, (0.5 - large) + (0.5 - small))
-    return (leading - (p_error + q_error)) / (1 + np.sqrt(np.maximum(p + q, 0.0)))
+    p, q = exact_product(a, d), exact_product(-b, c)
+    return one_minus_sum(p, q) / (1 + np.sqrt(np.maximum(p[0] + q[0], 0.0)))

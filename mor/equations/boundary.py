@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from mor.arrays import Array, is_complex, namespace, real, split_constant
+from mor.arrays import EPS, Array, is_complex, namespace, positive_or_one, real, split_constant
 from mor.equations.resolvent import distance_to_singularity
 from mor.equations.triangular import Pencil
 
 #: Round-off of a dense A, its own and that of its Schur form, over ``eps |A|`` (Frobenius norm).
-ROUNDOFF = 10 * np.finfo(float).eps
+ROUNDOFF = 10 * EPS
 
 #: Distance to the boundary, of ``|A|``, below which an eigenvalue is looked at: round-off moves one that is
 #: k-fold by its k-th root, and those beyond triple ones are looked at where they move less than this.
@@ -43,11 +43,17 @@ def one_minus_abs2(poles: Array) -> Array:
     xp = namespace(poles)
     if not is_complex(poles):
         return (1 - poles) * (1 + poles)
-    (p, p_err), (q, q_err) = exact_product(xp.real(poles)), exact_product(xp.imag(poles))
+    return one_minus_sum(exact_product(xp.real(poles)), exact_product(xp.imag(poles)))
+
+
+def one_minus_sum(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
+    """1 less two numbers between 0 and 1, sums of two floats each as :func:`exact_product` gives them."""
+    (p, p_error), (q, q_error) = first, second
+    xp = namespace(p)
     large, small = xp.where(p > q, p, q), xp.where(p > q, q, p)
     # Differences of nearby numbers are exact (Sterbenz): from 1, or from 1/2 each.
     leading = xp.where(large >= 0.5, (1 - large) - small, (0.5 - large) + (0.5 - small))
-    return leading - (p_err + q_err)
+    return leading - (p_error + q_error)
 
 
 def exact_product(x: Array, y: Array | None = None) -> tuple[Array, Array]:
@@ -85,7 +91,7 @@ def nearest_points(poles: np.ndarray, dt: float) -> np.ndarray:
     if not dt:
         return 1j * np.imag(poles)
     size = np.abs(poles)
-    return np.where(size > 0, poles / np.where(size > 0, size, 1.0), 1.0 + 0j)
+    return np.where(size > 0, poles / positive_or_one(size), 1.0 + 0j)
 
 
 def pole_errors(
@@ -113,12 +119,12 @@ def pole_errors(
     Nothing where no eigenvalue is near; else ``2 n^2`` flops each, in products of matrices, and twice that
     again for those that may be within round-off.
     """
-    T, S = float(np.linalg.norm(pencil.T)), 1.0 if pencil.S is None else float(np.linalg.norm(pencil.S))
+    T, S = pencil.norms
     finite = np.isfinite(poles)
     distance = np.abs(margins(np.where(finite, poles, 0.0), dt))
     # Without E no norm of the identity: |T| alone is the scale.
-    size = T if pencil.S is None else T + np.where(finite, np.abs(poles), 0.0) * S
-    near = np.flatnonzero(finite & (distance * S <= NEAR * size))
+    size = T + np.where(finite, np.abs(poles), 0.0) * S
+    near = np.flatnonzero(finite & (distance * (S or 1.0) <= NEAR * size))
     errors = np.zeros(len(poles))
     if not len(near):
         return errors
@@ -128,9 +134,9 @@ def pole_errors(
     points, index = np.unique(points, return_inverse=True)
     limit = noise(points)
     smallest = distance_to_singularity(pencil, reversal, points, limit)
-    with np.errstate(over="ignore"):
-        ratio = np.where(smallest > 0, limit / np.where(smallest > 0, smallest, 1.0), np.inf)[index]
-    errors[near] = np.where(np.isinf(ratio), np.inf, np.where(np.isinf(ratio), 1.0, ratio) * distance[near])
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = np.where(smallest > 0, limit / positive_or_one(smallest), np.inf)[index]
+        errors[near] = np.where(np.isinf(ratio), np.inf, ratio * distance[near])
     return errors
 
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mor.arrays import Array, conj, eps, is_complex, is_concrete, namespace, real, scan
+from mor.arrays import Array, conj, eps, is_complex, is_concrete, namespace, positive_or_one, real, scan
 from mor.equations.boundary import boundary_distance
-from mor.equations.cauchy import denominators
+from mor.equations.cauchy import denominators, real_rows
 from mor.equations.doubling import qr_compress
 
 
@@ -44,7 +44,8 @@ def factor(poles: Array, B: Array, *, dt: float) -> Array:
     if not is_complex(B):
         return _eliminate_all(poles, B, dt)
     if B.shape[-1] == 1:
-        return _eliminate_pairs(poles, B[..., 0], dt)
+        # The same, real, for one input and conjugate poles: pair by pair.
+        return _eliminate(_paired_step, poles, B[..., 0], _squares(B[..., 0]), real_rows(B), dt)
     closed = xp.concat([poles, conj(poles)], axis=-1)
     Z = _eliminate_all(closed, xp.concat([B, conj(B)], axis=-2), dt)
     k = poles.shape[-1]
@@ -55,19 +56,21 @@ def factor(poles: Array, B: Array, *, dt: float) -> Array:
 
 def _eliminate_all(poles: Array, B: Array, dt: float) -> Array:
     """Z with ``Z Z^H = (B B^H) / denominators``, largest pivot first."""
-    distance = boundary_distance(poles, dt)
-    start = (B, namespace(B).sum(real(B * conj(B)), axis=-1) / distance)
-    columns = scan(_step(poles, distance, dt), start, poles.shape[-1], _exhausted(start[1], B))
-    return _as_columns(columns, B)
+    return _eliminate(_step, poles, B, namespace(B).sum(_squares(B), axis=-1), B, dt)
 
 
-def _eliminate_pairs(poles: Array, b: Array, dt: float) -> Array:
-    """The same, real, for one input and conjugate poles: pair by pair."""
-    xp = namespace(b)
+def _eliminate(
+    make_step: Callable[..., Any], poles: Array, B: Array, squares: Array, like: Array, dt: float
+) -> Array:
+    """The columns of all steps from the generators B and their squares on, in the shape of `like`."""
     distance = boundary_distance(poles, dt)
-    start = (b, real(b * conj(b)) / distance)
-    columns = scan(_paired_step(poles, distance, dt), start, poles.shape[-1], _exhausted(start[1], b))
-    return _as_columns(columns, xp.concat([real(b), real(b)], axis=-1)[..., None])
+    pivots = squares / distance
+    step = make_step(poles, distance, dt)
+    return _as_columns(scan(step, (B, pivots), poles.shape[-1], _exhausted(pivots, B)), like)
+
+
+def _squares(B: Array) -> Array:
+    return real(B * conj(B))
 
 
 def _exhausted(start: Array, B: Array) -> Callable[[Any], bool] | None:
@@ -106,8 +109,7 @@ def _entry_of_each(x: Array, index: Array) -> Array:
 
 def _inverse_or_zero(x: Array) -> Array:
     xp = namespace(x)
-    ok = x > 0
-    return xp.where(ok, 1 / xp.where(ok, x, xp.ones_like(x)), xp.zeros_like(x))
+    return xp.where(x > 0, 1 / positive_or_one(x), xp.zeros_like(x))
 
 
 def _step(poles: Array, distance: Array, dt: float) -> Callable[[Any], Any]:
@@ -119,7 +121,7 @@ def _step(poles: Array, distance: Array, dt: float) -> Callable[[Any], Any]:
         B, pivots = carry
         index = xp.argmax(pivots, axis=-1)
         b, pole = _row_of_each(B, index), _entry_of_each(poles, index)
-        norm = xp.sqrt(xp.sum(real(b * conj(b)), axis=-1, keepdims=True))
+        norm = xp.sqrt(xp.sum(_squares(b), axis=-1, keepdims=True))
         w = b * _inverse_or_zero(norm)
         below = 1 / denominators(poles, pole, dt=dt, distance=distance)[..., 0]
         along = (B @ conj(w)[..., :, None])[..., 0]
@@ -129,7 +131,7 @@ def _step(poles: Array, distance: Array, dt: float) -> Callable[[Any], Any]:
             B = B * xp.where(norm > 0, all_pass, xp.ones_like(all_pass))[..., None]
         else:
             B = B + ((all_pass - 1) * along)[..., :, None] * w[..., None, :]
-        pivots = xp.sum(real(B * conj(B)), axis=-1) / distance
+        pivots = xp.sum(_squares(B), axis=-1) / distance
         return (B, pivots), column[..., :, None]
 
     return step
@@ -163,7 +165,7 @@ def _paired_step(poles: Array, distance: Array, dt: float) -> Callable[[Any], An
         w = conj(own) * (_inverse_or_zero(rest) * scale)
         second = [upper * conj(across) * w, lower * conj(below) * w]
         b = xp.where(size > 0, upper * xp.where(rest > 0, conj(h), xp.ones_like(h)), b)
-        return (b, real(b * conj(b)) / distance), _real_columns(first, second, index)
+        return (b, _squares(b) / distance), _real_columns(first, second, index)
 
     return step
 

@@ -38,7 +38,7 @@ def definite_factor(P: Array, *, smallest_pivot: float = 0.5) -> Array | None:
 def _cholesky(P: Array) -> Array | None:
     """Lower Cholesky factor, None where the framework says that P is not definite."""
     xp = namespace(P)
-    if hasattr(xp, "linalg") and hasattr(xp.linalg, "cholesky_ex"):
+    if hasattr(xp.linalg, "cholesky_ex"):
         L, info = xp.linalg.cholesky_ex(P)
         return None if bool(xp.any(info != 0)) else L
     try:

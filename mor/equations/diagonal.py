@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mor.arrays import positive_or_one
 from mor.equations.scaling import grading, scaled, well_scaled
 from mor.errors import ReductionError
 
@@ -108,15 +109,11 @@ def _graded(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np
 def _balanced(B: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each mode's row of B and column of C with equal norms."""
     # Squares of both may be out of range where neither they nor the result are.
-    of_B, of_C = (_largest(X) for X in (B, C))
+    of_B, of_C = (
+        positive_or_one(np.max(np.abs(X), axis=(-2, -1), keepdims=True, initial=0.0)) for X in (B, C)
+    )
     b, c = np.linalg.norm(B / of_B, axis=-1), np.linalg.norm(C / of_C, axis=-2)
     usable = (b > 0) & (c > 0)
     scale = np.sqrt(np.where(usable, c, 1.0) / np.where(usable, b, 1.0))
     scale = np.where(usable, (of_C**0.5 / of_B**0.5)[..., 0], 1.0) * scale
     return B * scale[..., :, None], C / scale[..., None, :]
-
-
-def _largest(X: np.ndarray) -> np.ndarray:
-    """The largest modulus of each matrix (..., 1, 1); 1 for zero."""
-    size = np.max(np.abs(X), axis=(-2, -1), keepdims=True, initial=0.0)
-    return np.where(size > 0, size, 1.0)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from mor.arrays import adjoint
+from mor.arrays import adjoint, positive_or_one
 from mor.equations.resolvent import product, resolvent_of_columns
 from mor.equations.schur import SchurForm
 
@@ -94,7 +94,7 @@ def refined_resolvent(
 def _relative_size(correction: np.ndarray, X: np.ndarray) -> float:
     """The largest of the corrections, relative to its row; rows are in units of their own."""
     rows = np.max(np.abs(X), axis=1, initial=0.0)
-    share = np.max(np.abs(correction), axis=1, initial=0.0) / np.where(rows > 0, rows, 1)
+    share = np.max(np.abs(correction), axis=1, initial=0.0) / positive_or_one(rows)
     return float(np.max(share, initial=0.0))
 
 

@@ -12,7 +12,7 @@ blocks.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -40,27 +40,53 @@ def graded_svd(M: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Cost about ``4 n^2 r + 20 n r^2`` flops for what is left, r values. Where they decay
     too slowly for that it is one plain SVD.
     """
-    if _is_even(M):
-        return np.linalg.svd(M, full_matrices=False)
-    order = _largest_first(M)
-    found = _pivoted(M[order])
+    found = _pivoted(M)
     if found is None:
         return np.linalg.svd(M, full_matrices=False)
-    Q, R, columns = found
+    rows, Q, R, columns = found
     X, s, Yh = scipy.linalg.svd(adjoint(R), full_matrices=False, check_finite=False)
     U, V = np.empty((len(M), len(s)), X.dtype), np.empty((M.shape[1], len(s)), X.dtype)
-    U[order], V[columns] = Q @ adjoint(Yh), X
+    U[rows], V[columns] = Q @ adjoint(Yh), X
     return U, s, adjoint(V)
+
+
+class BalancingSVD(NamedTuple):
+    """``Zo^H Zc = U diag(values) V^H`` of Gramian factors: Hankel singular values, and balanced bases."""
+
+    Zc: np.ndarray
+    Zo: np.ndarray
+    U: np.ndarray
+    values: np.ndarray
+    Vh: np.ndarray
+
+    @classmethod
+    def of(cls, Zc: np.ndarray, Zo: np.ndarray) -> BalancingSVD:
+        return cls(Zc, Zo, *graded_svd(adjoint(Zo) @ Zc))
+
+    @property
+    def size(self) -> float:
+        """What the round-off of the product is relative to, whatever the units of the states."""
+        # Rows of the factors are in units inverse to each other.
+        return float(np.sum(np.linalg.norm(self.Zo, axis=1) * np.linalg.norm(self.Zc, axis=1)))
+
+    def bases(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """``(L, R)`` (n, k) with ``L^H R = I``, of the k largest values."""
+        root = np.sqrt(self.values[:k])
+        return self.Zo @ self.U[:, :k] / root, self.Zc @ adjoint(self.Vh[:k]) / root
+
+
+def tail_sums(values: np.ndarray) -> np.ndarray:
+    """Twice the sums (..., n + 1) of the values (..., n) from each on, and 0: the bound of every order."""
+    sums = 2 * np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
+    return np.concatenate([sums, np.zeros((*values.shape[:-1], 1))], axis=-1)
 
 
 def graded_values(M: np.ndarray) -> np.ndarray:
     """The singular values of :func:`graded_svd`, without its vectors."""
-    if _is_even(M):
-        return np.linalg.svd(M, compute_uv=False)
-    found = _pivoted(M[_largest_first(M)], basis=False)
+    found = _pivoted(M, basis=False)
     if found is None:
         return np.linalg.svd(M, compute_uv=False)
-    values: Any = scipy.linalg.svd(adjoint(found[1]), compute_uv=False, check_finite=False)
+    values: Any = scipy.linalg.svd(adjoint(found[2]), compute_uv=False, check_finite=False)
     return values
 
 
@@ -113,12 +139,18 @@ def _is_symmetric(M: np.ndarray) -> bool:
 _qr: Any = scipy.linalg.qr
 
 
-def _pivoted(A: np.ndarray, *, basis: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """``A[:, columns] = Q R`` without negligible rows of R; None if too many are not. Without `basis`
-    Q is left out."""
-    if min(A.shape) <= _SMALL:
-        return _pivoted_at_once(A, basis)
-    return _pivoted_in_blocks(np.asfortranarray(A), basis)
+def _pivoted(
+    M: np.ndarray, *, basis: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """``(rows, Q, R, columns)``, ``M[rows][:, columns] = Q R`` without negligible rows of R; None if too
+    many are not, or M is not graded. Without `basis` Q is left out."""
+    if _is_even(M):
+        return None
+    rows = _largest_first(M)
+    A = M[rows]
+    at_once = min(A.shape) <= _SMALL
+    found = _pivoted_at_once(A, basis) if at_once else _pivoted_in_blocks(np.asfortranarray(A), basis)
+    return None if found is None else (rows, *found)
 
 
 def _pivoted_at_once(A: np.ndarray, basis: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
+from mor.arrays import EPS, TINY, adjoint, largest_entry
 
 #: Squared singular values of D over the level, beyond which they stay in the pencil.
 _CLOSE = 0.5
@@ -64,16 +64,22 @@ class LevelPencil:
         if self.states == len(self.M):
             return scipy.linalg.eigvals(self.M, check_finite=False)
         N = np.diag(np.arange(len(self.M)) < self.states).astype(float)
-        over, under = _homogeneous(self.M, N)
+        if not np.all(np.isfinite(self.M)):
+            raise np.linalg.LinAlgError("the pencil of a level is not finite")
+        homogeneous: Any = scipy.linalg.eigvals(self.M, N, homogeneous_eigvals=True)
+        over, under = homogeneous
         # Larger ones are at infinity to round-off.
-        finite = np.abs(over) < np.abs(under) * self.norm / np.finfo(float).eps ** 0.5
+        finite = np.abs(over) < np.abs(under) * self.norm / EPS**0.5
         return over[finite] / under[finite]
 
     def crossings(self) -> np.ndarray:
         """Frequencies at which the level may be crossed, sorted: rather too many than too few."""
+        return np.unique(self.eigenvalues.imag[self._near()]) * self.unit
+
+    def _near(self) -> np.ndarray:
+        """Which eigenvalues may lie on the axis."""
         values = self.eigenvalues
-        near = np.abs(values.real) <= _NEAR * np.maximum(np.abs(values), self.norm)
-        return np.unique(values.imag[near]) * self.unit
+        return np.abs(values.real) <= _NEAR * np.maximum(np.abs(values), self.norm)
 
     def clearance(self) -> float:
         r"""Above 1 if no eigenvalue lies on the axis, for all that round-off may have done.
@@ -85,9 +91,9 @@ class LevelPencil:
         """
         values = self.eigenvalues
         distance = np.abs(values.real)
-        near = int(np.sum(distance <= _NEAR * np.maximum(np.abs(values), self.norm)))
-        closest = np.argsort(distance)[: min(max(near, _LEAST_LOOKS), _MOST_LOOKS)]
-        limit = _BACKWARD * np.finfo(float).eps * self.norm
+        looks = int(np.clip(np.sum(self._near()), _LEAST_LOOKS, _MOST_LOOKS))
+        closest = np.argsort(distance)[:looks]
+        limit = _BACKWARD * EPS * self.norm
         beside = values.imag[closest]
         if not np.iscomplexobj(self.M):
             beside = np.abs(beside)
@@ -96,7 +102,7 @@ class LevelPencil:
             # The distance changes by no more than the frequency.
             if not any(there - abs(w - at) > limit for at, there in looked):
                 looked.append((w, self._distance(w)))
-        return min((there for _, there in looked), default=np.inf) / max(limit, np.finfo(float).tiny)
+        return min((there for _, there in looked), default=np.inf) / max(limit, TINY)
 
     def _distance(self, omega: float) -> float:
         """Smallest singular value of ``M - i omega N``, by inverse iteration."""
@@ -133,7 +139,7 @@ def level_pencil(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, gam
     Cost of its eigenvalues about ``25 (2n)^3`` flops, ``66 (2n + 2k)^3`` where k singular
     values of D are close to the level.
     """
-    unit = float(np.max(np.abs(A), initial=0.0)) or 1.0
+    unit = largest_entry(A) or 1.0
     A, (B, C) = A / unit, _scaled_to_level(B, C, gamma * unit)
     U, s, Vh = _singular_vectors(D / gamma)
     B, C = B @ adjoint(Vh), adjoint(U) @ C
@@ -152,16 +158,9 @@ def level_pencil(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, gam
     return LevelPencil(np.block([[hamiltonian, into], [out, rest]]), 2 * len(A), unit)
 
 
-def _homogeneous(M: np.ndarray, N: np.ndarray) -> Any:
-    """Eigenvalues of ``M - s N`` as numerators and denominators."""
-    if not np.all(np.isfinite(M)):
-        raise np.linalg.LinAlgError("the pencil of a level is not finite")
-    return scipy.linalg.eigvals(M, N, homogeneous_eigvals=True)
-
-
 def _scaled_to_level(B: np.ndarray, C: np.ndarray, gamma: float) -> tuple[np.ndarray, np.ndarray]:
     """B and C over the root of the level, their sizes made equal by a scale of the state."""
-    b, c = (float(np.max(np.abs(X), initial=0.0)) ** 0.5 for X in (B, C))
+    b, c = (largest_entry(X) ** 0.5 for X in (B, C))
     if b == 0 or c == 0:
         return np.zeros_like(B), np.zeros_like(C)
     return B / b * (c / gamma**0.5), C / c * (b / gamma**0.5)

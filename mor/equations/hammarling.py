@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from mor.arrays import adjoint
+from mor.arrays import EPS, TINY, adjoint, largest_entry
 from mor.equations.triangular import Pencil, Tile, diagonal_blocks, solve_tile, solve_tiles
 
 #: ``(T, S)`` of some rows and columns; S is None where it is the identity, or a part of it.
@@ -49,9 +49,6 @@ _COMPARABLE = 1e-100
 
 #: ``w / |a|`` of a pair below which its determinant cancels, unless its rows are made orthogonal first.
 _SLOW = 0.3
-
-_EPS = float(np.finfo(float).eps)
-
 
 _NOTHING = np.zeros((0, 0))
 
@@ -76,24 +73,21 @@ def triangular_factor(pencil: Pencil, B: np.ndarray, dt: float) -> np.ndarray:
     B = B.astype(np.result_type(B, pencil.T))
     n, m = B.shape
     U = np.zeros((n, n), dtype=B.dtype)
-    scale = float(np.max(np.abs(B), initial=0.0))
+    scale = largest_entry(B)
     if scale == 0:
         return U[:, :0]
     B /= scale
     for j in range(pencil.count - 1, -1, -1):
         here, above = pencil.rows((j, j + 1)), pencil.rows((0, j))
-        if m > here.stop - here.start:
+        own, inputs, basis = B[here], B[above], None
+        if m > len(own):
             # Only the inputs that these rows see take part: as many as rows, at most.
-            basis, seen = np.linalg.qr(adjoint(B[here]))
-            block = _tile_factor(pencil.tiles[j], adjoint(seen), dt)
-            inputs = B[above] @ basis
-        else:
-            basis = None
-            block = _tile_factor(pencil.tiles[j], B[here], dt)
-            inputs = B[above]
+            basis, seen = np.linalg.qr(adjoint(own))
+            own, inputs = adjoint(seen), inputs @ basis
+        block = _tile_factor(pencil.tiles[j], own, dt)
         U[here, here] = block.U
         solve = partial(_solve_panel, pencil, j, Pencil(block.M, None, (0, len(block.M))), dt)
-        leading, corner = _blocks(pencil.T, pencil.S, above, here)
+        leading, corner = _blocks(pencil, above, here)
         U[above, here], rest = _solve_above(leading, corner, block, inputs, dt, solve)
         B[above] = rest if basis is None else B[above] + (rest - inputs) @ adjoint(basis)
     return U * scale
@@ -109,8 +103,8 @@ def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> FactorBlock:
     W, Y, V = np.zeros((n, m), B.dtype), np.zeros((m, n), B.dtype), np.eye(m, dtype=B.dtype)
     for start, stop in reversed(diagonal_blocks(tile.T)):
         here, above, below = slice(start, stop), slice(0, start), slice(stop, n)
-        S = None if tile.S is None else tile.S[here, here]
-        block = _diagonal_block(tile.T[here, here], S, B[here], dt)
+        own, _ = _blocks(tile, here, here)
+        block = _diagonal_block(*own, B[here], dt)
         U[here, here], M[here, here] = block.U, block.M
         # The states of both are a cascade: what leaves the rows below drives those here.
         if dt:
@@ -120,7 +114,7 @@ def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> FactorBlock:
             W[here], M[here, below] = block.W, -block.W @ adjoint(W[below])
         if start:
             solve = partial(solve_tile, tile, Tile(block.M, None), dt=dt)
-            leading, corner = _blocks(tile.T, tile.S, above, here)
+            leading, corner = _blocks(tile, above, here)
             U[above, here], B[above] = _solve_above(leading, corner, block, B[above], dt, solve)
     return FactorBlock(U, M, W, Y, V)
 
@@ -159,7 +153,7 @@ def _continuous_eigenvalue(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.n
     """:func:`_eigenvalue` in continuous time, for rows whose squares do not underflow."""
     square = float(np.vdot(b, b).real)
     distance = -2 * float(T[0, 0].real)
-    if square < _SQUARES_UNDERFLOW or distance <= _EPS * abs(T[0, 0]):
+    if square < _SQUARES_UNDERFLOW or distance <= EPS * abs(T[0, 0]):
         return _eigenvalue(T, b, 0.0)
     return np.array([[math.sqrt(square / distance)]]), T, b * math.sqrt(distance / square)
 
@@ -186,7 +180,7 @@ def _continuous_pair(T: np.ndarray, b: np.ndarray) -> tuple[Any, Any, np.ndarray
         b = np.array(((c, s / stretch), (-s, c / stretch))).dot(b)
         (p, r), (_, q) = b.dot(b.T).tolist()
         unit = 1.0
-    distance = max(-2 * a, _EPS * abs(w))
+    distance = max(-2 * a, EPS * abs(w))
     mean, e = (p + q) / 2, complex(-2 * a, 2 * w)
     z = complex((p - q) / 2 / mean, r / mean) * (distance / e)
     # A triangular root of 1 + z, from the larger entry of its diagonal.
@@ -239,8 +233,9 @@ def _solve_panel(pencil: Pencil, tiles: int, state: Pencil, dt: float, Q: np.nda
     return Q
 
 
-def _blocks(T: np.ndarray, S: np.ndarray | None, rows: slice, columns: slice) -> tuple[Blocks, Blocks]:
+def _blocks(pencil: Pencil | Tile, rows: slice, columns: slice) -> tuple[Blocks, Blocks]:
     """``(T, S)`` of the leading rows, and of the corner to the right of them."""
+    T, S = pencil.T, pencil.S
     if S is None:
         return (T[rows, rows], None), (T[rows, columns], None)
     return (T[rows, rows], S[rows, rows]), (T[rows, columns], S[rows, columns])
@@ -270,15 +265,15 @@ def _in_unit_size(b: np.ndarray) -> tuple[float, np.ndarray]:
 
     Rows of zeros may take any direction, since their part of U is zero.
     """
-    size = float(np.max(np.abs(b)))
+    size = largest_entry(b)
     # Below the normal numbers there are no directions left; beside B, which is of size 1, that is zero.
-    return (size, b / size) if size > np.finfo(float).tiny else (0.0, np.eye(*b.shape, dtype=b.dtype))
+    return (size, b / size) if size > TINY else (0.0, np.eye(*b.shape, dtype=b.dtype))
 
 
 def _boundary_distance(a: float, modulus: float, dt: float) -> float:
     """``1 - modulus^2`` or ``-2 a``; round-off does not carry a stable pole to the boundary."""
     distance = (1 - modulus) * (1 + modulus) if dt else -2 * a
-    return max(distance, _EPS * modulus, np.finfo(float).tiny)
+    return max(distance, EPS * modulus, TINY)
 
 
 def _pair(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -312,7 +307,7 @@ def _pair(T: np.ndarray, b: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarr
 def _normal_coordinates(T: np.ndarray) -> tuple[np.ndarray, float, float]:
     """K, a, w with ``K^{-1} T K = [[a, w], [-w, a]]`` for a block with complex eigenvalues."""
     # Squares of a block that a fast discrete mode leaves would underflow.
-    scale = float(np.max(np.abs(T)))
+    scale = largest_entry(T)
     (t11, t12), (t21, t22) = (T / scale).tolist()
     a, p, q, skew = (t11 + t22) / 2, (t11 - t22) / 2, (t12 + t21) / 2, (t12 - t21) / 2
     sign = math.copysign(1.0, q)
@@ -322,7 +317,7 @@ def _normal_coordinates(T: np.ndarray) -> tuple[np.ndarray, float, float]:
     # cancel, but their product does not where the block came with equal diagonals.
     spread = sign * math.hypot(p, q)
     larger = spread + skew if spread * skew > 0 else spread - skew
-    floor = _EPS**2 * abs(larger)
+    floor = EPS**2 * abs(larger)
     smaller = -math.copysign(max(abs((p * p + t12 * t21) / larger), floor), larger)
     upper, lower = (larger, smaller) if spread * skew > 0 else (smaller, larger)
     stretch = math.sqrt(abs(lower / upper))
@@ -334,7 +329,7 @@ def _orthogonal_rows(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     R = np.eye(2)
     for _ in range(3):
         (p, r), (_, q) = (b @ b.T).tolist()
-        if abs(r) <= _EPS * math.sqrt(p * q) and p >= q:
+        if abs(r) <= EPS * math.sqrt(p * q) and p >= q:
             break
         angle = 0.5 * math.atan2(2 * r, p - q)
         c, s = math.cos(angle), math.sin(angle)

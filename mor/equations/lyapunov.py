@@ -129,7 +129,8 @@ def lyapunov_factor(
     check_shape("C" if trans else "B", B.shape, (None, n) if trans else (n, None))
     if horizon is None:
         form = SchurForm.of(A, E, dt)
-        Z = form.adjoint.factor(adjoint(B)) if trans else form.factor(B)
+        form, inputs = (form.adjoint, adjoint(B)) if trans else (form, B)
+        Z = form.controllability_factor(inputs)
     else:
         Z = _pencil_horizon_factor(A, B, E, dt, trans, horizon)
     return finish(Z, A, B, E)
@@ -140,12 +141,7 @@ def _pencil_horizon_factor(
 ) -> np.ndarray:
     """By doubling, in the coordinates of ``E^{-1} A``."""
     A, B = A.astype(np.result_type(A, float)), B.astype(np.result_type(B, float))
-    if E is None:
-        return (
-            horizon_factor(adjoint(A), adjoint(B), dt, horizon)
-            if trans
-            else horizon_factor(A, B, dt, horizon)
-        )
+    E = np.eye(len(A)) if E is None else E
     try:
         explicit = np.linalg.solve(E, A)
         if not trans:

@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mor.arrays import EPS, largest_entry
+
 #: Nodes of a panel.
 _NODES = 16
 
@@ -34,7 +36,7 @@ _TAIL = 1e-6
 _HALVINGS = 1100
 
 #: Halvings of a panel whose last coefficients do not decay.
-_REFINEMENTS = 12
+REFINEMENTS = 12
 
 #: Most numbers in memory at once, of a function's values or of pairs of panels and poles.
 _NUMBERS = 1 << 21
@@ -64,7 +66,7 @@ def pieces(low: float, high: float, poles: np.ndarray) -> list[Piece]:
     if not np.isinf(high):
         return [Piece(_graded(low, high, poles), lambda t: (t, 1.0))]
     # From twice the largest pole on the function is analytic in 1 / omega.
-    far = max(2 * float(np.max(np.abs(poles), initial=0.0)), low) or 1.0
+    far = max(2 * largest_entry(poles), low) or 1.0
     near = [Piece(_graded(low, far, poles), lambda t: (t, 1.0))] if far > low else []
     return [*near, Piece(np.array([[0.0, 1.0]]), lambda t: (far / t, far**0.5 / t))]
 
@@ -74,7 +76,7 @@ def _graded(low: float, high: float, poles: np.ndarray) -> np.ndarray:
     ends, done = np.array([[low, high]]), []
     for _ in range(_HALVINGS):
         free = np.concatenate([_is_free(part, poles) for part in _parts(ends, len(poles))])
-        free |= ends[:, 1] - ends[:, 0] <= 4 * np.finfo(float).eps * np.max(np.abs(ends), axis=1)
+        free |= ends[:, 1] - ends[:, 0] <= 4 * EPS * np.max(np.abs(ends), axis=1)
         done.append(ends[free])
         ends = _halves(ends[~free])
         if not len(ends):
@@ -88,19 +90,24 @@ def _parts(ends: np.ndarray, width: int) -> list[np.ndarray]:
 
 
 def _is_free(ends: np.ndarray, poles: np.ndarray) -> np.ndarray:
-    middle, half = np.mean(ends, axis=1)[:, None], (ends[:, 1] - ends[:, 0])[:, None] / 2
+    middle, half = _middle_and_half(ends)
     u = (poles - middle) / half
     axes = np.abs(u + np.sqrt(u - 1) * np.sqrt(u + 1))
     return np.min(np.maximum(axes, 1 / axes), axis=1, initial=np.inf) >= _FREE_ELLIPSE
 
 
+def _middle_and_half(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each panel, (N, 1)."""
+    return np.mean(ends, axis=1)[:, None], (ends[:, 1] - ends[:, 0])[:, None] / 2
+
+
 def _halves(ends: np.ndarray) -> np.ndarray:
-    middle = np.mean(ends, axis=1)
-    return np.concatenate([np.stack([ends[:, 0], middle], 1), np.stack([middle, ends[:, 1]], 1)])
+    middle, _ = _middle_and_half(ends)
+    return np.concatenate([np.hstack([ends[:, :1], middle]), np.hstack([middle, ends[:, 1:]])])
 
 
 def resolved(
-    function: Callable[[np.ndarray], np.ndarray], pieces: list[Piece], width: int, halvings: int | None = None
+    function: Callable[[np.ndarray], np.ndarray], pieces: list[Piece], width: int, halvings: int = REFINEMENTS
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """``(omega, values)`` of all panels, in parts: the integral of ``f f^H`` is the sum over these values.
 
@@ -113,19 +120,19 @@ def resolved(
     -------
     omega (N,), and values (N, ...) times the roots of their weights.
     """
-    total, again = 0.0, _REFINEMENTS if halvings is None else halvings
+    total = 0.0
     for ends, frequency in pieces:
-        for halved in range(again + 1):
+        for halved in range(halvings + 1):
             rejected = []
             for part in _parts(ends, _NODES * width):
-                middle, half = np.mean(part, axis=1)[:, None], (part[:, 1] - part[:, 0])[:, None] / 2
+                middle, half = _middle_and_half(part)
                 omega, root = frequency((middle + half * _X).ravel())
                 values = function(omega)
                 shape = (-1, *[1] * (values.ndim - 1))
                 values = values * np.reshape(root * np.ones(len(omega)), shape)
                 energy, tail = _energies(values.reshape(len(part), _NODES, -1), half[:, 0])
                 total += float(np.sum(energy))
-                good = (tail <= _TAIL**2 * total) | (halved == again)
+                good = (tail <= _TAIL**2 * total) | (halved == halvings)
                 total -= float(np.sum(energy[~good]))
                 rejected.append(part[~good])
                 kept = np.repeat(good, _NODES)
@@ -140,8 +147,8 @@ def nodes(pieces: list[Piece]) -> np.ndarray:
     """The frequencies that all of them begin with."""
     found = []
     for ends, frequency in pieces:
-        half = (ends[:, 1] - ends[:, 0])[:, None] / 2
-        found.append(frequency((np.mean(ends, axis=1)[:, None] + half * _X).ravel())[0])
+        middle, half = _middle_and_half(ends)
+        found.append(frequency((middle + half * _X).ravel())[0])
     return np.concatenate(found)
 
 

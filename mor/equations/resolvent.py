@@ -100,15 +100,11 @@ def distance_to_singularity(
     smallest = 1 / growth
     close = smallest <= limit * n**0.5 * _RANDOM
     if np.any(close):
-        back, at, x = reversal(), points[close], x[:, close]
-        for _ in range(_STEPS):
+        at, x = points[close], x[:, close]
+        for side, shifts in ((reversal(), at.conj()), (pencil, at)) * _STEPS:
             # The pencil of the adjoint has rows and columns in the opposite order.
-            y = np.ascontiguousarray(x[::-1])
-            _solve_columns(back, at.conj(), y)
-            y, growth = _unit_columns(y[::-1])
-            smallest[close] = np.minimum(smallest[close], 1 / growth)
-            x = np.ascontiguousarray(y)
-            _solve_columns(pencil, at, x)
+            x = np.ascontiguousarray(x[::-1])
+            _solve_columns(side, shifts, x)
             x, growth = _unit_columns(x)
             smallest[close] = np.minimum(smallest[close], 1 / growth)
     return smallest

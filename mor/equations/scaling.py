@@ -17,6 +17,7 @@ import scipy.linalg
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from mor.arrays import EPS, largest_entry, positive_or_one
 from mor.errors import NotFiniteError
 
 #: Ratio of the largest to the least norm above which rows are sorted; below, less than two digits are lost.
@@ -58,10 +59,9 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if n < 2:
         return index, np.ones(n)
     # Over a power of two near its largest entry, so that norms neither overflow nor underflow.
-    largest = float(np.max(np.abs(A), initial=0.0))
+    largest = largest_entry(A)
     A = np.ldexp(1.0, min(-int(np.frexp(largest)[1]), 1023)) * A
-    balance: Any = scipy.linalg.get_lapack_funcs("gebal", (A,))
-    balanced, _, _, scale, _ = balance(A, scale=1, permute=0)
+    balanced, scale = _equal_norms(A)
     exponent = np.frexp(scale)[1]
     middle = np.sort(exponent)[n // 2]
     scale = np.ldexp(1.0, np.clip(exponent - middle, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
@@ -69,6 +69,20 @@ def grading(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.max(size) > _SPREAD * np.min(size):
         index = np.argsort(-size, kind="stable")
     return index, scale[index]
+
+
+def _equal_norms(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A with rows as long as its columns, and the scales that make it so, powers of two."""
+    gebal: Any = scipy.linalg.get_lapack_funcs("gebal", (A,))
+    balanced, _, _, scale, _ = gebal(A, scale=1, permute=0)
+    return balanced, scale
+
+
+def lengths(x: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """Euclidean lengths, whose squares may be out of range."""
+    largest = np.max(np.abs(x), axis=axis, initial=0.0, keepdims=True)
+    found = np.linalg.norm(x / positive_or_one(largest), axis=axis, keepdims=True)
+    return np.squeeze(largest * found, axis=axis)
 
 
 def well_scaled(A: np.ndarray) -> np.ndarray:
@@ -93,7 +107,7 @@ def check_range(A: np.ndarray) -> None:
     ------
     NotFiniteError
     """
-    largest = float(np.max(np.abs(A), initial=0.0))
+    largest = largest_entry(A)
     if not largest * len(A) <= _LARGEST:
         raise NotFiniteError(
             f"the state matrix (E^-1 A, if there is an E) has entries of {largest:.1e}, above the range of "
@@ -153,23 +167,16 @@ def balancing(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
 def _with_signals(A: np.ndarray, B: np.ndarray, C: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Absolute values off the diagonal, in the scales t, b and c in their last column and row."""
     A, B, C = np.abs(A * t / t[:, None]), B / t[:, None], C * t
-    b, c = (np.linalg.norm(X / _column_lengths(X), axis=1) for X in (B, C.T))
+    b, c = (np.linalg.norm(X / positive_or_one(np.linalg.norm(X, axis=0)), axis=1) for X in (B, C.T))
     np.fill_diagonal(A, 0)
     unit = float(np.linalg.norm(A)) / max(len(A), 1) ** 0.5 or 1.0
     return np.block([[A, unit * b[:, None]], [unit * c[None, :], np.zeros((1, 1))]])
 
 
-def _column_lengths(X: np.ndarray) -> np.ndarray:
-    """Of the columns; 1 for those of zeros."""
-    length = np.linalg.norm(X, axis=0)
-    return np.where(length > 0, length, 1.0)
-
-
 def _evening_scales(M: np.ndarray) -> np.ndarray:
     """Scales of all rows but the last that even out the entries; powers of two."""
-    balance: Any = scipy.linalg.get_lapack_funcs("gebal", (M,))
-    balanced, _, _, scale, _ = balance(M, scale=1, permute=0)
-    noise = 10 * len(M) * np.finfo(float).eps
+    balanced, scale = _equal_norms(M)
+    noise = 10 * len(M) * EPS
     limit = noise * np.maximum(np.max(balanced, axis=1)[:, None], np.max(balanced, axis=0))
     counted = balanced > limit
     logarithm = np.log2(balanced, out=np.zeros_like(balanced), where=counted)

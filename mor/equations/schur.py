@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
+from mor.arrays import EPS, TINY, adjoint, largest_entry
 from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
 from mor.equations.scaling import check_range, grading, scaled
@@ -29,7 +29,7 @@ from mor.errors import SingularEquationError, UnstableSystemError, keyword
 _LARGEST_GROWTH = 30.0
 
 #: Up to this LAPACK's trsyl replaces a sum of eigenvalues by another number, in silence.
-_TAKEN_FOR_ZERO = TILE**2 * np.finfo(float).tiny / np.finfo(float).eps
+_TAKEN_FOR_ZERO = TILE**2 * TINY / EPS
 
 #: Columns of the workspace of a Schur form: blocks of 64 reflectors.
 _GEES_WORK = 66
@@ -93,11 +93,10 @@ class SchurForm:
         divisor = None
         if E is not None:
             E = E.astype(dtype)
-            divisor, A_divided = _divided(A, E)
+            divisor, A = _divided(A, E)
             if divisor is None:
                 T, S, left, right = scipy.linalg.qz(A, E)
                 return cls(Pencil.of(T, S), left, right, dt)
-            A = A_divided
         check_range(A)
         index, scale = grading(A) if graded else (np.arange(len(A)), np.ones(len(A)))
         T, Z, exact = _schur(scaled(A, index, scale))
@@ -160,7 +159,7 @@ class SchurForm:
         if self.exact and self.divided is None:
             # The imaginary part of a pair is the root of a product, which counts on the circle only.
             pair = np.imag(self.poles) != 0 if np.any(np.diag(self.pencil.T, -1)) else 0.0
-            return 4 * np.finfo(float).eps * np.abs(self.poles) * (pair if self.dt else 0.0)
+            return 4 * EPS * np.abs(self.poles) * (pair if self.dt else 0.0)
         return pole_errors(self.pencil, lambda: self.adjoint.pencil, self.poles, self.dt, self.noise)
 
     @property
@@ -171,7 +170,7 @@ class SchurForm:
     def noise(self, points: np.ndarray) -> np.ndarray:
         r"""Norms of what round-off of A and E, and of this form, may add to ``T - s S`` at points s (K,):
         :math:`\epsilon(\|T\| + |s|\|S\|)`."""
-        T, S = _norms(self.pencil)
+        T, S = self.pencil.norms
         return ROUNDOFF * self._growth * (T + np.abs(points) * S)
 
     @cached_property
@@ -220,7 +219,7 @@ class SchurForm:
         inner = solve_hermitian(self.pencil, (inner + adjoint(inner)) / 2, self.dt)
         return _both_sides(self.leave, self.leave, inner)
 
-    def factor(self, B: np.ndarray) -> np.ndarray:
+    def controllability_factor(self, B: np.ndarray) -> np.ndarray:
         """Z with ``A X E^H + E X A^H + B B^H = 0``, or the discrete analogue, for ``X = Z Z^H``.
 
         Raises
@@ -230,10 +229,6 @@ class SchurForm:
         self.require_stable()
         form = self.in_field_of(B)
         return form.leave(form._triangular_factor(B))
-
-    def controllability_factor(self, B: np.ndarray) -> np.ndarray:
-        """Zc of the system ``(E^{-1} A, E^{-1} B)``."""
-        return self.factor(B)
 
     def observability_factor(self, C: np.ndarray) -> np.ndarray:
         """Zo of the system ``(E^{-1} A, C)``; ``E^{-1}`` is not applied."""
@@ -273,9 +268,8 @@ class SchurForm:
         )
 
     def _triangular_factor(self, B: np.ndarray) -> np.ndarray:
-        T = self.pencil.T
-        norm = float(np.linalg.norm(T))
-        if not self.dt and T.size and norm * np.finfo(float).eps <= _TAKEN_FOR_ZERO:
+        norm, _ = self.pencil.norms
+        if not self.dt and B.size and norm * EPS <= _TAKEN_FOR_ZERO:
             raise SingularEquationError(
                 f"A has norm {norm:.1e}, below the range of the solver: take a larger unit of time."
             )
@@ -312,10 +306,10 @@ def require_regular(left: SchurForm, right: SchurForm, dt: float) -> None:
     error of a Schur form. A sum within ten of them cannot be told from zero: data that differ
     by round-off make the equation singular. Norms are Frobenius norms.
     """
-    eps = 10 * np.finfo(float).eps
+    eps = 10 * EPS
     (a, b), (c, d) = left.homogeneous, (x.conj() for x in right.homogeneous)
-    norm_a, norm_b = _norms(left.pencil)
-    norm_c, norm_d = _norms(right.pencil)
+    norm_a, norm_b = left.pencil.norms
+    norm_c, norm_d = right.pencil.norms
     for start in range(0, len(a), 128):
         rows = slice(start, start + 128)
         x, y = a[rows, None], b[rows, None]
@@ -330,10 +324,6 @@ def require_regular(left: SchurForm, right: SchurForm, dt: float) -> None:
         if len(bad):
             i, j = start + int(bad[0, 0]), int(bad[0, 1])
             raise SingularEquationError(_singular_message(left.poles[i], right.poles[j], (i, j), dt))
-
-
-def _norms(pencil: Pencil) -> tuple[float, float]:
-    return float(np.linalg.norm(pencil.T)), 0.0 if pencil.S is None else float(np.linalg.norm(pencil.S))
 
 
 def _singular_message(first: complex, second: complex, at: tuple[int, int], dt: float) -> str:
@@ -396,8 +386,8 @@ def _divided(A: np.ndarray, E: np.ndarray) -> tuple[Any, np.ndarray]:
     if not np.all(np.isfinite(divided)):
         return None, A
     # A unit of E that is far from one is a unit of time, and no matter of accuracy.
-    unit = float(np.max(np.abs(E))) or 1.0
-    if float(np.max(np.abs(divided), initial=0.0)) > np.finfo(float).max * min(unit, 1.0):
+    unit = largest_entry(E) or 1.0
+    if largest_entry(divided) > np.finfo(float).max * min(unit, 1.0):
         return divisor, divided
     growth = np.linalg.norm(E / unit) * np.linalg.norm(divided * unit)
     return (divisor, divided) if growth <= _LARGEST_GROWTH * np.linalg.norm(A) * len(A) ** 0.5 else (None, A)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mor.arrays import adjoint
+from mor.arrays import EPS, adjoint
 from mor.equations.resolvent import in_parts, of_columns, product, resolvent
 from mor.equations.schur import SchurForm
 from mor.equations.triangular import Pencil
@@ -88,10 +88,10 @@ def evaluate_by_form(
     """
 
     def states(points: np.ndarray) -> np.ndarray:
-        X = _states(form, points, B)
+        X = states_by_form(form, points, B)
         EX = X if E is None else product(E, X)
         rest = B[:, None] - (points[:, None] * EX - product(A, X))
-        return X + _states(form, points, rest)
+        return X + states_by_form(form, points, rest)
 
     found = _outputs(states, C, points, B.shape[1])
     near = _next_to(form, points)
@@ -102,7 +102,7 @@ def evaluate_by_form(
 def _next_to(form: SchurForm, points: np.ndarray) -> np.ndarray:
     """Which points are poles as far as the Schur form can tell."""
     poles = form.poles
-    limit = len(poles) * np.finfo(float).eps * float(np.linalg.norm(form.pencil.T))
+    limit = len(poles) * EPS * form.pencil.norms[0]
     near = [np.any(np.abs(part[:, None] - poles) <= limit, axis=1) for part in in_parts(points, 64)]
     return np.concatenate(near)
 
@@ -135,7 +135,7 @@ def _outputs(
     return found
 
 
-def _states(form: SchurForm, points: np.ndarray, B: np.ndarray) -> np.ndarray:
+def states_by_form(form: SchurForm, points: np.ndarray, B: np.ndarray) -> np.ndarray:
     """``(s E - A)^{-1} B`` (n, N, m) by the form; B (n, m), or (n, N, m) with one for each point."""
     inside = form.enter(B) if B.ndim == 2 else of_columns(form.enter, B, form.left)
     return product(form.right, resolvent(form.pencil, points, inside))

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
-from mor.arrays import adjoint
+from mor.arrays import adjoint, positive_or_one
 
 #: Rows of a tile: below this a product costs more in calls than in flops.
 TILE = 32
@@ -45,14 +45,14 @@ class Tile:
         G and H are unitary and block diagonal, one block for each 2 x 2 block of T, so that
         leading parts of the tile have the leading parts of all four.
         """
-        starts, pairs = _pairs(self.T)
+        (starts, pairs), S = _pairs(self.T), self.S
         if not len(starts):
-            return np.asfortranarray(self.T), _fortran(self.S), None, None
+            return np.asfortranarray(self.T), S if S is None else np.asfortranarray(S), None, None
         G, H = np.eye(len(self.T), dtype=complex), np.eye(len(self.T), dtype=complex)
-        g, h = _triangularise(self.T[pairs], None if self.S is None else self.S[pairs])
+        g, h = _triangularise(self.T[pairs], None if S is None else S[pairs])
         G[pairs], H[pairs] = g, h
         T = _between_pairs(self.T, starts, g, h)
-        return T, None if self.S is None else _between_pairs(self.S, starts, g, h), G, H
+        return T, None if S is None else _between_pairs(S, starts, g, h), G, H
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,11 @@ class Pencil:
     def whole(self) -> Tile:
         """All of it in one."""
         return Tile(self.T, self.S)
+
+    @cached_property
+    def norms(self) -> tuple[float, float]:
+        """Frobenius norms of T and S; 0 for the identity."""
+        return float(np.linalg.norm(self.T)), 0.0 if self.S is None else float(np.linalg.norm(self.S))
 
     def rows(self, tiles: tuple[int, int]) -> slice:
         """The rows of a range of tiles."""
@@ -273,16 +278,12 @@ def _between_pairs(T: np.ndarray, starts: np.ndarray, g: np.ndarray, h: np.ndarr
 def _unitary(first: np.ndarray) -> np.ndarray:
     """2 x 2 unitary matrices with these first columns, up to their lengths."""
     length = np.linalg.norm(first, axis=-1, keepdims=True)
-    x = np.where(length > 0, first, [1.0, 0.0]) / np.where(length > 0, length, 1.0)
+    x = np.where(length > 0, first, [1.0, 0.0]) / positive_or_one(length)
     return np.stack([x, np.stack([-x[:, 1].conj(), x[:, 0].conj()], axis=-1)], axis=-1)
 
 
 def _flip(T: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(adjoint(T)[::-1, ::-1])
-
-
-def _fortran(S: np.ndarray | None) -> np.ndarray | None:
-    return None if S is None else np.asfortranarray(S)
 
 
 def eigenvalue_pairs(pencil: Pencil) -> tuple[np.ndarray, np.ndarray]:

@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
+from mor.arrays import EPS, adjoint, positive_or_one
 from mor.equations.reflectors import Reflectors
+from mor.equations.scaling import lengths
 from mor.errors import NotFiniteError
 
 #: Passes of the scaling, each of which changes norms by less than the one before.
@@ -51,7 +52,7 @@ def invariant_zeros(
     """
     n, m, p = len(A), B.shape[1], len(C)
     A, B, C, D, rate = scaled_pencil(A, B, C, D)
-    limit = (n + m) * (n + p) * np.finfo(float).eps if tol is None else tol
+    limit = (n + m) * (n + p) * EPS if tol is None else tol
     A, B, C, D = _with_full_rows(A, B, C, D, limit)
     A, B, C, D = _dual(*_with_full_rows(*_dual(A, B, C, D), limit))
     if not len(A):
@@ -76,33 +77,26 @@ def scaled_pencil(
     M, rate = np.block([[A, B], [C, D]]), 1.0
     states, rest = slice(0, n), slice(n, None)
     for _ in range(_SWEEPS):
-        size = float(_power_of_two(_length(M[states, states], None)))
+        size = float(_power_of_two(lengths(M[states, states])))
         M[states] /= size
         rate *= size
         off = np.abs(M)
         off[np.arange(n), np.arange(n)] = 0.0
-        rows, columns = _length(off[states], 1), _length(off[:, states], 0)
+        rows, columns = lengths(off[states], 1), lengths(off[:, states], 0)
         coupled = (rows > 0) & (columns > 0)
         t = _power_of_two(np.sqrt(np.where(coupled, rows, 1.0)) / np.sqrt(np.where(coupled, columns, 1.0)))
         M[states] /= t[:, None]
         M[:, states] *= t
-        M[:, rest] /= _power_of_two(_length(M[:, rest], 0))
-        M[rest] /= _power_of_two(_length(M[rest], 1))[:, None]
+        M[:, rest] /= _power_of_two(lengths(M[:, rest], 0))
+        M[rest] /= _power_of_two(lengths(M[rest], 1))[:, None]
     if not (np.isfinite(rate) and np.all(np.isfinite(M))):
         raise NotFiniteError("entries of A, B, C and D are too far apart to be scaled: choose other units.")
     return M[states, states], M[states, rest], M[rest, states], M[rest, rest], rate
 
 
-def _length(x: np.ndarray, axis: int | None) -> np.ndarray:
-    """Euclidean lengths, whose squares may be out of range."""
-    largest = np.max(np.abs(x), axis=axis, initial=0.0, keepdims=True)
-    lengths = np.linalg.norm(x / np.where(largest > 0, largest, 1.0), axis=axis, keepdims=True)
-    return np.squeeze(largest * lengths, axis=axis)
-
-
 def _power_of_two(size: Any) -> np.ndarray:
     """The nearest power of two; 1 for nothing."""
-    return np.exp2(np.round(np.log2(np.where(size > 0, size, 1.0))))
+    return np.exp2(np.round(np.log2(positive_or_one(size))))
 
 
 def _with_full_rows(

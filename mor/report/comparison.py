@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import numpy as np
 from mor.adapters.system_files import load
 from mor.analysis.error import ErrorMeasure, dc_error, measure, norms
 from mor.errors import DimensionError, MorError, at
-from mor.report.document import Document, Table, Text, moment, note, number, percent, yes
+from mor.report.document import Cell, Document, Table, Text, moment, note, notes, number, percent, yes
+from mor.report.gains import gain_fields, measured, searched_for
 from mor.report.plots.figures import save_comparison_plot
-from mor.report.plots.style import check_plot
-from mor.report.reduction import measured
+from mor.report.plots.style import check_plot, saved
 from mor.systems.base import System
 
 
@@ -81,10 +81,11 @@ class Comparison:
     def document(self) -> Document:
         """One column a system."""
         roms, all_systems, share = self.roms, (self.full, *self.roms), "  relative, %"
-        rows: list[tuple[str | Text, ...]] = [
-            ("order", *(str(system.order) for system in all_systems)),
+        peaks = [(rom.hinf_error, rom.hinf_limit, rom.proven) for rom in roms]
+        rows: list[tuple[Cell, ...]] = [
+            ("order", *(system.order for system in all_systems)),
             ("stable", *(yes(system.stable) for system in all_systems)),
-            ("H-infinity error", "", *(_peak(rom) for rom in roms)),
+            ("H-infinity error", "", *(measured(*peak, short=True) for peak in peaks)),
             (share, "", *(percent(rom.hinf_relative) for rom in roms)),
             ("H2 error", "", *(number(rom.h2_error) for rom in roms)),
             (share, "", *(percent(rom.h2_relative) for rom in roms)),
@@ -92,27 +93,17 @@ class Comparison:
             (share, "", *(percent(rom.dc_relative) for rom in roms)),
             ("seconds", *(f"{system.seconds:.1f}" for system in all_systems)),
         ]
-        found = [
+        stable = all(system.stable for system in all_systems)
+        return [
             note(
                 f"{self.inputs} inputs, {self.outputs} outputs, {moment(self.dt)}. H-infinity norm "
                 f"{number(self.full.hinf_norm)}, H2 norm {number(self.full.h2_norm)}."
             ),
             Table(("", *(system.name for system in all_systems)), tuple(rows), repeated=2),
+            *searched_for("~", *roms),
+            *notes(None if stable else "An unstable system has no H-infinity and H2 errors."),
+            *([note("Wrote ", Text(self.plot, "strong"), ".")] if self.plot else []),
         ]
-        if any(math.isfinite(rom.hinf_error) and not math.isfinite(rom.hinf_limit) for rom in roms):
-            found.append(
-                note(
-                    "~ is the largest gain that a search over frequency found; "
-                    "mor.peak_gain(full - reduced) in Python proves a limit."
-                )
-            )
-        if not all(system.stable for system in all_systems):
-            found.append(note("An unstable system has no H-infinity and H2 errors."))
-        return [*found, *([note("Wrote ", Text(self.plot, "strong"), ".")] if self.plot else [])]
-
-
-def _peak(rom: ReducedSystem) -> str:
-    return measured(rom.hinf_error, rom.hinf_limit, rom.proven, short=True)
 
 
 def compare_systems(full: tuple[str, System], roms: Mapping[str, System]) -> Comparison:
@@ -133,7 +124,7 @@ def compare_systems(full: tuple[str, System], roms: Mapping[str, System]) -> Com
     return Comparison(
         full=FullSystem(
             **_facts(name, system),
-            **_gain(size),
+            **gain_fields(size),
             hinf_norm=size.peak,
             h2_norm=size.h2,
             seconds=time.perf_counter() - start,
@@ -152,7 +143,7 @@ def _compared(full: System, size: ErrorMeasure, name: str, rom: System) -> Reduc
         dc, dc_relative = dc_error(full, rom)
     return ReducedSystem(
         **_facts(name, rom),
-        **_gain(found),
+        **gain_fields(found),
         hinf_error=found.peak,
         hinf_relative=found.peak / size.peak if size.peak > 0 else np.nan,
         h2_error=found.h2,
@@ -165,15 +156,6 @@ def _compared(full: System, size: ErrorMeasure, name: str, rom: System) -> Reduc
 
 def _facts(name: str, system: System) -> dict[str, Any]:
     return {"name": name, "order": system.order, "stable": bool(system.is_stable)}
-
-
-def _gain(found: ErrorMeasure) -> dict[str, Any]:
-    return {
-        "hinf_limit": found.limit,
-        "hinf_noise": found.noise,
-        "proven": found.proven,
-        "peak_frequency": found.omega,
-    }
 
 
 def compare_files(
@@ -197,10 +179,5 @@ def compare_files(
     short = len({path.name for path in (full, *roms)}) == 1 + len(roms)
     first, *others = [(path.name if short else str(path), load(path, dt=dt)) for path in (full, *roms)]
     found = compare_systems(first, dict(others))
-    if plot is None:
-        return found, None
-    try:
-        save_comparison_plot(first, dict(others), plot)
-    except MorError as failure:
-        return found, failure
-    return replace(found, plot=str(plot)), None
+    drawn, failure = saved(partial(save_comparison_plot, first, dict(others)), plot)
+    return replace(found, plot=drawn), failure

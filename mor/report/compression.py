@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from mor.adapters.checkpoints.formats.tensors import check_checkpoint_output
 from mor.adapters.checkpoints.manifest import total_bound
 from mor.adapters.checkpoints.verification import key_in
 from mor.arrays import to_numpy
+from mor.deep.compare import LayerComparison
 from mor.deep.compress import Compression, compress
 from mor.deep.inspect import largest_order, relative_bound
 from mor.deep.progress import Progress
 from mor.deep.ranks import check_keep
 from mor.equations.boundary import margins
-from mor.reduction.result import Reduction
-from mor.report.document import Document, Note, Table, Text, note, number, size
+from mor.report.document import Cell, Document, Note, Table, Text, note, notes, number, size
 from mor.report.inspection import file_notes, size_on_disk
 
 
@@ -76,42 +77,38 @@ class Plan:
     def document(self) -> Document:
         """One row a layer, sizes, and what is guaranteed."""
         head = ("layer", "states", "kept", "energy", "bound", "relative")
-        notes = [note(f"{layer.name}: {layer.note}") for layer in self.layers if layer.note]
         return [
             *file_notes(self.notes, self.tied),
             Table(head, tuple(map(_row, self.layers))),
-            *notes,
+            *notes(*(f"{layer.name}: {layer.note}" for layer in self.layers if layer.note)),
             *self._sizes(),
-            *unequal([layer.name for layer in self.layers if not layer.same_unstable_modes]),
+            *unequal(self.layers),
             *self._guarantee(),
         ]
 
     def _sizes(self) -> list[Note]:
-        counts = {"states": self.states, "parameters": self.parameters}
-        return [_shrunk(what, pair, "{:,}".format) for what, pair in counts.items()] + [
-            _shrunk("bytes", self.bytes, size)
-        ]
+        return notes(
+            _shrunk("states", self.states),
+            _shrunk("parameters", self.parameters),
+            _shrunk("bytes", self.bytes, size),
+        )
 
     def _guarantee(self) -> list[Note]:
         if any(layer.error_bound is None for layer in self.layers):
-            return [note("No guarantee: a time-limited reduction has no error bound.")]
+            return notes("No guarantee: a time-limited reduction has no error bound.")
         others = "" if all(layer.same_unstable_modes for layer in self.layers) else "other "
-        guarantee = note(
+        vacuous = sum((layer.relative_bound or 0) > 1 for layer in self.layers)
+        warning = (
+            f"A relative bound above 1 says nothing: so it is with {vacuous} of {len(self.layers)} "
+            "layers, whose error may be as large as their output. Measure it with `mor verify`, and the "
+            "network on your own data."
+        )
+        return notes(
             f"Guarantee: for any input, each {others}layer's output error in the l2 norm "
             "is at most its error bound times the input's. It counts truncation and rounding; `relative` is "
-            "the bound over the largest Hankel singular value, below which the layer's own gain cannot lie."
+            "the bound over the largest Hankel singular value, below which the layer's own gain cannot lie.",
+            warning if vacuous else None,
         )
-        vacuous = sum((layer.relative_bound or 0) > 1 for layer in self.layers)
-        if not vacuous:
-            return [guarantee]
-        return [
-            guarantee,
-            note(
-                f"A relative bound above 1 says nothing: so it is with {vacuous} of {len(self.layers)} "
-                "layers, whose error may be as large as their output. Measure it with `mor verify`, and the "
-                "network on your own data."
-            ),
-        ]
 
 
 @dataclass(frozen=True)
@@ -132,14 +129,14 @@ class WrittenCompression(Plan):
         ]
 
     def _sizes(self) -> list[Note]:
-        return [*super()._sizes(), _shrunk("disk", self.disk, size)]
+        return super()._sizes() + notes(_shrunk("disk", self.disk, size))
 
 
-def _row(layer: CompressedLayer) -> tuple[str, ...]:
+def _row(layer: CompressedLayer) -> tuple[Cell, ...]:
     copies = f" x {layer.systems}" if layer.systems > 1 else ""
     return (
         layer.name,
-        str(layer.states_before),
+        layer.states_before,
         f"{layer.states_after}{copies}",
         f"{100 * layer.energy_kept:.2f} %",
         number(layer.error_bound),
@@ -147,23 +144,20 @@ def _row(layer: CompressedLayer) -> tuple[str, ...]:
     )
 
 
-def _shrunk(what: str, pair: tuple[int, int], shown: Any) -> Note:
+def _shrunk(what: str, pair: tuple[int, int], shown: Callable[[int], str] = "{:,}".format) -> str:
     before, after = pair
-    return note(f"{what:>10}  {shown(before)} -> {shown(after)}  ({100 * after / max(before, 1):.1f} %)")
+    return f"{what:>10}  {shown(before)} -> {shown(after)}  ({100 * after / max(before, 1):.1f} %)"
 
 
-def unequal(names: list[str]) -> list[Note]:
-    """Layers whose bound limits gains, but no signals."""
-    if not names:
-        return []
-    return [
-        note(
-            f"{', '.join(names)}: unstable modes differ from those of before, by rounding at least, so that "
-            "the error of a signal grows without limit. Errors and bounds are the largest gain over "
-            "frequency.",
-            tone="warning",
-        )
-    ]
+def unequal(layers: Sequence[CompressedLayer | LayerComparison]) -> list[Note]:
+    """Of layers whose bound limits gains, but no signals."""
+    names = [layer.name for layer in layers if not layer.same_unstable_modes]
+    why = (
+        f"{', '.join(names)}: unstable modes differ from those of before, by rounding at least, so that "
+        "the error of a signal grows without limit. Errors and bounds are the largest gain over "
+        "frequency."
+    )
+    return notes(why if names else None, tone="warning")
 
 
 def plan(
@@ -237,10 +231,11 @@ def _run(
 def _layer(before: Checkpoint, result: Compression[Checkpoint], name: str) -> CompressedLayer:
     old, new = before.layers[name], result.model.layers[name]
     reduction, rounding = result.reductions[name], result.model.rounding[name]
+    remarks = [reduction.diagnostics.get("note"), *result.model.caveats.get(name, [])]
     bound = total_bound(reduction.error_bound, reduction.roundoff, rounding)
     return CompressedLayer(
         name=name,
-        systems=int(np.prod(old.batch_shape, dtype=int)),
+        systems=math.prod(old.batch_shape),
         states_before=largest_order(old),
         states_after=largest_order(new),
         modes_before=old.n_modes,
@@ -254,10 +249,5 @@ def _layer(before: Checkpoint, result: Compression[Checkpoint], name: str) -> Co
         error_bound=bound,
         relative_bound=relative_bound(bound, reduction.hsv),
         method=reduction.method,
-        note="; ".join([*_notes(reduction), *result.model.caveats.get(name, [])]) or None,
+        note="; ".join(filter(None, remarks)) or None,
     )
-
-
-def _notes(reduction: Reduction) -> list[str]:
-    found = reduction.diagnostics.get("note")
-    return [found] if found else []

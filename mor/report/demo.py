@@ -73,11 +73,11 @@ class Demo:
 def _table(network: DemoNetwork) -> Table:
     head = ("states removed", "states", "accuracy", "lost", "size", "largest bound", "time")
     full = network.accuracy
-    first = ("0 %", str(network.states), f"{100 * full:.1f} %", "", size(network.bytes), "", "")
+    first = ("0 %", network.states, f"{100 * full:.1f} %", "", size(network.bytes), "", "")
     rows = (
         (
             f"{100 * row.removed:.0f} %",
-            str(row.states),
+            row.states,
             f"{100 * row.accuracy:.1f} %",
             f"{100 * (full - row.accuracy):.1f}",
             size(row.bytes),
@@ -98,7 +98,9 @@ def run_demo(folder: Path, progress: Progress) -> Demo:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(f"cannot make the folder {folder}: {error.strerror}.") from error
-    images, labels = load_test_digits()
+    with np.load(digits_path("test.npz")) as stored:
+        images, labels = stored["images"], stored["labels"]
+    images = images.reshape(len(images), -1, 1).astype(np.float32) / 16  # sequences of shades in [0, 1]
     networks = [_run(name, images, labels, folder, progress) for name in TITLES]
     plot = folder / "demo.png"
     save_demo_plot(
@@ -107,13 +109,6 @@ def run_demo(folder: Path, progress: Progress) -> Demo:
         plot,
     )
     return Demo(len(labels), networks, str(plot))
-
-
-def load_test_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Held-out images as sequences (n, 64, 1) with values in [0, 1], and their digits."""
-    with np.load(digits_path("test.npz")) as stored:
-        images, labels = stored["images"], stored["labels"]
-    return images.reshape(len(images), -1, 1).astype(np.float32) / 16, labels
 
 
 def accuracy(checkpoint: Checkpoint, images: np.ndarray, labels: np.ndarray) -> float:

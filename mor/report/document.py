@@ -38,10 +38,13 @@ class Table:
     """
 
     head: tuple[str, ...]
-    rows: tuple[tuple[str | Text, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     title: str = ""
     repeated: int | None = None
 
+
+#: What stands at one place of a table.
+Cell = str | int | Text
 
 Document = Sequence[Note | Table]
 
@@ -55,6 +58,11 @@ class Reportable(Protocol):
 def note(*words: str | Text, tone: Tone = "plain") -> Note:
     """A note of these words."""
     return Note(words, tone)
+
+
+def notes(*texts: str | None, tone: Tone = "plain") -> list[Note]:
+    """A note of each text that there is."""
+    return [note(text, tone=tone) for text in texts if text]
 
 
 def number(value: float | None) -> str:

@@ -10,7 +10,9 @@ from mor.adapters.checkpoints import Checkpoint
 from mor.adapters.checkpoints.formats.tensors import files_of
 from mor.deep.inspect import ENERGY_LEVELS, LayerInspection, inspect_layer
 from mor.deep.progress import Progress, counted
-from mor.report.document import Document, Note, Table, Text, note, number, size
+from mor.report.document import Cell, Document, Note, Table, Text, note, notes, number, size
+
+_SHARES = [f"{100 * level:g} %" for level in ENERGY_LEVELS]
 
 
 @dataclass(frozen=True)
@@ -48,42 +50,41 @@ class Inspection:
             f", {self.parameters:,} parameters, {size(self.bytes)} of tensors, "
             f"{size(self.bytes_on_disk)} on disk, {self.states:,} states{before}",
         )
-        beside = [
-            note(
-                f"{name}: {', '.join(f'{key} {tuple(shape)}' for key, shape in tensors.items())} may belong "
-                "to its states; unless it is zero, compress asks for --leave",
-                tone="warning",
-            )
+        beside = (
+            f"{name}: {', '.join(f'{key} {tuple(shape)}' for key, shape in tensors.items())} may belong "
+            "to its states; unless it is zero, compress asks for --leave"
             for name, tensors in self.beside.items()
-        ]
-        energies = [f"{100 * level:g} %" for level in ENERGY_LEVELS]
-        head = ("layer", "systems", "states", "in x out", "radius", "HSV", *energies)
+        )
         last = note(
             "HSV: the largest Hankel singular value; columns in %: states that hold this share of all."
         )
-        rows = tuple(_row(layer) for layer in self.layers)
-        return [first, *file_notes(self.notes, self.tied), *beside, Table(head, rows), last]
+        head = ("layer", "systems", "states", "in x out", "radius", "HSV", *_SHARES)
+        return [
+            first,
+            *file_notes(self.notes, self.tied),
+            *notes(*beside, tone="warning"),
+            Table(head, tuple(map(_row, self.layers))),
+            last,
+        ]
 
 
-def _row(layer: LayerInspection) -> tuple[str, ...]:
+def _row(layer: LayerInspection) -> tuple[Cell, ...]:
     counts = layer.states_for_energy
     unstable = [f"{layer.unstable_modes} unstable", *[""] * (len(ENERGY_LEVELS) - 1)]
     return (
         layer.name,
-        str(layer.systems),
-        str(layer.states),
+        layer.systems,
+        layer.states,
         f"{layer.inputs} x {layer.outputs}",
         f"{layer.spectral_radius:.4f}",
         number(layer.hsv_largest),
-        *(map(str, counts.values()) if counts else unstable),
+        *(counts.values() if counts else unstable),
     )
 
 
-def file_notes(notes: list[str], tied: list[list[str]]) -> list[Note]:
+def file_notes(remarks: list[str], tied: list[list[str]]) -> list[Note]:
     """What of the file is none of its layers, and what is several."""
-    return [note(text, tone="warning") for text in notes] + [
-        note(f"One layer: {', '.join(group)}") for group in tied
-    ]
+    return notes(*remarks, tone="warning") + notes(*(f"One layer: {', '.join(group)}" for group in tied))
 
 
 def inspection(checkpoint: Checkpoint, progress: Progress | None = None) -> Inspection:

@@ -20,9 +20,10 @@ from mor.errors import DimensionError, MorError
 from mor.reduction.measured import measure_reduction
 from mor.reduction.methods import reduce_by
 from mor.reduction.result import Reduction
-from mor.report.document import Document, Table, Text, moment, note, number, percent, yes
+from mor.report.document import Cell, Document, Table, Text, moment, note, notes, number, percent, yes
+from mor.report.gains import gain_fields, measured, searched_for
 from mor.report.plots.figures import save_reduction_plot
-from mor.report.plots.style import check_plot
+from mor.report.plots.style import check_plot, saved
 from mor.systems.base import System
 from mor.systems.lti import LTI
 
@@ -80,30 +81,21 @@ class ReductionReport:
 
     def document(self) -> Document:
         """One row a number, and what is to be said of them."""
-        rows = [(name, value) for name, value in self._rows().items()]
-        if self.stopped:
-            rows.append(("iterations", f"{self.iterations}: {self.stopped}"))
-        found = [Table(("", self.method), tuple(rows))]
-        notes = [note(self.note)] if self.note else []
-        if math.isfinite(self.hinf_error) and not math.isfinite(self.hinf_limit):
-            notes.append(
-                note(
-                    "The H-infinity error is the largest gain that a search over frequency found; "
-                    "mor.peak_gain(full - reduced) in Python proves a limit."
-                )
-            )
-        if self.holds is False:
-            notes.append(
-                note("The measured error exceeds the bound by more than round-off explains.", tone="bad")
-            )
-        return [*found, *notes, *([note(self.about)] if self.about else [])]
+        exceeded = "The measured error exceeds the bound by more than round-off explains."
+        return [
+            Table(("", self.method), tuple(self._rows().items())),
+            *notes(self.note),
+            *searched_for("The H-infinity error", self),
+            *notes(exceeded if self.holds is False else None, tone="bad"),
+            *notes(self.about),
+        ]
 
-    def _rows(self) -> dict[str, str | Text]:
+    def _rows(self) -> dict[str, Cell]:
         before, after = self.order
         hsv = self.hsv
         finite = (value for value in hsv if math.isfinite(value))
         share = f" ({percent(self.h2_relative)} %)" if math.isfinite(self.h2_relative) else ""
-        rows: dict[str, str | Text] = {
+        rows: dict[str, Cell] = {
             "order": f"{before} -> {after}",
             "inputs x outputs": f"{self.inputs} x {self.outputs}",
             "time": moment(self.dt),
@@ -117,6 +109,8 @@ class ReductionReport:
         }
         if math.isfinite(self.aim_error) and self.aim_error != self.h2_error:
             rows[f"{self.aim}, measured"] = number(self.aim_error)
+        if self.stopped:
+            rows["iterations"] = f"{self.iterations}: {self.stopped}"
         return rows
 
 
@@ -143,18 +137,6 @@ class WrittenReduction(ReductionReport):
         return [*super().document(), note("Wrote ", *files, f" in {self.seconds:.1f} s: {parts}.")]
 
 
-def measured(error: float, limit: float, proven: bool, *, short: bool = False) -> str:
-    """A largest gain, and whether it is proven, limited or only searched for."""
-    shown = number(error)
-    if not math.isfinite(error):
-        return shown
-    if not math.isfinite(limit):
-        return f"~ {shown}" if short else f"{shown} (searched for)"
-    if short and proven:
-        return shown
-    return f"{shown} (proven)" if proven else f"{shown}, at most {number(limit)}"
-
-
 def reduction_report(system: System, reduction: Reduction, gramians: Gramians = INFINITE) -> ReductionReport:
     """What `reduction` has made of `system`, every error measured."""
     found, kind = measure_reduction(system, reduction, gramians), gramians.checked(system)
@@ -174,10 +156,7 @@ def reduction_report(system: System, reduction: Reduction, gramians: Gramians = 
         error_bound=reduction.error_bound,
         roundoff=reduction.roundoff,
         hinf_error=error.peak,
-        hinf_limit=error.limit,
-        hinf_noise=error.noise,
-        proven=error.proven,
-        peak_frequency=error.omega,
+        **gain_fields(error),
         h2_error=error.h2,
         h2_relative=error.h2_relative,
         h2_unlimited=found.plain if limits else np.nan,
@@ -231,18 +210,13 @@ def reduce_file(
     report = reduction_report(full, reduction, kind)
     clock.lap("errors")
     save(output, reduction, overwrite=force)
-    failure = None
-    if plot:
-        try:
-            save_reduction_plot(full, reduction, plot)
-        except MorError as error:
-            failure, plot = error, None
-    clock.lap("plot" if plot or failure else "writing")
+    drawn, failure = saved(partial(save_reduction_plot, full, reduction), plot)
+    clock.lap("plot" if plot else "writing")
     written = WrittenReduction(
         **vars(report),
         input=str(path),
         output=str(output),
-        plot=None if plot is None else str(plot),
+        plot=drawn,
         seconds=sum(clock.laps.values()),
         seconds_of=clock.laps,
     )

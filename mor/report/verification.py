@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mor.adapters.checkpoints.verification import Verification
 from mor.deep.compare import LayerComparison
 from mor.report.compression import unequal
-from mor.report.document import Document, Note, Table, Text, note, number
+from mor.report.document import Cell, Document, Note, Table, Text, note, notes, number
 
 _HOLDS = {True: Text("yes", "good"), False: Text("NO", "bad"), None: Text("no bound")}
 
@@ -22,18 +22,18 @@ class VerificationReport(Verification):
         return [
             Table(head, tuple(map(_row, self.layers))),
             note("Errors of the state-space part, without D: impulse response in l2, largest gain found."),
-            *unequal([layer.name for layer in self.layers if not layer.same_unstable_modes]),
+            *unequal(self.layers),
             *_what_is_wrong(self),
             *_manifest(self),
-            *([note(self.nothing_verified, tone="bad")] if self.nothing_verified else []),
+            *notes(self.nothing_verified, tone="bad"),
         ]
 
 
-def _row(layer: LayerComparison) -> tuple[str | Text, ...]:
+def _row(layer: LayerComparison) -> tuple[Cell, ...]:
     return (
         layer.name,
-        str(layer.states_before),
-        str(layer.states_after),
+        layer.states_before,
+        layer.states_after,
         f"{100 * layer.impulse_error:.4g} %",
         number(layer.peak_error),
         number(layer.bound),
@@ -54,7 +54,7 @@ def _what_is_wrong(found: Verification) -> list[Note]:
         "added": found.added_tensors,
     }
     wrong += _listed({f"Tensors {what} outside the layers": names for what, names in outside.items()})
-    return [note(text, tone="bad") for text in wrong]
+    return notes(*wrong, tone="bad")
 
 
 def _listed(names: dict[str, list[str]]) -> list[str]:
@@ -63,15 +63,10 @@ def _listed(names: dict[str, list[str]]) -> list[str]:
 
 def _manifest(found: Verification) -> list[Note]:
     if found.stale_manifest:
-        return [
-            note(
-                f"The manifest {found.stale_manifest} belongs to another file: this one was saved again, or "
-                "put in its place. Errors are measured, none is promised.",
-                tone="bad",
-            )
-        ]
-    if not found.manifest:
-        return [
-            note("The file has no manifest: errors are measured, none is promised.", tone="warning"),
-        ]
-    return []
+        return notes(
+            f"The manifest {found.stale_manifest} belongs to another file: this one was saved again, or "
+            "put in its place. Errors are measured, none is promised.",
+            tone="bad",
+        )
+    nothing = "The file has no manifest: errors are measured, none is promised."
+    return notes(None if found.manifest else nothing, tone="warning")

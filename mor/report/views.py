@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from mor.errors import MorError
-from mor.report.document import Note, Reportable, Table, Text, Tone
+from mor.report.document import Cell, Note, Reportable, Table, Text, Tone
 
 _STYLES = {"strong": "bold", "good": "green", "warning": "yellow", "bad": "red"}
 
@@ -61,9 +61,9 @@ def print_document(data: Reportable) -> None:
             _print_in_parts(console, block, block.repeated)
 
 
-def _marked(word: str | Text) -> str:
+def _marked(word: Cell) -> str:
     """In the markup of the terminal."""
-    return escape(word) if isinstance(word, str) else _styled(escape(word.text), word.tone)
+    return _styled(escape(word.text), word.tone) if isinstance(word, Text) else escape(str(word))
 
 
 def _styled(markup: str, tone: Tone) -> str:
@@ -72,11 +72,7 @@ def _styled(markup: str, tone: Tone) -> str:
 
 def _print_whole(console: Console, table: Table) -> None:
     """As wide as it needs to be: names and numbers are not broken, since somebody looks for them."""
-    grid = Grid(title=escape(table.title) or None, title_justify="left", header_style="bold")
-    for i, name in enumerate(table.head):
-        grid.add_column(escape(name), justify="right" if i else "left", overflow="ignore", no_wrap=True)
-    for row in table.rows:
-        grid.add_row(*map(_marked, row))
+    grid = _grid(table, range(len(table.head)), overflow="ignore", no_wrap=True)
     own = console.width
     console.width = max(own, console.measure(grid, options=console.options.update(width=_WIDEST)).maximum)
     console.print(grid)
@@ -84,17 +80,22 @@ def _print_whole(console: Console, table: Table) -> None:
 
 
 def _print_in_parts(console: Console, table: Table, repeated: int) -> None:
-    """As many columns beside each other as there is room for; names are broken."""
+    """As many columns beside each other as there is space for; names are broken."""
     beside = max(1, (console.width - _FIRST_COLUMN) // _COLUMN - (repeated - 1))
     for start in range(repeated, len(table.head), beside):
         shown = [*range(repeated), *range(start, min(start + beside, len(table.head)))]
-        grid = Grid(header_style="bold")
-        grid.add_column(escape(table.head[0]))
-        for i in shown[1:]:
-            grid.add_column(escape(table.head[i]), justify="right", overflow="fold", max_width=_COLUMN - 3)
-        for row in table.rows:
-            grid.add_row(*(_marked(row[i]) for i in shown))
-        console.print(grid)
+        console.print(_grid(table, shown, overflow="fold", max_width=_COLUMN - 3))
+
+
+def _grid(table: Table, shown: Iterable[int], **how: Any) -> Grid:
+    """These columns, set in this way; the first as wide as it needs to be."""
+    grid = Grid(title=escape(table.title) or None, title_justify="left", header_style="bold")
+    for i in shown:
+        own: dict[str, Any] = {"justify": "right"} if i else {"max_width": None}
+        grid.add_column(escape(table.head[i]), **how | own)
+    for row in table.rows:
+        grid.add_row(*(_marked(row[i]) for i in shown))
+    return grid
 
 
 def print_error(error: MorError) -> None:

@@ -304,9 +304,7 @@ def in_modes(system: LTI) -> tuple[Modal, float]:
     return Modal(poles, B, C, explicit.D, dt=explicit.dt, labels=without_states(system.labels)), condition
 
 
-def conjugated(
-    modes: np.ndarray, poles: np.ndarray, B: np.ndarray, C: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def conjugated(modes: np.ndarray, poles: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[Any, Any, Any]:
     """The same map with the modes of this mask conjugated: on NumPy, leading axes a batch."""
     return (
         np.where(modes, poles.conj(), poles),

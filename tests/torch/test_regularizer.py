@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mor
+from mor.adapters.layers.dialects.base import Stored
 from mor.adapters.layers.dialects.detect import get_dialect
 from mor.errors import ReductionError
 from tests.oracles.checkpoint_layers import DIALECTS, under
@@ -114,7 +115,7 @@ def test_an_order_is_held_against_the_room_of_the_tensors(dialect):
 
 def test_order_counts_in_each_layer():
     layers = [layer_with_radius("rotation", 0.9, seed, n=n) for seed, n in ((0, 4), (1, 4), (2, 6))]
-    hsv = [mor.hankel_singular_values(get_dialect("rotation").read(x, "")) for x in layers]
+    hsv = [mor.hankel_singular_values(get_dialect("rotation").read(Stored(x))) for x in layers]
     found = float(HankelRegularizer(model_of(*layers), 1.0, order=3).sum().detach())
     assert found == pytest.approx(sum(np.sum(x[3:]) for x in hsv), rel=1e-6)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import mor
+from mor.adapters.layers.dialects.base import Stored
 from mor.adapters.layers.dialects.detect import get_dialect
 from tests.oracles.checkpoint_layers import DIALECTS, impulse_response, under
 from tests.torch.regularized import (
@@ -50,7 +51,7 @@ def test_value_is_the_sum_over_all_layers(dialect, radius):
     found = HankelRegularizer(model_of(*layers), 1.0).sum()
     assert found.shape == ()
     assert float(found.detach()) == pytest.approx(exact_sum(dialect, *layers), rel=1e-6)
-    read = [get_dialect(dialect).read(layer, "") for layer in layers]
+    read = [get_dialect(dialect).read(Stored(layer)) for layer in layers]
     hsv = [np.sum(mor.hankel_singular_values(system)) for system in read]
     assert float(found.detach()) == pytest.approx(float(np.sum(hsv)), rel=1e-6)
 

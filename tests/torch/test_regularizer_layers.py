@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mor
+from mor.adapters.layers.dialects.base import Stored
 from mor.adapters.layers.dialects.detect import get_dialect
 from mor.errors import (
     DeviceError,
@@ -206,12 +207,12 @@ def test_an_unstable_layer_of_a_dialect_is_named_with_the_step():
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_decay_is_all_that_moves_the_moduli_of_poles(dialect):
     known, tensors = get_dialect(dialect), layer_with_radius(dialect, 0.9)
-    moduli = abs(known.read(tensors, "").poles)
+    moduli = abs(known.read(Stored(tensors)).poles)
     for field in known.fields:
         # In any direction: of complex numbers both parts.
         shift = 0.1 * (1 + 1j) if field.is_complex else 0.1
         moved = tensors | {field.name: (tensors[field.name] + shift).astype(tensors[field.name].dtype)}
-        changed = not np.allclose(abs(known.read(moved, "").poles), moduli, rtol=1e-5)
+        changed = not np.allclose(abs(known.read(Stored(moved)).poles), moduli, rtol=1e-5)
         assert changed == (field.name in known.decay)
     assert tensors[known.decay[0]].shape[-1] == moduli.shape[-1]
 

@@ -34,7 +34,9 @@ def systems(model, dialect="rotation"):
     """The layers as they are, read from the values of their tensors."""
     tensors = {name: x.detach().numpy().copy() for name, x in model.state_dict().items()}
     speaker = get_dialect(dialect)
-    return {prefix.rstrip("."): speaker.read(tensors, prefix) for prefix in speaker.find(tensors)}
+    return {
+        prefix.rstrip("."): speaker.read(speaker.stored(tensors, prefix)) for prefix in speaker.find(tensors)
+    }
 
 
 def inputs(*shape, seed=3):

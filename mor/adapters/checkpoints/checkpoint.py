@@ -105,13 +105,9 @@ class Checkpoint:
         return sum(x.nbytes for x in self._untied())
 
     def _untied(self) -> list[np.ndarray]:
-        copies = {
-            key
-            for tie in self.source.ties
-            for key in tie[1:]
-            if same_bits(self.tensors[tie[0]], self.tensors[key])
-        }
-        return [x for key, x in self.tensors.items() if key not in copies]
+        tensors, ties = self.tensors, self.source.ties
+        copies = {key for first, *others in ties for key in others if same_bits(tensors[first], tensors[key])}
+        return [x for key, x in tensors.items() if key not in copies]
 
     @property
     def tied(self) -> list[list[str]]:
@@ -160,7 +156,8 @@ class Checkpoint:
             If there is no such layer or readout.
         """
         self.found.check_names([name])
-        return read_out(self.layers[name], self.readout if readout is None else readout)
+        own = self.found[name].dialect.readout
+        return read_out(self.layers[name], own if readout is None else readout)
 
     def check_beside(self, names: Iterable[str] | None = None) -> None:
         """Raise if one of the layers `names`, or any, cannot be reduced for what stands beside it.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mor.adapters.checkpoints.formats.tensors import read_tensors
-from mor.adapters.checkpoints.formats.torch_file import from_numpy, import_torch
+from mor.adapters.checkpoints.formats.torch_file import from_numpy, import_torch, in_place_of, tensors_in
 from mor.adapters.checkpoints.manifest import read_manifest, recorded_key, resized_tensors
 from mor.adapters.layers.keys import plain_keys
 from mor.checks import check_path
@@ -34,11 +34,11 @@ class Loaded:
     unexpected : keys of the checkpoint that the module lacks.
     """
 
-    loaded: list[str] = field(default_factory=list)
-    resized: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
-    adjusted: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    unexpected: list[str] = field(default_factory=list)
+    loaded: list[str]
+    resized: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    adjusted: list[str]
+    missing: list[str]
+    unexpected: list[str]
 
 
 def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict: bool = True) -> Loaded:
@@ -75,41 +75,36 @@ def load_resized(module: Any, source: str | Path | Mapping[str, Any], *, strict:
     >>> load_resized(layer, {"weight": torch.zeros(4, 8), "bias": torch.zeros(4)}).resized["bias"]
     ((8,), (4,))
     """
-    torch = import_torch()
-    values, resizable = _values(torch, source)
-    state = module.state_dict(keep_vars=True)
-    own = plain_keys(key for key, x in state.items() if isinstance(x, torch.Tensor))
+    import_torch()
+    values, resizable = _values(source)
+    own = plain_keys(tensors_in(module.state_dict(keep_vars=True)))
     theirs = plain_keys(values)
     pairs = {own[plain]: theirs[plain] for plain in own if plain in theirs}
-    report = Loaded(
-        missing=[own[x] for x in own if x not in theirs and x.rpartition(".")[2] != _BATCH_COUNT],
-        unexpected=[theirs[plain] for plain in theirs if plain not in own],
-    )
-    problems = []
-    if strict and report.missing:
-        problems.append(f"the checkpoint lacks {', '.join(report.missing)}")
-    if strict and report.unexpected:
-        problems.append(f"the module lacks {', '.join(report.unexpected)}")
+    missing = [own[x] for x in own if x not in theirs and x.rpartition(".")[2] != _BATCH_COUNT]
+    unexpected = [theirs[plain] for plain in theirs if plain not in own]
+    lacking = {"checkpoint": missing, "module": unexpected}
+    problems = [f"the {what} lacks {', '.join(keys)}" for what, keys in lacking.items() if strict and keys]
     for key, stored in pairs.items():
         may_change = resizable is None or stored in resizable
         problems += _misfits(key, getattr(*_owner(module, key)), values[stored], may_change)
     if problems:
         raise CheckpointError("cannot load: " + "; ".join(problems) + ".")
+    report = Loaded([], {}, [], missing, unexpected)
     replaced: dict[int, Any] = {}
     for key, stored in pairs.items():
-        _place(torch, module, key, values[stored], replaced, report)
+        _place(module, key, values[stored], replaced, report)
     return report
 
 
-def _values(torch: Any, source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], set[str] | None]:
+def _values(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], set[str] | None]:
     """Tensors by key, and the keys whose shape may change (None: any)."""
     if isinstance(source, Mapping):
-        return {key: x for key, x in source.items() if isinstance(x, torch.Tensor)}, None
+        return tensors_in(source), None
     path = check_path("source", source, CheckpointError)
     file = read_tensors(path, key=recorded_key(path))
     manifest = read_manifest(file)
     resizable = None if manifest is None else resized_tensors(manifest)
-    return {key: from_numpy(torch, x) for key, x in file.tensors.items()}, resizable
+    return {key: from_numpy(x) for key, x in file.tensors.items()}, resizable
 
 
 def _misfits(key: str, old: Any, value: Any, may_change: bool) -> Iterator[str]:
@@ -125,36 +120,33 @@ def _owner(module: Any, key: str) -> tuple[Any, str]:
     return module.get_submodule(path), name
 
 
-def _place(torch: Any, module: Any, key: str, value: Any, replaced: dict[int, Any], report: Loaded) -> None:
+def _place(module: Any, key: str, value: Any, replaced: dict[int, Any], report: Loaded) -> None:
     owner, name = _owner(module, key)
     old = getattr(owner, name)
     report.loaded.append(key)
     if old.shape == value.shape:
-        with torch.no_grad():
-            old.copy_(value)
+        old.detach().copy_(value)
         return
     report.resized[key] = (tuple(old.shape), tuple(value.shape))
     if id(old) not in replaced:
-        new = value.detach().clone().to(device=old.device, dtype=old.dtype)
-        is_parameter = isinstance(old, torch.nn.Parameter)
-        made = torch.nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
+        made = in_place_of(old, value.detach().clone().to(device=old.device, dtype=old.dtype))
         # What people set on parameters: a learning rate or a weight decay of their own, say.
         vars(made).update(vars(old))
         replaced[id(old)] = made
     setattr(owner, name, replaced[id(old)])
     if old.ndim == 1:
-        _adjust_attributes(torch, owner, key, old.shape[0], value.shape[0], report)
+        changed = _adjusted(owner, old.shape[0], value.shape[0])
+        report.adjusted.extend(key.removesuffix(name) + attribute for attribute in changed)
 
 
-def _adjust_attributes(torch: Any, owner: Any, key: str, old: int, new: int, report: Loaded) -> None:
+def _adjusted(owner: Any, old: int, new: int) -> Iterator[str]:
     """Bring an initial state of zeros, and the number of states, to the size of the poles."""
-    prefix = key.rpartition(".")[0]
+    import torch
+
     for name, value in list(vars(owner).items()):
-        is_state = isinstance(value, torch.Tensor) and tuple(value.shape) == (old,) and not value.any()
-        if is_state:
+        if isinstance(value, torch.Tensor) and tuple(value.shape) == (old,) and not value.any():
             setattr(owner, name, value.new_zeros(new))
+            yield name
         elif name in _SIZE_NAMES and value == old:
             setattr(owner, name, new)
-        else:
-            continue
-        report.adjusted.append(f"{prefix}.{name}".lstrip("."))
+            yield name

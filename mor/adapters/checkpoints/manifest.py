@@ -154,18 +154,18 @@ def layer_record(before: Modal, after: Modal, replacement: Any) -> dict[str, Any
 def hsv_record(reduction: Reduction) -> dict[str, Any]:
     """Hankel singular values kept, and sums of both parts; of a batch the sums only."""
     kept, truncated = np.asarray(reduction.kept), np.asarray(reduction.truncated)
+    finite = kept[np.isfinite(kept)]
     record: dict[str, Any] = {
-        "kept_sum": json_number(np.sum(kept[np.isfinite(kept)])),
+        "kept_sum": json_number(np.sum(finite)),
         "truncated_sum": json_number(np.sum(truncated)),
         "energy": json_number(reduction.energy),
     }
     if kept.ndim == 1:
         return {"kept": [json_number(x) for x in kept], **record}
-    sums = np.sum(truncated, axis=-1)
     return {
         **record,
-        "largest": json_number(np.max(kept[np.isfinite(kept)], initial=0.0)),
-        "truncated_sum_max": json_number(np.max(sums, initial=0.0)),
+        "largest": json_number(np.max(finite, initial=0.0)),
+        "truncated_sum_max": json_number(np.max(np.sum(truncated, axis=-1), initial=0.0)),
     }
 
 

@@ -43,13 +43,12 @@ def _final_sizes(checkpoint: Checkpoint, pad: bool, equal: bool) -> dict[str, in
     """Modes of every replaced layer in the file."""
     if pad and equal:
         raise CheckpointError("give pad or equal, not both: the old sizes, or the largest new one.")
-    if pad:
-        return {name: checkpoint.original[name].n_modes for name in checkpoint.changes}
-    sizes = {name: change.system.n_modes for name, change in checkpoint.changes.items()}
+    layers = checkpoint.original if pad else checkpoint.layers
+    sizes = {name: layers[name].n_modes for name in checkpoint.changes}
     if not equal:
         return sizes
     largest = max(sizes.values(), default=0)
-    odd = [name for name, x in checkpoint.layers.items() if name not in sizes and x.n_modes != largest]
+    odd = [name for name, x in layers.items() if name not in sizes and x.n_modes != largest]
     if odd:
         raise CheckpointError(
             f"layers cannot all have {largest} modes: {', '.join(odd)} was not replaced. Replace every "

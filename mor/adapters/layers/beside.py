@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mor.adapters.layers.dialects.base import Tensors
-from mor.adapters.layers.dtypes import as_double, is_floating
+from mor.adapters.layers.dtypes import BFLOAT16, as_double
 from mor.adapters.layers.layer import Layer
 from mor.arrays import Array
 from mor.errors import CheckpointError, keyword
@@ -46,8 +46,7 @@ def check_beside(layer: Layer, tensors: Tensors) -> None:
         Naming the tensors, with the way out.
     """
     near = beside_states(layer, tensors)
-    told = {key: shape for key, shape in near.items() if not _is_zero(tensors[key])}
-    if told:
+    if told := {key: shape for key, shape in near.items() if not _is_zero(tensors[key])}:
         listed = ", ".join(f"{key} {shape}" for key, shape in told.items())
         raise CheckpointError(
             f"{listed} has an axis as long as the layer has states ({layer.modes(tensors)} modes). If it "
@@ -94,9 +93,9 @@ def resized_zeros(layer: Layer, tensors: Tensors, n_modes: int) -> dict[str, np.
 
 def is_resized(old: np.ndarray, new: np.ndarray, axis: int) -> bool:
     """Whether `new` is a tensor of zeros as `old` is, but for the length of one axis."""
-    shapes = [x.shape[:axis] + x.shape[axis + 1 :] for x in (old, new)]
-    return old.dtype == new.dtype and old.ndim == new.ndim and shapes[0] == shapes[1] and _is_zero(new)
+    shape = (*old.shape[:axis], *new.shape[axis : axis + 1], *old.shape[axis + 1 :])
+    return old.dtype == new.dtype and shape == new.shape and _is_zero(new)
 
 
 def _is_zero(x: np.ndarray) -> bool:
-    return not np.any(as_double(x) if is_floating(x.dtype) or x.dtype.kind == "c" else x)
+    return not np.any(as_double(x) if x.dtype == BFLOAT16 else x)

@@ -16,34 +16,19 @@ from mor.errors import CheckpointError
 ComplexArray = np.ndarray[Any, np.dtype[np.complex128]]
 
 
-def _foreign(name: str, storage: str) -> np.dtype:
-    return np.dtype([(name, storage)])
-
-
-BFLOAT16 = _foreign("bfloat16", "<u2")
+BFLOAT16 = np.dtype([("bfloat16", "<u2")])
 
 #: Type names of the safetensors format. There is no complex128.
 SAFETENSORS_DTYPES: dict[str, np.dtype] = {
-    "BOOL": np.dtype("bool"),
-    "U8": np.dtype("<u1"),
-    "I8": np.dtype("<i1"),
-    "U16": np.dtype("<u2"),
-    "I16": np.dtype("<i2"),
-    "U32": np.dtype("<u4"),
-    "I32": np.dtype("<i4"),
-    "U64": np.dtype("<u8"),
-    "I64": np.dtype("<i8"),
-    "F16": np.dtype("<f2"),
     "BF16": BFLOAT16,
-    "F32": np.dtype("<f4"),
-    "F64": np.dtype("<f8"),
+    "F8_E4M3": np.dtype([("float8_e4m3fn", "u1")]),
+    "F8_E5M2": np.dtype([("float8_e5m2", "u1")]),
+    "F8_E8M0": np.dtype([("float8_e8m0fnu", "u1")]),
+    "BOOL": np.dtype("bool"),
     "C64": np.dtype("<c8"),
-    "F8_E4M3": _foreign("float8_e4m3fn", "u1"),
-    "F8_E5M2": _foreign("float8_e5m2", "u1"),
-    "F8_E8M0": _foreign("float8_e8m0fnu", "u1"),
+    **{f"{kind}{8 * size}": np.dtype(f"<{kind.lower()}{size}") for kind in "UI" for size in (1, 2, 4, 8)},
+    **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
-
-_EPS = {"bfloat16": 2.0**-7}
 
 
 def dtype_name(dtype: np.dtype) -> str:
@@ -58,7 +43,7 @@ def is_floating(dtype: np.dtype) -> bool:
 
 def precision(dtype: np.dtype) -> float:
     """Spacing of the numbers of this type at 1."""
-    return _EPS.get(dtype_name(dtype)) or float(np.finfo(dtype).eps)
+    return 2.0**-7 if dtype == BFLOAT16 else float(np.finfo(dtype).eps)
 
 
 def as_double(x: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ _PROBES = 4
 
 @dataclass(frozen=True, eq=False)
 class Export:
-    """New tensors of one layer, by their names after its prefix, or in full.
+    """New tensors of one layer, by field name, or by their names in full.
 
     `rounding` limits the H-infinity norm of what rounding to the type of the file adds; `error` is
     the largest deviation of the impulse response of what was stored, relative to the largest
@@ -53,9 +53,8 @@ def modal_of(replacement: Any) -> Modal:
     if not isinstance(system, Modal):
         raise CheckpointError(f"a layer can be replaced by a Reduction or a Modal, not by {system!r}.")
     poles, B, C = (to_numpy(to_complex(x)) for x in (system.poles, system.B, system.C))
-    modal = Modal(poles, B, C, to_numpy(system.D), dt=system.dt)
     # A layer without states has no shape that code can load: it keeps one that does nothing.
-    return modal.padded(1)
+    return Modal(poles, B, C, to_numpy(system.D), dt=system.dt).padded(1)
 
 
 def check_replacement(old: Modal, new: Modal, holds_unstable: bool = False) -> None:
@@ -87,7 +86,7 @@ def check_replacement(old: Modal, new: Modal, holds_unstable: bool = False) -> N
         if holds_unstable and has_pole(old.poles[place[:-1]], new.poles[place]):
             continue
         raise UnstableSystemError(
-            f"pole {new.poles[place]:.6g} at {[int(i) for i in where]} of what is to replace "
+            f"pole {new.poles[place]:.6g} at {where.tolist()} of what is to replace "
             f"it has modulus {modulus[place]:.9g} >= 1; {_way_to_stability(old, holds_unstable)}"
         )
 
@@ -98,8 +97,7 @@ def _way_to_stability(old: Modal, holds_unstable: bool) -> str:
     if not len(unstable):
         what = "a pole that the layer had not" if holds_unstable else "an unstable layer"
         return f"{what} is not written. The layer itself is stable: keep another number of its states."
-    place = tuple(unstable[0])
-    own = f"pole {[int(i) for i in unstable[0]]} of the layer, {old.poles[place]:.6g},"
+    own = f"pole {unstable[0].tolist()} of the layer, {old.poles[tuple(unstable[0])]:.6g},"
     if not holds_unstable:
         return (
             f"layers of this kind cannot hold an unstable pole, and {own} is at the limit of their "
@@ -121,31 +119,25 @@ def write(layer: Layer, tensors: Tensors, old: Modal, new: Modal) -> Export:
     CheckpointError
         If the dialect cannot hold the system, or the type of the tensors not accurately enough.
     """
-    dialect, prefix = layer.dialect, layer.prefix
-    written = dialect.write(tensors, prefix, new)
-    written = dialect.copy_modes(written, tensors, prefix, kept_modes(new, old))
-    for key, x in written.items():
+    before = layer.stored(tensors)
+    written = layer.dialect.write(before, new, kept_modes(new, old))
+    for name, x in written.items():
         if not np.all(np.isfinite(as_double(x))):
-            raise CheckpointError(f"{key} would not be finite in the type of the file.")
+            raise CheckpointError(f"{layer.prefix}{name} would not be finite in the type of the file.")
     try:
-        stored = layer.read({**tensors, **written})
+        stored = layer.dialect.read(replace(before, arrays={**before.arrays, **written}))
     except NotFiniteError as error:
         raise CheckpointError(f"it would not be finite in the type of the file: {error}") from error
     if np.any((np.abs(stored.poles) >= 1) & (np.abs(new.poles) < 1)):
         raise CheckpointError("a pole rounds to modulus 1 in the type of the file.")
-    error, tolerance = response_error(new, stored, dialect.stored(tensors, prefix).eps)
+    error, tolerance = response_error(new, stored, before.eps)
     if error > tolerance:
         raise CheckpointError(
             f"what the file would hold deviates from the system by {error:.1e} of the largest response; "
             f"{tolerance:.1e} is allowed. The type of its tensors is too coarse for these poles."
         )
-    return Export(
-        {key.removeprefix(prefix): x for key, x in written.items()},
-        rounding_bound(new, stored),
-        error,
-        tolerance,
-        same_unstable_modes(old, stored),
-    )
+    same_unstable = same_unstable_modes(old, stored)
+    return Export(written, rounding_bound(new, stored), error, tolerance, same_unstable)
 
 
 def response_error(wanted: Modal, stored: Modal, eps: float) -> tuple[float, float]:
@@ -211,8 +203,7 @@ def padded(modal: Modal, n_modes: int) -> Modal:
     CheckpointError
         If it has more: a real pole takes a mode of its own where a pair shares one.
     """
-    extra = n_modes - modal.n_modes
-    if extra < 0:
+    if modal.n_modes > n_modes:
         raise CheckpointError(
             f"cannot be padded: it had {n_modes} modes and now has {modal.n_modes}, because "
             "its real poles take one each. Reduce it further or write it without padding."

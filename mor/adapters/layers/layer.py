@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mor.adapters.layers.dialects.base import Dialect, Tensors
+from mor.adapters.layers.dialects.base import Dialect, Stored, Tensors
 from mor.adapters.layers.dtypes import dtype_name
 from mor.arrays import Array
 from mor.systems.modal import Modal
@@ -37,13 +37,13 @@ class Layer:
         """Names of its tensors."""
         return [self.prefix + field.name for field in self.dialect.fields]
 
-    def system(self, tensors: Mapping[str, Array]) -> Modal:
-        """The layer as a system in the framework of its tensors, differentiable by them."""
-        return self.dialect.system(self.dialect.stored(tensors, self.prefix))
+    def stored(self, tensors: Mapping[str, Array]) -> Stored:
+        """Its tensors."""
+        return self.dialect.stored(tensors, self.prefix)
 
     def read(self, tensors: Tensors) -> Modal:
         """The layer as a system in double precision, its tensors checked (:meth:`Dialect.read`)."""
-        return self.dialect.read(tensors, self.prefix)
+        return self.dialect.read(self.stored(tensors))
 
     def modes(self, tensors: Mapping[str, Array]) -> int:
         """Number of its modes."""
@@ -53,16 +53,15 @@ class Layer:
         """Lengths of the axes of its tensors that do not count modes."""
         return {
             length
-            for field in self.dialect.fields
-            for symbol, length in zip(field.shape, tensors[self.prefix + field.name].shape, strict=True)
+            for field, x in zip(self.dialect.fields, self.stored(tensors).arrays.values(), strict=True)
+            for symbol, length in zip(field.shape, x.shape, strict=True)
             if symbol != self.dialect.mode_symbol
         }
 
     def digest(self, tensors: Tensors) -> str:
         """Hash of its tensors, of their types and of their shapes."""
         digest = hashlib.sha256()
-        for field in self.dialect.fields:
-            x = tensors[self.prefix + field.name]
-            digest.update(f"{field.name} {dtype_name(x.dtype)} {x.shape} ".encode())
+        for name, x in self.stored(tensors).arrays.items():
+            digest.update(f"{name} {dtype_name(x.dtype)} {x.shape} ".encode())
             digest.update(x.tobytes())
         return digest.hexdigest()

@@ -129,14 +129,14 @@ class Layers(Mapping[str, Layer]):
         changes: dict[str, Change] = {}
         for group in self.groups:
             named = [name for name in group if name in systems]
-            if any(systems[name] is not systems[named[0]] for name in named[1:]):
-                raise CheckpointError(f"layers {', '.join(named)} share their tensors; give them one system.")
             if not named:
                 continue
+            first, old, replacement = self[group[0]], before[group[0]], systems[named[0]]
+            if any(systems[name] is not replacement for name in named):
+                raise CheckpointError(f"layers {', '.join(named)} share their tensors; give them one system.")
             for name in group:
                 with at(self[name]):
                     check_beside(self[name], tensors)
-            first, old, replacement = self[group[0]], before[group[0]], systems[named[0]]
             with at(self[named[0]]):
                 system = with_kept_modes(modal_of(replacement), old)
                 check_replacement(old, system, first.dialect.holds_unstable)
@@ -149,9 +149,9 @@ class Layers(Mapping[str, Layer]):
 
     def check_names(self, names: Iterable[str]) -> None:
         """Raise if there is no such layer."""
-        unknown = [name for name in names if name not in self.by_name]
-        if unknown:
-            raise CheckpointError(f"there is no layer {unknown[0]!r}; there are {', '.join(self)}.")
+        for name in names:
+            if name not in self:
+                raise CheckpointError(f"there is no layer {name!r}; there are {', '.join(self)}.")
 
 
 def _stand_in(x: Array) -> np.ndarray:
@@ -164,7 +164,8 @@ def _stand_in(x: Array) -> np.ndarray:
 
 
 def _names_to_leave(leave: Any) -> frozenset[str]:
-    names = list(leave) if isinstance(leave, Iterable) and not isinstance(leave, str) else [leave]
-    if isinstance(leave, str) or not all(isinstance(name, str) for name in names):
-        raise ArgumentTypeError(f"leave={shown(leave)} must be names of tensors.", argument="leave")
-    return frozenset(names)
+    if isinstance(leave, Iterable) and not isinstance(leave, str):
+        names = list(leave)
+        if all(isinstance(name, str) for name in names):
+            return frozenset(names)
+    raise ArgumentTypeError(f"leave={shown(leave)} must be names of tensors.", argument="leave")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from mor.adapters.layers.dialects.base import Stored
+from mor.adapters.layers.dialects.base import Stored, check_finite_tensor
 from mor.adapters.layers.layer import Layer
 from mor.adapters.layers.layers import Layers
 from mor.analysis.hankel import hankel_nuclear_norm
@@ -16,7 +16,6 @@ from mor.errors import (
     DeviceError,
     MorError,
     NotASystemError,
-    NotFiniteError,
     NotLinearTimeInvariantError,
     UnstableSystemError,
     at,
@@ -92,12 +91,10 @@ def _batches(layers: Layers, tensors: Mapping[str, Array]) -> list[list[Layer]]:
 
 
 def _batch_norm(batch: list[Layer], tensors: Mapping[str, Array], beyond: int) -> Array:
-    dialect, stacked = batch[0].dialect, {}
-    for field in dialect.fields:
-        arrays = [tensors[layer.prefix + field.name] for layer in batch]
-        stacked[field.name] = namespace(arrays[0]).stack(arrays)
+    stored = [layer.stored(tensors).arrays for layer in batch]
+    stacked = {name: namespace(x).stack([arrays[name] for arrays in stored]) for name, x in stored[0].items()}
     check_finite(**stacked)
-    norms = hankel_nuclear_norm(dialect.system(Stored(stacked)), beyond=beyond)
+    norms = hankel_nuclear_norm(batch[0].dialect.system(Stored(stacked)), beyond=beyond)
     return namespace(norms).sum(norms)
 
 
@@ -105,11 +102,11 @@ def _check(layer: Layer, tensors: Mapping[str, Array]) -> None:
     """Raise what is wrong with a layer, if anything is, naming it."""
     for key in layer.keys:
         x = tensors[key]
-        if is_concrete(x) and (bad := to_numpy(~namespace(x).isfinite(x))).any():
-            raise NotFiniteError(f"{key} has {bad.sum()} of {bad.size} entries that are NaN or infinite.")
+        if is_concrete(x):
+            check_finite_tensor(key, to_numpy(namespace(x).isfinite(x)))
     with at(layer):
         try:
-            layer.system(tensors).require_stable("the sum of Hankel singular values")
+            layer.dialect.system(layer.stored(tensors)).require_stable("the sum of Hankel singular values")
         except UnstableSystemError as error:
             decay = [layer.prefix + name for name in layer.dialect.decay]
             raise unstable_in_training(error, decay) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 
@@ -60,11 +60,11 @@ def contents_of(system: System) -> Contents:
         arrays["E"] = E
     # A dense system holds doubles; where its data came in single precision they go so too,
     # unless digits would be lost.
-    singles = {name: _single(x) for name, x in arrays.items()} if labels.precision else {}
+    singles = {name: as_single(x) for name, x in arrays.items()} if labels.precision else {}
     if singles and all(np.array_equal(singles[name], x) for name, x in arrays.items()):
         arrays = singles
     names = {variable: getattr(labels, field) for variable, field in NAMES.items()}
-    return arrays | {"dt": system.dt} | {name: value for name, value in names.items() if value is not None}
+    return {**arrays, "dt": system.dt, **{name: x for name, x in names.items() if x is not None}}
 
 
 def system_of(contents: Contents, dt: float | None, budget: Budget) -> System:
@@ -84,8 +84,7 @@ def system_of(contents: Contents, dt: float | None, budget: Budget) -> System:
     if missing := [name for name in "BC" if name not in contents]:
         raise SystemFileError(f"there is {kind} but no {' and no '.join(missing)}")
     given = {name: _numbers(name, contents[name], budget) for name in (kind, *"BCDE") if name in contents}
-    optional = {name: given.pop(name) for name in "DE" if name in given}
-    D, E = optional.get("D"), optional.get("E")
+    D, E = (given.pop(name, None) for name in "DE")
     fields = {"dt": _time_step(contents, dt), "labels": _labels(contents)}
     if D is not None and not _says_zero(D):
         fields["D"] = D
@@ -115,7 +114,7 @@ def _numbers(name: str, value: Any, budget: Budget) -> np.ndarray:
     if name in "ADE" and x.dtype.kind == "c" and not np.any(x.imag):
         x = x.real
     if x.dtype in (np.float32, np.complex64):
-        return _single(x)
+        return as_single(x)
     return x.astype(complex if x.dtype.kind == "c" else float, copy=False)
 
 
@@ -152,17 +151,16 @@ def _number(value: Any) -> float | None:
 
 def _labels(contents: Contents) -> Labels | None:
     """Names that are there and not all empty; a variable that only is called like one is none."""
-    given = {
-        field: contents[variable] for variable, field in NAMES.items() if _is_text(contents.get(variable))
-    }
-    labels = Labels(**{field: value for field, value in given.items() if any(value)})
-    return None if labels == Labels() else labels
+    stored = {field: contents.get(variable) for variable, field in NAMES.items()}
+    given: Any = {field: x for field, x in stored.items() if _is_text(x) and any(x)}
+    return Labels(**given) if given else None
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: Any) -> TypeGuard[str | tuple[str, ...]]:
     return isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(x, str) for x in value))
 
 
-def _single(x: np.ndarray) -> np.ndarray:
+def as_single(x: np.ndarray) -> np.ndarray:
+    """In single precision, where what is too large is infinite."""
     with np.errstate(over="ignore"):
         return x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)

@@ -16,8 +16,15 @@ import numpy as np
 import scipy.sparse
 
 from mor.adapters.limits import Budget
-from mor.adapters.system_files.variables import Variable, damaged, spend_numbers
-from mor.errors import MissingDependencyError, MorError, SystemFileError
+from mor.adapters.system_files.variables import (
+    NOT_MAT,
+    Variable,
+    damaged,
+    reading,
+    sparse_matrix,
+    spend_numbers,
+)
+from mor.errors import MissingDependencyError, SystemFileError
 
 #: What the library raises for damaged files.
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError, AttributeError)
@@ -28,8 +35,8 @@ _FILTERS = {1, 2, 3}
 _T = TypeVar("_T")
 
 
-def import_h5py() -> Any:
-    """The package that reads HDF5.
+def read_with(path: Path, budget: Budget, use: Callable[[dict[str, Variable]], _T]) -> _T:
+    """What `use` makes of the variables of a file, which is open meanwhile.
 
     Raises
     ------
@@ -42,41 +49,34 @@ def import_h5py() -> Any:
             "a MATLAB file of version 7.3 is HDF5 and needs the package h5py: pip install h5py. Or save the "
             "file in MATLAB with save(..., '-v7')"
         ) from error
-    return h5py
+    with reading(NOT_MAT, _DAMAGE), h5py.File(path, "r") as file:
+        return use(_members(file, budget))
 
 
-def read_with(path: Path, budget: Budget, use: Callable[[dict[str, Variable]], _T]) -> _T:
-    """What `use` makes of the variables of a file, which is open meanwhile."""
-    h5py = import_h5py()
-    try:
-        with h5py.File(path, "r") as file:
-            return use(_members(h5py, file, budget))
-    except MorError:
-        raise
-    except _DAMAGE as error:
-        raise damaged(error) from error
-
-
-def _members(h5py: Any, group: Any, budget: Budget) -> dict[str, Variable]:
+def _members(group: Any, budget: Budget) -> dict[str, Variable]:
     """The variables of a file, or the fields of a struct."""
     found = {}
     for name in group:
         if name.startswith("#"):  # What cells refer to, and the file's own notes.
             continue
-        item = _member(h5py, group, name)
-        kind = _kind(h5py, item)
-        found[name] = Variable(kind, partial(_value, h5py, name, kind, item, budget))
+        item = _member(group, name)
+        kind = _kind(item)
+        found[name] = Variable(kind, partial(_value, name, kind, item, budget))
     return found
 
 
-def _member(h5py: Any, group: Any, name: str) -> Any:
+def _member(group: Any, name: str) -> Any:
     """What stands in the file itself under a name."""
+    import h5py
+
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise SystemFileError(f"{name} is a link to another place, which is not followed")
     return group[name]
 
 
-def _kind(h5py: Any, item: Any) -> str:
+def _kind(item: Any) -> str:
+    import h5py
+
     if "MATLAB_sparse" in item.attrs:
         return "sparse"
     kind = item.attrs.get("MATLAB_class", b"")
@@ -89,11 +89,13 @@ def _word(kind: Any) -> str:
     return kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
 
 
-def _value(h5py: Any, name: str, kind: str, item: Any, budget: Budget) -> Any:
+def _value(name: str, kind: str, item: Any, budget: Budget) -> Any:
+    import h5py
+
     if kind == "sparse":
-        return _sparse(h5py, name, item, budget)
+        return _sparse(name, item, budget)
     if kind == "struct":
-        return _members(h5py, item, budget) if isinstance(item, h5py.Group) else {}
+        return _members(item, budget) if isinstance(item, h5py.Group) else {}
     if not isinstance(item, h5py.Dataset):
         return None
     if kind == "without MATLAB_class":
@@ -101,28 +103,26 @@ def _value(h5py: Any, name: str, kind: str, item: Any, budget: Budget) -> Any:
             f"{name} has no MATLAB_class, as what MATLAB stores has: whether it is transposed is not known"
         )
     if item.attrs.get("MATLAB_empty", 0):
-        return _empty(h5py, name, kind, item, budget)
+        return _empty(name, kind, item, budget)
     if kind == "cell":
-        return [_first(h5py, item.file[ref], budget) for ref in _stored(h5py, name, item, budget).ravel()]
-    x = _stored(h5py, name, item, budget)
+        return [_first(item.file[ref], budget) for ref in _stored(name, item, budget).ravel()]
     if kind == "char":
-        return _rows(x)
-    if x.dtype.names == ("real", "imag"):
-        spend_numbers(budget, x.size, is_complex=True, name=name)
-        x = x["real"] + 1j * x["imag"]
-    return x.T
+        return _rows(_stored(name, item, budget))
+    return _numbers(name, item, budget).T
 
 
-def _empty(h5py: Any, name: str, kind: str, item: Any, budget: Budget) -> Any:
+def _empty(name: str, kind: str, item: Any, budget: Budget) -> Any:
     """Of an empty array its shape is stored in its place."""
-    shape = tuple(int(n) for n in _stored(h5py, name, item, budget).ravel())
+    shape = tuple(int(n) for n in _stored(name, item, budget).ravel())
     if math.prod(shape):
         raise damaged(f"{name} is said to be empty and to have the shape {shape}")
     return [] if kind in ("char", "cell") else np.zeros(shape)
 
 
-def _stored(h5py: Any, name: str, item: Any, budget: Budget) -> np.ndarray:
+def _stored(name: str, item: Any, budget: Budget) -> np.ndarray:
     """What is stored in the file itself, through filters that are built in."""
+    import h5py
+
     if not isinstance(item, h5py.Dataset) or item.shape is None:
         raise damaged(f"{name} is no array")
     recipe = item.id.get_create_plist()
@@ -138,30 +138,36 @@ def _stored(h5py: Any, name: str, item: Any, budget: Budget) -> np.ndarray:
     return item[()]
 
 
-def _sparse(h5py: Any, name: str, group: Any, budget: Budget) -> Any:
+def _numbers(name: str, item: Any, budget: Budget) -> np.ndarray:
+    """What is stored; pairs of a real and an imaginary part as complex numbers."""
+    x = _stored(name, item, budget)
+    if x.dtype.names != ("real", "imag"):
+        return x
+    spend_numbers(budget, x.size, is_complex=True, name=name)
+    return x["real"] + 1j * x["imag"]
+
+
+def _sparse(name: str, group: Any, budget: Budget) -> Any:
     """Compressed by columns; the attribute is the number of rows."""
-    if not isinstance(group, h5py.Group) or "jc" not in group:
+    if not hasattr(group, "keys") or "jc" not in group:
         raise damaged(f"the sparse matrix {name} has no pointers to its columns")
     parts = {
-        part: _stored(h5py, name, _member(h5py, group, part), budget)
-        for part in ("data", "ir", "jc")
-        if part in group
+        part: _numbers(name, _member(group, part), budget) for part in ("data", "ir", "jc") if part in group
     }
     pointers = parts["jc"].ravel()
     values, indices = parts.get("data", np.zeros(0)).ravel(), parts.get("ir", np.zeros(0, int)).ravel()
-    if values.dtype.names == ("real", "imag"):
-        values = values["real"] + 1j * values["imag"]
     shape = int(group.attrs["MATLAB_sparse"]), pointers.size - 1
     limit = np.iinfo(np.int64).max
     if any(x.dtype.kind not in "iu" or np.any(x > limit) for x in (pointers, indices)):
         raise damaged(f"the sparse matrix {name} has indices that are none")
-    return scipy.sparse.csc_array((values, indices.astype(np.int64), pointers.astype(np.int64)), shape=shape)
+    stored = (values, indices.astype(np.int64), pointers.astype(np.int64))
+    return sparse_matrix(scipy.sparse.csc_array, stored, shape, name)
 
 
-def _first(h5py: Any, item: Any, budget: Budget) -> str | None:
-    if _kind(h5py, item) != "char":
+def _first(item: Any, budget: Budget) -> str | None:
+    if _kind(item) != "char":
         return None
-    text = _value(h5py, "text", "char", item, budget)
+    text = _value("text", "char", item, budget)
     return text[0] if text else ""
 
 

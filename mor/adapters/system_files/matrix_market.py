@@ -17,9 +17,18 @@ import numpy as np
 import scipy.io
 
 from mor.adapters.limits import Budget
-from mor.adapters.system_files.contents import KINDS, MATRICES, NAMES, TIME_STEPS, Contents, match_variables
+from mor.adapters.system_files.contents import (
+    KINDS,
+    MATRICES,
+    NAMES,
+    TIME_STEPS,
+    Contents,
+    as_single,
+    match_variables,
+)
 from mor.adapters.system_files.market_text import read_matrix
-from mor.errors import MorError, SystemFileError
+from mor.adapters.system_files.variables import reading
+from mor.errors import SystemFileError
 
 ENDING = ".mtx"
 
@@ -66,14 +75,10 @@ def read_matrix_market(members: Members, budget: Budget) -> Contents:
     for name, path in members.items():
         notes, contents[name] = _read(name, path, budget)
         contents |= notes
+    if "blocks" in contents:
+        contents["blocks"] = _stacked(contents["blocks"])
     single = contents.pop("precision", None)
-    if (blocks := contents.get("blocks")) is not None:
-        contents["blocks"] = _stacked(blocks)
-    if single:
-        for name in members:
-            x = contents[name]
-            contents[name] = x.astype(np.complex64 if x.dtype.kind == "c" else np.float32)
-    return contents
+    return contents | {name: as_single(contents[name]) for name in members if single}
 
 
 def matrix_market_files(path: Path, contents: Contents) -> dict[Path, bytes]:
@@ -121,14 +126,9 @@ def _sets(folder: Path) -> dict[str, Members]:
 
 def _read(name: str, path: Path, budget: Budget) -> tuple[Contents, Any]:
     """What the comments of one file say, and its matrix."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            head, x = read_matrix(name, file, budget)
-    except MorError:
-        raise
-    except _DAMAGE as error:
-        reason = error if str(error) else type(error).__name__
-        raise SystemFileError(f"{path.name} is not a Matrix Market file: {reason}") from error
+    opened = gzip.open if path.suffix == ".gz" else open
+    with reading(f"{path.name} is not a Matrix Market file", _DAMAGE), opened(path, "rb") as file:
+        head, x = read_matrix(name, file, budget)
     return _notes(head, path), x
 
 

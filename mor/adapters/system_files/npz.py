@@ -16,7 +16,8 @@ import numpy as np
 
 from mor.adapters.limits import Budget
 from mor.adapters.system_files.contents import NAMES, Contents, match_variables
-from mor.errors import MorError, SystemFileError
+from mor.adapters.system_files.variables import reading
+from mor.errors import SystemFileError
 
 _ARRAY = ".npy"
 
@@ -32,15 +33,10 @@ _DAMAGE = (
 
 def read_npz(path: Path, budget: Budget) -> Contents:
     """What a ``.npz`` file holds of a system; objects, which could run code, are refused."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            stored = {name.removesuffix(_ARRAY): name for name in archive.namelist() if name.endswith(_ARRAY)}
-            wanted = match_variables(stored).items()
-            found = {v: _array(archive.getinfo(stored[name]), archive, budget) for v, name in wanted}
-    except MorError:
-        raise
-    except _DAMAGE as error:
-        raise SystemFileError(f"not a readable .npz file: {error or type(error).__name__}") from error
+    with reading("not a readable .npz file", _DAMAGE), zipfile.ZipFile(path) as archive:
+        stored = {name.removesuffix(_ARRAY): name for name in archive.namelist() if name.endswith(_ARRAY)}
+        wanted = match_variables(stored).items()
+        found = {v: _array(archive.getinfo(stored[name]), archive, budget) for v, name in wanted}
     return found | {variable: _text(found[variable]) for variable in NAMES if variable in found}
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.atomic import Chunks, write_atomically
-from mor.adapters.limits import Allowance, Budget, budget
+from mor.adapters.atomic import Chunks, check_place, write_atomically
+from mor.adapters.limits import Allowance, Budget, budget, reading
 from mor.adapters.system_files.contents import MATRICES, Contents, contents_of, system_of
 from mor.adapters.system_files.mat import mat_bytes, read_mat
 from mor.adapters.system_files.matrix_market import (
@@ -90,14 +90,9 @@ def load(path: str | Path, *, dt: float | None = None, max_bytes: int | None = N
     <LTI order 1, 1 inputs, 1 outputs, dt=0>
     """
     path = _checked(path)
-    try:
-        # Numbers out of range are named by the checks of the system, not by warnings before.
-        with at(path), np.errstate(over="ignore", invalid="ignore"):
-            return _read(path, dt, max_bytes)
-    except MemoryError as error:
-        raise SystemFileError(f"{path}: there is not enough memory for it.") from error
-    except OSError as error:
-        raise SystemFileError(f"cannot read {error.filename or path}: {error.strerror or error}.") from error
+    # Numbers out of range are named by the checks of the system, not by warnings before.
+    with reading(path, SystemFileError), at(path), np.errstate(over="ignore", invalid="ignore"):
+        return _read(path, dt, max_bytes)
 
 
 def save(path: str | Path, system: Any, *, overwrite: bool = False) -> None:
@@ -131,10 +126,10 @@ def save(path: str | Path, system: Any, *, overwrite: bool = False) -> None:
     """
     path, system = _checked(path), as_system(system)
     check_system_output(path, overwrite=overwrite)
-    contents = contents_of(system)
-    write_atomically(_files(path, contents), SystemFileError)
+    files = _files(path, contents_of(system))
+    write_atomically(files, SystemFileError)
     try:
-        for file in _own_set(path) - _files(path, contents).keys():
+        for file in _own_set(path) - files.keys():
             file.unlink()
     except OSError as error:
         raise SystemFileError(f"cannot remove {error.filename}: {error.strerror}.") from error
@@ -150,10 +145,7 @@ def check_system_output(path: str | Path, *, overwrite: bool) -> None:
     path, overwrite = _checked(path), check_flag("overwrite", overwrite)
     if path.suffix not in (*_WRITERS, ENDING):
         raise SystemFileError(f"{path}: write to a {_FORMATS} file.")
-    if not path.parent.is_dir():
-        raise SystemFileError(f"{path}: there is no folder {path.parent}.")
-    if path.is_dir():
-        raise SystemFileError(f"{path} is a folder.")
+    check_place(path, SystemFileError)
     there = _own_set(path) if path.suffix == ENDING else {path} if path.exists() else set()
     if there and not overwrite:
         names = ", ".join(sorted(map(str, there)))

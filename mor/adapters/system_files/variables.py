@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from mor.adapters.limits import Budget
-from mor.errors import SystemFileError
+from mor.errors import MorError, SystemFileError
+
+#: What is said of a file that does not hold what it says.
+NOT_MAT = "not a readable .mat file"
 
 #: What a number takes at most, as it is computed with.
 _REAL, _COMPLEX = 8, 16
@@ -33,6 +37,25 @@ def spend_numbers(budget: Budget, count: int, *, is_complex: bool, name: str) ->
     budget.spend(count * (_COMPLEX if is_complex else _REAL), name)
 
 
+def sparse_matrix(kind: Callable[..., Any], stored: Any, shape: Any, name: str) -> Any:
+    """A SciPy array of this `kind`, whose own checks find what does not fit together."""
+    try:
+        return kind(stored, shape=shape)
+    except ValueError as error:
+        raise damaged(f"the sparse matrix {name}: {error}") from error
+
+
+@contextmanager
+def reading(what: str, damage: tuple[type[Exception], ...]) -> Iterator[None]:
+    """What damaged files end in, as an error that says `what` a file is not."""
+    try:
+        yield
+    except MorError:
+        raise
+    except damage as error:
+        raise SystemFileError(f"{what}: {str(error) or type(error).__name__}") from error
+
+
 def damaged(reason: object) -> SystemFileError:
     """The error for a file that does not hold what it says."""
-    return SystemFileError(f"not a readable .mat file: {reason}")
+    return SystemFileError(f"{NOT_MAT}: {reason}")

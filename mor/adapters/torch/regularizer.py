@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Iterator
-from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -15,6 +13,7 @@ from mor.adapters.layers.layer import label
 from mor.adapters.layers.layers import Layers
 from mor.adapters.layers.live import find_in_model, nuclear_norm, unstable_in_training
 from mor.analysis.hankel import hankel_nuclear_norm
+from mor.checks import check_real, check_whole
 from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError, at
 from mor.systems.base import System
 from mor.systems.convert import as_system
@@ -82,13 +81,10 @@ class HankelRegularizer:
         order: int = 0,
         dialect: str | None = None,
     ) -> None:
-        if not (isinstance(weight, Real) and 0 <= weight < math.inf):
-            raise ReductionError(f"weight={weight!r} is not a finite number >= 0.")
-        for name, value in (("warm_up", warm_up), ("order", order)):
-            if not (isinstance(value, Integral) and value >= 0):
-                raise ReductionError(f"{name}={value!r} is not a whole number >= 0.")
-        self.model, self.weight, self.warm_up, self.order = model, float(weight), warm_up, order
-        self.steps = 0
+        self.weight = check_real("weight", weight, least=0, error=ReductionError)
+        self.warm_up = check_whole("warm_up", warm_up, 0, error=ReductionError)
+        self.order = check_whole("order", order, 0, error=ReductionError)
+        self.model, self.steps = model, 0
         self._layers, self._modules = find_layers(model, dialect)
         if order:
             self._check_order()

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mor.adapters.checkpoints.formats.torch_file import as_numpy, from_numpy
+from mor.adapters.checkpoints.formats.torch_file import arrays_of, from_numpy
 from mor.adapters.checkpoints.loading import load_resized
 from mor.adapters.layers.beside import beside_states
 from mor.adapters.layers.export import modal_of
-from mor.adapters.layers.layer import Layer
 from mor.adapters.layers.layers import Layers
 from mor.adapters.layers.live import find_in_model
 from mor.adapters.torch.regularizer import named_tensors
@@ -27,7 +26,6 @@ from mor.reduction.balance import balance
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing
 from mor.reduction.result import Reduction
-from mor.systems.modal import Modal
 
 #: The optimizers of a model.
 Optimizers = torch.optim.Optimizer | Iterable[torch.optim.Optimizer] | None
@@ -107,7 +105,10 @@ def truncate(
     _check_wrappers(model)
     layers, tensors = _layers(model, dialect, leave)
     systems = layers.read(tensors)
-    balancings = {layer.name: _balance(layer, systems[layer.name]) for layer in layers.distinct}
+    balancings = {}
+    for layer in layers.distinct:
+        with at(layer):
+            balancings[layer.name] = balance(systems[layer.name])
     orders = _orders({name: found.hsv for name, found in balancings.items()}, keep, energy, order)
     reductions = {
         name: _no_larger(balancings[name], r, systems[name].n_modes)
@@ -178,19 +179,17 @@ class InTrainingTruncation:
         dialect: str | None = None,
         leave: Collection[str] = (),
     ) -> None:
-        chosen = list(at) if every is None else [every]
-        if (
-            (at and every is not None)
-            or not chosen
-            or not all(isinstance(x, Integral) and x >= 1 for x in chosen)
-        ):
+        chosen = [*at, *([] if every is None else [every])]
+        both = at and every is not None
+        if both or not chosen or not all(isinstance(x, Integral) and x >= 1 for x in chosen):
             raise ReductionError(f"at={at!r}, every={every!r}: give steps, or a number of steps, from 1.")
         _check_choice(keep, energy, order)
         _check_wrappers(model)
         self.states = _count_states(model, dialect)
         self.model, self.optimizer, self.at, self.every = model, optimizer, frozenset(at), every
-        self.choice: dict[str, Any] = {"keep": keep, "energy": energy, "order": order, "dialect": dialect}
-        self.choice["leave"] = leave
+        self.choice: dict[str, Any] = {
+            "keep": keep, "energy": energy, "order": order, "dialect": dialect, "leave": leave
+        }  # fmt: skip
         self.steps = 0
         self.history: list[tuple[int, dict[str, int]]] = []
 
@@ -259,20 +258,13 @@ def _layers(
     tensors = named_tensors(model)
     layers = find_in_model(tensors, dialect, shared=True, leave=leave)
     keys = {key for layer in layers.values() for key in (*layer.keys, *beside_states(layer, tensors))}
-    arrays = {key: as_numpy(torch, tensors[key].detach().cpu().to_dense()) for key in keys}
-    return layers, {key: x for key, x in arrays.items() if x is not None}
+    return layers, arrays_of({key: tensors[key].detach().cpu().to_dense() for key in keys})
 
 
 def _count_states(model: nn.Module, dialect: str | None) -> int:
     layers, tensors = _layers(model, dialect)
     systems = layers.read(tensors)
-    distinct = [systems[layer.name] for layer in layers.distinct]
-    return sum(system.order * math.prod(system.batch_shape) for system in distinct)
-
-
-def _balance(layer: Layer, system: Modal) -> Balancing | BatchBalancing:
-    with at(layer):
-        return balance(system)
+    return sum(systems[x.name].order * math.prod(systems[x.name].batch_shape) for x in layers.distinct)
 
 
 def _no_larger(balancing: Balancing | BatchBalancing, order: int, modes: int) -> Reduction:
@@ -325,9 +317,8 @@ def _check_replaceable(
             f"{', '.join(shared)} share their tensors with a layer that would become smaller, but are not "
             "the same layer."
         )
-    for optimizer in optimizers:
-        if isinstance(optimizer, torch.optim.LBFGS):
-            raise ReductionError("LBFGS keeps a list of its own of the parameters; make it anew instead.")
+    if any(isinstance(optimizer, torch.optim.LBFGS) for optimizer in optimizers):
+        raise ReductionError("LBFGS keeps a list of its own of the parameters; make it anew instead.")
     held = {id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     if held and (lost := [n for n in new if tensors[n].requires_grad and id(tensors[n]) not in held]):
         raise ReductionError(
@@ -341,7 +332,7 @@ def _replace(
 ) -> None:
     """Put tensors of new shapes into the model, and into the optimizers in place of the old."""
     old = dict(model.named_parameters(remove_duplicate=False))
-    load_resized(model, {name: from_numpy(torch, x) for name, x in new.items()}, strict=False)
+    load_resized(model, {name: from_numpy(x) for name, x in new.items()}, strict=False)
     current = dict(model.named_parameters(remove_duplicate=False))
     successors: dict[Tensor, Tensor] = {old[name]: current[name] for name in new if name in old}
     for optimizer in optimizers:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mor.analysis.gramians.base import Gramians
 from mor.arrays import Array
+from mor.equations.graded import tail_sums
 from mor.systems.base import System
 
 
@@ -50,7 +51,4 @@ class Infinite(Gramians):
         return system.gramians()
 
     def bounds(self, values: np.ndarray, system: System) -> np.ndarray | None:
-        if not system.is_linear:
-            return None
-        tails = np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
-        return 2 * np.concatenate([tails, np.zeros((*values.shape[:-1], 1))], axis=-1)
+        return tail_sums(values) if system.is_linear else None

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mor.analysis.gains import SystemGains
 from mor.reduction.result import Reduction
-from mor.report.plots.frequency import draw_sigma, finish_sigma, frequencies, plot_sigma, signs
+from mor.report.plots.frequency import draw_sigma, finish_sigma, frequencies, plot_sigma, responses
 from mor.report.plots.hsv import plot_hsv
 from mor.report.plots.poles import plot_poles
-from mor.report.plots.style import COLOURS, finish, line_style, new_figure, save_figure
+from mor.report.plots.style import COLOURS, channel_names, finish, line_style, new_figure, save_figure
 from mor.report.plots.time import plot_step
 from mor.systems.base import System
-from mor.systems.labels import signal_names
 from mor.systems.lti import LTI
 
 
@@ -24,11 +22,7 @@ def save_reduction_plot(system: System, reduction: Reduction, path: Path) -> Non
     """Hankel singular values with the bound; sigma plots of the full and reduced system and the error."""
     figure, (decay, sigma) = new_figure(2)
     plot_hsv(reduction, decay)
-    models = [system, reduction.system]
-    gains = [SystemGains(model) for model in models]
-    omega = frequencies(gains, models)
-    for sign, line in signs(*gains):
-        full, reduced = (gain.responses(sign * omega) for gain in gains)
+    for line, omega, (full, reduced) in responses(system, reduction.system):
         curves = {"full": full, "reduced": reduced, "error": full - reduced}
         for (name, response), colour in zip(curves.items(), COLOURS, strict=False):
             draw_sigma(sigma, omega, response, name, colour, line)
@@ -46,36 +40,26 @@ def save_comparison_plot(full: tuple[str, System], roms: Mapping[str, System], p
     systems, names = [full[1], *roms.values()], [full[0], *roms]
     plot_sigma(*systems, labels=names, ax=sigma)
     for i, (name, rom) in enumerate(roms.items(), start=1):
-        _draw_error(error, full[1], rom, name, i)
+        # Responses are subtracted, not systems: two small Schur forms for one large.
+        for line, omega, (whole, reduced) in responses(full[1], rom):
+            draw_sigma(error, omega, whole - reduced, name, line_style(i)["color"], line)
     sigma.set_title("singular values")
     finish_sigma(error).set_title("singular values of the errors")
     i, j = _strongest(full[1])
     plot_step(*(_channel(system, i, j) for system in systems), labels=names, axes=response)
-    inputs, outputs = signal_names(full[1].labels)
-    place = (
-        f" of {outputs[i] if outputs else f'output {i + 1}'} to {inputs[j] if inputs else f'input {j + 1}'}"
-    )
-    response.set_title("step response" + (place if full[1].D.size > 1 else ""))
+    inputs, outputs = channel_names(full[1])
+    response.set_title("step response" + (f" of {outputs[i]} to {inputs[j]}" if full[1].D.size > 1 else ""))
     plot_poles(*systems, labels=names, ax=poles)
     poles.set_title("poles")
     save_figure(figure, path)
 
 
-def _draw_error(axes: Any, full: System, rom: System, name: str, i: int) -> None:
-    """Responses are subtracted, not systems: two small Schur forms for one large."""
-    gains = [SystemGains(model) for model in (full, rom)]
-    omega = frequencies(gains, [full, rom])
-    for sign, line in signs(*gains):
-        difference = gains[0].responses(sign * omega) - gains[1].responses(sign * omega)
-        draw_sigma(axes, omega, difference, name, line_style(i)["color"], line)
-
-
 def _strongest(system: System) -> tuple[int, int]:
     """The channel with the largest gain anywhere on the grid."""
     gain = SystemGains(system)
-    size = np.abs(gain.responses(frequencies([gain], [system])))
-    largest = np.max(np.where(np.isfinite(size), size, 0.0), axis=0)
-    i, j = np.unravel_index(np.argmax(largest), largest.shape)
+    size = np.abs(gain.responses(frequencies([gain])))
+    size[~np.isfinite(size)] = 0.0
+    _, i, j = np.unravel_index(np.argmax(size), size.shape)
     return int(i), int(j)
 
 

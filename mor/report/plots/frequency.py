@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,10 +76,10 @@ def plot_sigma(*systems: Any, omega: Any = None, labels: Sequence[str] | None = 
     models = drawable(systems, "sigma plot")
     names = names_of(models, labels)
     gains = [SystemGains(model) for model in models]
-    omega = frequencies(gains, models) if omega is None else _given(omega)
+    omega = frequencies(gains) if omega is None else _given(omega)
     axes = axes_of(ax)
     for i, (gain, name) in enumerate(zip(gains, names, strict=True)):
-        for sign, line in signs(gain):
+        for sign, line in _signs(gain):
             draw_sigma(axes, omega, gain.responses(sign * omega), name, COLOURS[i % len(COLOURS)], line)
     return finish_sigma(axes)
 
@@ -127,7 +127,7 @@ def plot_bode(*systems: Any, omega: Any = None, labels: Sequence[str] | None = N
     models = drawable(systems, "Bode plot")
     names, (p, m) = names_of(models, labels), check_signals(models)
     gains = [SystemGains(model) for model in models]
-    grid = frequencies(gains, models) if omega is None else _given(omega)
+    grid = frequencies(gains) if omega is None else _given(omega)
     axes = grid_of_axes(axes, 2 * p, m, (4.2, 2.2))
     for i, (gain, name) in enumerate(zip(gains, names, strict=True)):
         own = grid[grid <= np.pi / gain.system.dt] if gain.system.dt else grid
@@ -137,8 +137,6 @@ def plot_bode(*systems: Any, omega: Any = None, labels: Sequence[str] | None = N
     for end in {np.pi / model.dt for model in models if model.dt}:
         for each in axes.flat:
             each.axvline(end, **_LIMIT)
-    for each in axes.flat:
-        each.set_xscale("log")
     for above, below in zip(axes[::2, 0], axes[1::2, 0], strict=True):
         above.set_ylabel("gain")
         below.set_ylabel("phase, degrees")
@@ -147,16 +145,14 @@ def plot_bode(*systems: Any, omega: Any = None, labels: Sequence[str] | None = N
     return finish_grid(axes, _FREQUENCY)
 
 
-def _draw_bode(axes: np.ndarray, omega: np.ndarray, response: np.ndarray, style: dict[str, Any]) -> None:
-    for i in range(response.shape[1]):
-        for j in range(response.shape[2]):
-            entry = response[:, i, j]
-            finite = np.isfinite(entry) & (entry != 0)
-            phase = np.full(len(omega), np.nan)
-            phase[finite] = np.degrees(np.unwrap(np.angle(entry[finite])))
-            axes[2 * i, j].plot(omega, positive(np.abs(entry)), **style)
-            axes[2 * i, j].set_yscale("log")
-            axes[2 * i + 1, j].plot(omega, phase, **style)
+def _draw_bode(axes: Any, omega: np.ndarray, response: np.ndarray, style: dict[str, Any]) -> None:
+    for i, j in np.ndindex(response.shape[1:]):
+        entry = response[:, i, j]
+        finite = np.isfinite(entry) & (entry != 0)
+        phase = np.full(len(omega), np.nan)
+        phase[finite] = np.degrees(np.unwrap(np.angle(entry[finite])))
+        axes[2 * i, j].loglog(omega, positive(np.abs(entry)), **style)
+        axes[2 * i + 1, j].semilogx(omega, phase, **style)
 
 
 def _given(omega: Any) -> np.ndarray:
@@ -170,19 +166,28 @@ def _given(omega: Any) -> np.ndarray:
     return np.sort(values)
 
 
-def frequencies(gains: Sequence[SystemGains], models: Sequence[System]) -> np.ndarray:
+def frequencies(gains: Sequence[SystemGains]) -> np.ndarray:
     """Frequencies that show every pole, sorted, for a logarithmic axis."""
-    pairs = zip(gains, models, strict=True)
-    omega = np.unique(np.concatenate([first_frequencies(g.poles, m.dt, _POINTS) for g, m in pairs]))
-    if end := max(model.dt for model in models):
+    steps = [gain.system.dt for gain in gains]
+    found = [first_frequencies(gain.poles, dt, _POINTS) for gain, dt in zip(gains, steps, strict=True)]
+    omega = np.unique(np.concatenate(found))
+    if end := max(steps):
         omega = np.concatenate([omega, np.geomspace(1e-4, 1, _POINTS) * np.pi / end])
         omega = np.unique(omega[omega <= np.pi / end])
     return omega[np.isfinite(omega) & (omega > 0)]
 
 
-def signs(*gains: SystemGains) -> list[tuple[int, str]]:
+def _signs(*gains: SystemGains) -> list[tuple[int, str]]:
     """Signs of the frequencies to draw, negative ones of complex systems only, and with which lines."""
     return [(1, "-")] if all(gain.is_real for gain in gains) else [(1, "-"), (-1, "--")]
+
+
+def responses(*models: System) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
+    """On common frequencies the responses of all, for each sign that is drawn with its line."""
+    gains = [SystemGains(model) for model in models]
+    omega = frequencies(gains)
+    for sign, line in _signs(*gains):
+        yield line, omega, [gain.responses(sign * omega) for gain in gains]
 
 
 def draw_sigma(
@@ -193,9 +198,9 @@ def draw_sigma(
     finite = np.all(np.isfinite(response), axis=(1, 2))
     values = np.linalg.svd(np.where(finite[:, None, None], response, 0.0), compute_uv=False)
     values[~finite] = np.nan
-    for i in range(values.shape[-1]):
-        style = {"lw": 1.5, "label": name} if i == 0 and name else {"lw": 1.5 if i == 0 else 0.6}
-        axes.plot(omega, positive(values[:, i]), color=colour, ls=line, **style)
+    for i, curve in enumerate(values.T):
+        style = {"lw": 0.6} if i else {"lw": 1.5, "label": name or None}
+        axes.plot(omega, positive(curve), color=colour, ls=line, **style)
 
 
 def finish_sigma(axes: Any) -> Any:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mor.checks import shown
-from mor.errors import ArgumentTypeError, DimensionError, MissingDependencyError, SystemFileError, keyword
+from mor.errors import (
+    ArgumentTypeError,
+    DimensionError,
+    MissingDependencyError,
+    MorError,
+    SystemFileError,
+    keyword,
+)
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.labels import signal_names
@@ -24,17 +31,15 @@ _MARKERS = ("x", "+", "1", "2", "3", "4")
 
 def line_style(i: int) -> dict[str, Any]:
     """Of the i-th system: the first broad, so that others that lie on it are seen."""
-    width = 2.6 if i == 0 else 1.4
-    return {"color": COLOURS[i % len(COLOURS)], "ls": _LINES[i % len(_LINES)], "lw": width}
+    return {"color": COLOURS[i % len(COLOURS)], "ls": _LINES[i % len(_LINES)], "lw": 1.4 if i else 2.6}
 
 
 def marker_style(i: int) -> dict[str, Any]:
     """Of the i-th system: the first large, so that others that lie on it are seen."""
-    size = 9 if i == 0 else 7
     return {
         "color": COLOURS[i % len(COLOURS)],
         "marker": _MARKERS[i % len(_MARKERS)],
-        "ms": size,
+        "ms": 7 if i else 9,
         "ls": "none",
     }
 
@@ -145,15 +150,24 @@ def grid_of_axes(axes: Any, rows: int, columns: int, size: tuple[float, float]) 
     return given.reshape(rows, columns)
 
 
+def channel_names(model: System) -> tuple[Sequence[str], Sequence[str]]:
+    """Names of inputs and of outputs, numbers where they have none."""
+    inputs, outputs = signal_names(model.labels)
+    return (
+        inputs or [f"input {j + 1}" for j in range(model.n_inputs)],
+        outputs or [f"output {i + 1}" for i in range(model.n_outputs)],
+    )
+
+
 def name_channels(axes: np.ndarray, model: System) -> None:
     """Say above each column from which input and beside each row to which output it goes."""
     if axes.shape == (1, 1):
         return
-    inputs, outputs = signal_names(model.labels)
-    for j, top in enumerate(axes[0]):
-        top.set_title(f"from {inputs[j] if inputs else f'input {j + 1}'}", fontsize="medium")
-    for i, left in enumerate(axes[:, 0]):
-        left.set_ylabel(f"{outputs[i] if outputs else f'output {i + 1}'}\n{left.get_ylabel()}")
+    inputs, outputs = channel_names(model)
+    for top, name in zip(axes[0], inputs, strict=True):
+        top.set_title(f"from {name}", fontsize="medium")
+    for left, name in zip(axes[:, 0], outputs, strict=True):
+        left.set_ylabel(f"{name}\n{left.get_ylabel()}")
 
 
 def finish_grid(axes: np.ndarray, below: str) -> np.ndarray:
@@ -207,3 +221,14 @@ def save_figure(figure: Any, path: Path) -> None:
         figure.savefig(path, dpi=150)
     except OSError as error:
         raise SystemFileError(f"could not write {path}: {error.strerror or error}.") from error
+
+
+def saved(draw: Callable[[Path], None], path: Path | None) -> tuple[str | None, MorError | None]:
+    """Where `draw` has saved a plot, if one is wanted, and why not: nothing else depends on it."""
+    if path is None:
+        return None, None
+    try:
+        draw(path)
+    except MorError as failure:
+        return None, failure
+    return str(path), None

@@ -95,9 +95,11 @@ def plot_step(
 
 def _response(model: System, end: float) -> tuple[np.ndarray, np.ndarray]:
     """Times from 0 to `end` and the response (T, p, m)."""
-    count = check_count("t", np.floor(end / model.dt) + 1, model) if model.dt else _SAMPLES
-    times = model.dt * np.arange(count) if model.dt else np.linspace(0.0, end, count)
-    return times, to_numpy(step(model, times if not model.dt else count))
+    if not model.dt:
+        times = np.linspace(0.0, end, _SAMPLES)
+        return times, to_numpy(step(model, times))
+    count = check_count("t", np.floor(end / model.dt) + 1, model)
+    return model.dt * np.arange(count), to_numpy(step(model, count))
 
 
 def _end(models: Sequence[System]) -> float:

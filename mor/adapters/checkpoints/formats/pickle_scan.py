@@ -10,6 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mor.adapters.limits import Budget
@@ -48,21 +49,21 @@ def check_archive(data: bytes, path: Path, budget: Budget) -> None:
     """
     if data[:4] != _ZIP:
         return
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-    except (*DAMAGE, OSError, zipfile.BadZipFile) as error:
-        raise _damaged(path) from error
+    with _archive(data, path) as archive:
+        members = archive.infolist()
     for member in members:
         if member.file_size != member.compress_size:
-            pickled = member.filename.endswith(".pkl")
-            budget.spend(
-                member.file_size * (_OBJECT if pickled else 1), f"{path}: {member.filename}, unpacked,"
-            )
+            times = _OBJECT if member.filename.endswith(".pkl") else 1
+            budget.spend(member.file_size * times, f"{path}: {member.filename}, unpacked,")
 
 
-def _damaged(path: Path) -> CheckpointError:
-    return CheckpointError(f"{path} is truncated, damaged or was not made by torch.save.")
+@contextmanager
+def _archive(data: bytes, path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            yield archive
+    except (*DAMAGE, OSError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is truncated, damaged or was not made by torch.save.") from error
 
 
 def refuse_foreign_code(data: bytes, path: Path) -> None:
@@ -95,17 +96,10 @@ def _foreign_in_zip(data: bytes, path: Path) -> set[str]:
     except DAMAGE as error:
         if "torchscript" in str(error).lower():
             raise CheckpointError(f"{path} is a TorchScript program; save its state_dict().") from error
-        return _foreign_in_pickles(_zipped_pickle(data, path), 1, path)
-
-
-def _zipped_pickle(data: bytes, path: Path) -> bytes:
-    """The one pickle in a file of the format since 2020."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
-            return archive.read(names[0])
-    except (*DAMAGE, OSError, zipfile.BadZipFile) as error:
-        raise _damaged(path) from error
+    with _archive(data, path) as archive:
+        names = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
+        pickled = archive.read(names[0])
+    return _foreign_in_pickles(pickled, 1, path)
 
 
 def _foreign_in_pickles(data: bytes, count: int, path: Path) -> set[str]:
@@ -114,8 +108,7 @@ def _foreign_in_pickles(data: bytes, count: int, path: Path) -> set[str]:
     names: set[str] = set()
     try:
         for _ in range(count):
-            for name in named_code(stream):
-                names.add(name)
+            names.update(named_code(stream))
     except DAMAGE as error:
         if foreign := _not_of_torch(names):
             return foreign

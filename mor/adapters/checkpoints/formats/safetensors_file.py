@@ -24,6 +24,9 @@ from mor.errors import CheckpointError
 
 _METADATA = "__metadata__"
 
+#: The names of types in the format.
+_CODES = {dtype: code for code, dtype in SAFETENSORS_DTYPES.items()}
+
 
 def read_safetensors(path: Path, budget: Budget) -> TensorFile:
     """Every tensor of a safetensors file, and its metadata.
@@ -39,7 +42,8 @@ def read_safetensors(path: Path, budget: Budget) -> TensorFile:
     try:
         # Checks the header against the size of the file, and reads nothing else of it.
         with safe_open(path, framework="np"):
-            header = _header(data)
+            end = 8 + int.from_bytes(data[:8].tobytes(), "little")
+            header: dict[str, Any] = json.loads(data[8:end].tobytes())
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise _damaged(path, data, error) from error
     metadata = header.pop(_METADATA, None) or {}
@@ -49,7 +53,8 @@ def read_safetensors(path: Path, budget: Budget) -> TensorFile:
         if dtype is None:
             raise CheckpointError(f"{path}: {key!r} has the unsupported dtype {entry['dtype']!r}.")
         try:
-            tensors[key] = _body(data, *entry["data_offsets"]).view(dtype).reshape(entry["shape"])
+            start, stop = entry["data_offsets"]
+            tensors[key] = data[end + start : end + stop].view(dtype).reshape(entry["shape"])
         except (ValueError, OverflowError) as error:
             raise _damaged(path, data, error) from error
     return TensorFile(path, "safetensors", tensors, metadata, hashlib.sha256(data.data).hexdigest())
@@ -60,21 +65,6 @@ def _damaged(path: Path, data: np.ndarray, error: Exception) -> CheckpointError:
     return CheckpointError(
         f"{path} ({len(data)} bytes) is truncated, damaged or not a safetensors file: {reason}."
     )
-
-
-def _header(data: np.ndarray) -> dict[str, Any]:
-    """The names, types, shapes and places of all tensors, and free text."""
-    return json.loads(data[8 : _header_end(data)].tobytes())
-
-
-def _header_end(data: np.ndarray) -> int:
-    return 8 + int.from_bytes(data[:8].tobytes(), "little")
-
-
-def _body(data: np.ndarray, start: int, end: int) -> np.ndarray:
-    """Bytes of one tensor, which are not copied."""
-    first = _header_end(data)
-    return data[first + start : first + end]
 
 
 def safetensors_chunks(
@@ -89,7 +79,10 @@ def safetensors_chunks(
     """
     if _METADATA in tensors:
         raise CheckpointError(f"a tensor called {_METADATA!r} has no place in a safetensors file.")
-    codes = {key: _code(key, x) for key, x in tensors.items()}
+    for key, x in tensors.items():
+        if x.dtype not in _CODES:
+            hint = ", which the safetensors format lacks; write a .pt file instead."
+            raise CheckpointError(f"{key!r} is {dtype_name(x.dtype)}{hint}")
     # Those of wide types first, so that every one begins at a multiple of its width.
     keys = sorted(tensors, key=lambda key: (-tensors[key].dtype.itemsize, key))
     header: dict[str, Any] = {_METADATA: dict(sorted(metadata.items()))} if metadata else {}
@@ -97,7 +90,7 @@ def safetensors_chunks(
     for key in keys:
         x = tensors[key]
         start, end = end, end + x.nbytes
-        header[key] = {"dtype": codes[key], "shape": list(x.shape), "data_offsets": [start, end]}
+        header[key] = {"dtype": _CODES[x.dtype], "shape": list(x.shape), "data_offsets": [start, end]}
     try:
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     except ValueError as error:
@@ -109,12 +102,3 @@ def safetensors_chunks(
 
 def _bytes_of(x: np.ndarray) -> memoryview:
     return np.ascontiguousarray(x).reshape(-1).view(np.uint8).data
-
-
-def _code(key: str, x: np.ndarray) -> str:
-    """The name of the type of a tensor in the format."""
-    code = next((code for code, dtype in SAFETENSORS_DTYPES.items() if dtype == x.dtype), None)
-    if code is None:
-        hint = ", which the safetensors format lacks; write a .pt file instead."
-        raise CheckpointError(f"{key!r} is {dtype_name(x.dtype)}{hint}")
-    return code

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mor.adapters.atomic import Chunks, write_atomically
+from mor.adapters.atomic import Chunks, check_place, write_atomically
 from mor.adapters.checkpoints.formats.safetensors_file import read_safetensors, safetensors_chunks
 from mor.adapters.checkpoints.formats.shards import find_shards, read_shards
 from mor.adapters.checkpoints.formats.tensor_file import TensorFile
 from mor.adapters.checkpoints.formats.torch_file import read_torch, torch_bytes
-from mor.adapters.limits import Allowance, Budget, budget
+from mor.adapters.limits import Allowance, Budget, budget, reading
 from mor.checks import check_path
 from mor.errors import CheckpointError, keyword
 
@@ -52,23 +52,21 @@ def read_tensors(path: str | Path, max_bytes: int | None = None, key: str | None
         If it needs PyTorch, or a newer one.
     """
     path = check_path("path", path, CheckpointError)
-    try:
-        if path.name.lower().endswith(_INDEX):
-            _refuse_key(path, key)
-            shards = find_shards(path, _SHARDS)
-            return read_shards(shards, _read_single, budget(shards.paths.values(), max_bytes, _ALLOWANCE))
-        return _read_single(path, budget([path], max_bytes, _ALLOWANCE), key)
-    except MemoryError as error:
-        raise CheckpointError(f"{path}: there is not enough memory for it.") from error
-    except OSError as error:
-        raise CheckpointError(f"cannot read {error.filename or path}: {error.strerror or error}.") from error
+    with reading(path, CheckpointError):
+        if not _is_index(path):
+            return _read_single(path, budget([path], max_bytes, _ALLOWANCE), key)
+        _refuse_key(path, key)
+        shards = find_shards(path, _SHARDS)
+        return read_shards(shards, _read_single, budget(shards.paths.values(), max_bytes, _ALLOWANCE))
 
 
 def files_of(path: Path) -> list[Path]:
     """The file itself, or the index and the shards that it names."""
-    if not path.name.lower().endswith(_INDEX):
-        return [path]
-    return [path, *find_shards(path, _SHARDS).paths.values()]
+    return [path, *(find_shards(path, _SHARDS).paths.values() if _is_index(path) else ())]
+
+
+def _is_index(path: Path) -> bool:
+    return path.name.lower().endswith(_INDEX)
 
 
 def _read_single(path: Path, limits: Budget, key: str | None = None) -> TensorFile:
@@ -108,10 +106,7 @@ def check_checkpoint_output(path: Path, source: Path, *, force: bool) -> None:
     """
     if _ending(path) != ".safetensors" and not is_torch_output(path):
         raise CheckpointError(f"{path}: write to a .safetensors, .pt, .pth, .ckpt or .bin file.")
-    if not path.parent.is_dir():
-        raise CheckpointError(f"{path}: there is no folder {path.parent}.")
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder.")
+    check_place(path, CheckpointError)
     if force:
         return
     overwrites = f"{keyword('force', 'True')} overwrites it."

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import io
 import pickle
+from collections import defaultdict
 from collections.abc import Mapping, MutableMapping
 from functools import reduce
 from operator import getitem
@@ -63,23 +64,16 @@ def read_torch(path: Path, budget: Budget, key: str | None = None) -> TensorFile
     CheckpointError
         If the file is damaged or holds no state dict.
     """
-    torch = import_torch()
+    import_torch()
     budget.spend(path.stat().st_size, str(path))
     data = path.read_bytes()
     check_archive(data, path, budget)
     refuse_foreign_code(data, path)
-    wrapper = _load(torch, data, path)
-    place = find_state_dict(torch, wrapper, path, key)
-    state = reduce(getitem, place, wrapper)
-    tensors, left_out = {}, []
-    held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
-    _spend(torch, held, path, budget)
-    for key, value in held.items():
-        array = as_numpy(torch, value)
-        if array is None:
-            left_out.append(key)
-        else:
-            tensors[key] = array
+    wrapper = _load(data, path)
+    place = find_state_dict(wrapper, path, key)
+    held = tensors_in(reduce(getitem, place, wrapper))
+    _spend(held, path, budget)
+    tensors = arrays_of(held)
     return TensorFile(
         path=path,
         format="torch",
@@ -89,22 +83,37 @@ def read_torch(path: Path, budget: Budget, key: str | None = None) -> TensorFile
         ties=_ties({key: held[key] for key in tensors}),
         wrapper=wrapper,
         state_dict_path=place,
-        left_out=tuple(left_out),
+        left_out=tuple(key for key in held if key not in tensors),
     )
 
 
-def _spend(torch: Any, held: Mapping[str, Any], path: Path, budget: Budget) -> None:
+def tensors_in(mapping: Mapping[Any, Any]) -> dict[str, Any]:
+    """Those of its entries that are tensors with a name."""
+    import torch
+
+    return {key: x for key, x in mapping.items() if isinstance(key, str) and isinstance(x, torch.Tensor)}
+
+
+def arrays_of(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Those of the tensors that NumPy has a form for, on the same memory, read-only."""
+    arrays = {key: _as_numpy(x) for key, x in tensors.items()}
+    return {key: x for key, x in arrays.items() if x is not None}
+
+
+def _spend(held: Mapping[str, Any], path: Path, budget: Budget) -> None:
     """Take what the tensors are seen as: one stored number can be seen as a million. Tied ones count once."""
     seen = {
         (x.data_ptr(), x.shape, x.stride()): (key, x.numel() * x.element_size())
         for key, x in held.items()
-        if x.layout == torch.strided and x.device.type == "cpu"
+        if _is_plain(x)
     }
     for key, size in seen.values():
         budget.spend(size, f"{path}: the tensor {key!r}")
 
 
-def _load(torch: Any, data: bytes, path: Path) -> Any:
+def _load(data: bytes, path: Path) -> Any:
+    import torch
+
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except DAMAGE as error:
@@ -123,20 +132,19 @@ def _reason(error: BaseException) -> str:
     return (told or lines or [type(error).__name__])[0][:300]
 
 
-def find_state_dict(torch: Any, wrapper: Any, path: Path, key: str | None = None) -> tuple[str, ...]:
+def find_state_dict(wrapper: Any, path: Path, key: str | None = None) -> tuple[str, ...]:
     """Keys that lead to the state dict of a training checkpoint; () if it is one itself."""
     if not isinstance(wrapper, Mapping):
         raise CheckpointError(f"{path} holds a {type(wrapper).__name__}, not a state dict.")
-    dicts = [str(k) for k, x in wrapper.items() if isinstance(x, Mapping) and _is_state_dict(torch, x)]
+    dicts = [str(k) for k, x in wrapper.items() if isinstance(x, Mapping) and tensors_in(x)]
     if key is not None:
         if key not in dicts:
             raise CheckpointError(f"{path} has no state dict {key!r}; it has {', '.join(dicts) or 'none'}.")
         return (key,)
-    if _is_state_dict(torch, wrapper):
+    if tensors_in(wrapper):
         return ()
-    for key in _STATE_DICTS:
-        if isinstance(wrapper.get(key), Mapping) and _is_state_dict(torch, wrapper[key]):
-            return (key,)
+    if usual := next((name for name in _STATE_DICTS if name in dicts), None):
+        return (usual,)
     others = [name for name in dicts if name.endswith("state_dict") and not is_optimizer(name)]
     if len(others) == 1:
         return (others[0],)
@@ -153,18 +161,11 @@ def find_state_dict(torch: Any, wrapper: Any, path: Path, key: str | None = None
 
 def other_state_dicts(file: TensorFile) -> dict[str, dict[str, np.ndarray]]:
     """By name, the dicts of tensors beside the one that was read, but for an optimizer's."""
-    dicts = {k: x for k, x in file.beside.items() if isinstance(x, Mapping) and not is_optimizer(k)}
-    torch: Any = import_torch() if dicts else None
-    found = {}
-    for name, state in dicts.items():
-        held = {k: x for k, x in state.items() if isinstance(k, str) and isinstance(x, torch.Tensor)}
-        arrays = {k: as_numpy(torch, x) for k, x in held.items()}
-        found[str(name)] = {k: x for k, x in arrays.items() if x is not None}
-    return found
+    return {str(key): arrays_of(tensors_in(x)) for key, x in _dicts_beside(file).items()}
 
 
-def _is_state_dict(torch: Any, mapping: Mapping[Any, Any]) -> bool:
-    return any(isinstance(key, str) and isinstance(x, torch.Tensor) for key, x in mapping.items())
+def _dicts_beside(file: TensorFile) -> dict[Any, Mapping[Any, Any]]:
+    return {k: x for k, x in file.beside.items() if isinstance(x, Mapping) and not is_optimizer(k)}
 
 
 def is_optimizer(key: Any) -> bool:
@@ -172,11 +173,18 @@ def is_optimizer(key: Any) -> bool:
     return isinstance(key, str) and "optim" in key.lower()
 
 
-def as_numpy(torch: Any, tensor: Any) -> np.ndarray | None:
+def _is_plain(tensor: Any) -> bool:
+    """Whether its numbers stand in the memory of this process, one by one."""
+    import torch
+
+    return tensor.layout == torch.strided and tensor.device.type == "cpu"
+
+
+def _as_numpy(tensor: Any) -> np.ndarray | None:
     """A read-only array on the tensor's memory, or None if NumPy has no form for it."""
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-        return None
-    if tensor.ndim > _MOST_AXES:
+    import torch
+
+    if not _is_plain(tensor) or tensor.is_quantized or tensor.ndim > _MOST_AXES:
         return None
     plain = tensor.detach().resolve_conj().resolve_neg()
     try:
@@ -195,10 +203,10 @@ def as_numpy(torch: Any, tensor: Any) -> np.ndarray | None:
 
 def _ties(tensors: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     """Groups of keys that are the same memory seen the same way."""
-    groups: dict[Any, list[str]] = {}
+    groups: dict[Any, list[str]] = defaultdict(list)
     for key, x in tensors.items():
         if x.numel():
-            groups.setdefault((x.data_ptr(), x.dtype, tuple(x.shape), x.stride()), []).append(key)
+            groups[x.data_ptr(), x.dtype, tuple(x.shape), x.stride()].append(key)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
@@ -209,20 +217,19 @@ def torch_bytes(file: TensorFile, tensors: Mapping[str, np.ndarray]) -> bytes:
     whose parameters have changed.
     """
     torch = import_torch()
-    changed = {key: x for key, x in tensors.items() if x is not file.tensors.get(key)}
-    made = _make_tensors(torch, file, changed if file.wrapper is not None else tensors)
     if file.wrapper is None:
-        content: Any = made
+        content = _make_tensors(file, tensors)
     else:
-        content = _rewrap(torch, file, made)
+        changed = {key: x for key, x in tensors.items() if x is not file.tensors[key]}
+        content = _rewrap(file, _make_tensors(file, changed))
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
 
 
-def _make_tensors(torch: Any, file: TensorFile, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _make_tensors(file: TensorFile, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Tensors of their own memory; tied keys with equal values share one."""
-    made = {key: from_numpy(torch, x) for key, x in arrays.items()}
+    made = {key: from_numpy(x) for key, x in arrays.items()}
     for first, *others in file.ties:
         for key in others:
             if first in made and key in made and same_bits(arrays[first], arrays[key]):
@@ -235,15 +242,25 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-def from_numpy(torch: Any, x: np.ndarray) -> Any:
+def from_numpy(x: np.ndarray) -> Any:
     """A tensor of its own memory, bit for bit."""
+    import torch
+
+    own = np.array(x, order="C")
     if x.dtype.names is None:
-        return torch.from_numpy(np.array(x, order="C"))
-    bits = np.array(x, order="C").view(f"u{x.dtype.itemsize}")
-    return torch.from_numpy(bits).view(getattr(torch, x.dtype.names[0]))
+        return torch.from_numpy(own)
+    return torch.from_numpy(own.view(f"u{x.dtype.itemsize}")).view(getattr(torch, x.dtype.names[0]))
 
 
-def _rewrap(torch: Any, file: TensorFile, made: Mapping[str, Any]) -> Any:
+def in_place_of(old: Any, tensor: Any) -> Any:
+    """A tensor as what takes the place of `old`: a parameter if that is one."""
+    import torch
+
+    is_parameter = isinstance(old, torch.nn.Parameter)
+    return torch.nn.Parameter(tensor, requires_grad=old.requires_grad) if is_parameter else tensor
+
+
+def _rewrap(file: TensorFile, made: Mapping[str, Any]) -> Any:
     """A copy of the containers down to the state dict; every other entry is the one read."""
     content = copy.copy(file.wrapper)
     state: MutableMapping[str, Any] = content
@@ -251,9 +268,7 @@ def _rewrap(torch: Any, file: TensorFile, made: Mapping[str, Any]) -> Any:
         state[key] = copy.copy(state[key])
         state = state[key]
     for key, tensor in made.items():
-        old = state[key]
-        is_parameter = isinstance(old, torch.nn.Parameter)
-        state[key] = torch.nn.Parameter(tensor, requires_grad=old.requires_grad) if is_parameter else tensor
+        state[key] = in_place_of(state[key], tensor)
     for key in dropped_entries(file) if made else ():
         del content[key]
     return content
@@ -266,5 +281,4 @@ def dropped_entries(file: TensorFile) -> list[str]:
 
 def stale_entries(file: TensorFile, changed: set[str]) -> list[str]:
     """Entries beside the state dict that hold a copy of changed tensors, an average say."""
-    others = {key: x for key, x in file.beside.items() if not is_optimizer(key)}
-    return [str(key) for key, x in others.items() if isinstance(x, Mapping) and changed & set(x)]
+    return [str(key) for key, x in _dicts_beside(file).items() if changed & set(x)]

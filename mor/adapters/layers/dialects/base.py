@@ -49,9 +49,13 @@ class Field:
 
 @dataclass(frozen=True)
 class Stored:
-    """The tensors of one layer, by field name, as a file or a model in memory holds them."""
+    """The tensors of one layer, by field name, as a file or a model in memory holds them.
+
+    `prefix` is what their names begin with there.
+    """
 
     arrays: Mapping[str, Array]
+    prefix: str = ""
 
     def double(self, name: str) -> Array:
         """The numbers in double precision, differentiable where the tensors are."""
@@ -88,23 +92,24 @@ class Dialect(ABC):
     def locate(self, names: Collection[str]) -> list[str]:
         """Prefixes under which every field of the dialect has a tensor, of whatever shape."""
         marker = self.fields[0].name
-        prefixes = [key.removesuffix(marker) for key in names if _ends_with_part(key, marker)]
+        prefixes = [key.removesuffix(marker) for key in names if ends_with_part(key, marker)]
         return [p for p in prefixes if all(p + field.name in names for field in self.fields)]
 
     def find(self, tensors: Tensors) -> list[str]:
         """Prefixes of the layers: fields, shapes and kinds of numbers all as described."""
-        return [prefix for prefix in self.locate(tensors) if self.mismatch(tensors, prefix) is None]
+        return [p for p in self.locate(tensors) if self.mismatch(self.stored(tensors, p)) is None]
 
-    def mismatch(self, tensors: Tensors, prefix: str) -> str | None:
-        """What keeps the tensors under `prefix` from being a layer; None if nothing does."""
+    def mismatch(self, stored: Stored) -> str | None:
+        """What keeps the tensors from being a layer; None if nothing does."""
         sizes: dict[str, int] = {}
         for field in self.fields:
-            x = tensors[prefix + field.name]
+            x, key = stored.arrays[field.name], stored.prefix + field.name
             if not (x.dtype.kind == "c" if field.is_complex else is_floating(x.dtype)):
-                return f"{prefix}{field.name} is {dtype_name(x.dtype)}; it must be {_kind(field)}"
+                kind = "complex" if field.is_complex else "real and floating"
+                return f"{key} is {dtype_name(x.dtype)}; it must be {kind}"
             if not _unify(field.shape, x.shape, sizes):
                 wanted = ", ".join(str(sizes.get(str(n), n)) for n in field.shape)
-                return f"{prefix}{field.name} has shape {x.shape}; it must be ({wanted})"
+                return f"{key} has shape {x.shape}; it must be ({wanted})"
         return None
 
     @property
@@ -114,10 +119,10 @@ class Dialect(ABC):
 
     def stored(self, tensors: Mapping[str, Array], prefix: str) -> Stored:
         """The tensors of the layer under `prefix`."""
-        return Stored({field.name: tensors[prefix + field.name] for field in self.fields})
+        return Stored({field.name: tensors[prefix + field.name] for field in self.fields}, prefix)
 
-    def read(self, tensors: Tensors, prefix: str) -> Modal:
-        """The layer under `prefix`.
+    def read(self, stored: Stored) -> Modal:
+        """The layer in double precision, its tensors checked.
 
         Raises
         ------
@@ -126,21 +131,21 @@ class Dialect(ABC):
         NotFiniteError
             Naming the tensor with NaN or infinity in it.
         """
-        reason = self.mismatch(tensors, prefix)
-        if reason is not None:
+        if (reason := self.mismatch(stored)) is not None:
             raise CheckpointError(f"not a layer of dialect {self.name}: {reason}.")
-        stored = self.stored(tensors, prefix)
         for field in self.fields:
-            _check_finite(prefix + field.name, stored.double(field.name))
+            check_finite_tensor(stored.prefix + field.name, np.isfinite(stored.double(field.name)))
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 system = self.system(stored)
                 if 0 in system.batch_shape:
-                    raise CheckpointError(f"the layer {prefix!r} has no channels: there is nothing in it.")
+                    raise CheckpointError(
+                        f"the layer {stored.prefix!r} has no channels: there is nothing in it."
+                    )
                 return _with_poles_on_the_circle(_with_real_poles(system, stored.eps))
         except NotFiniteError as error:
             raise NotFiniteError(
-                f"the tensors under {prefix!r} are finite, their system is not: {error}"
+                f"the tensors under {stored.prefix!r} are finite, their system is not: {error}"
             ) from error
 
     def system(self, stored: Stored) -> Modal:
@@ -148,29 +153,22 @@ class Dialect(ABC):
         poles, B, C, D = self.to_arrays(stored)
         return Modal(poles, B, C, D, dt=1.0)
 
-    def write(self, tensors: Tensors, prefix: str, modal: Modal) -> dict[str, np.ndarray]:
-        """New tensors, in the dtypes of the old ones, whose layer is `modal`.
+    def write(self, stored: Stored, modal: Modal, kept: Mapping[int, int]) -> dict[str, np.ndarray]:
+        """New tensors by field name, in the dtypes of the old ones, whose layer is `modal`.
 
-        Fields that do not change (D among them) are left out.
+        Fields that do not change (D among them) are left out. Mode i of `modal` that is mode ``kept[i]`` of
+        the old layer has the parameters of that one, bit for bit.
         """
-        stored = self.stored(tensors, prefix)
         poles, B, C = (np.asarray(x, dtype=complex) for x in (modal.poles, modal.B, modal.C))
         values = self.from_arrays(poles, B, C, stored)
-        return {prefix + name: as_type(x, stored.arrays[name].dtype) for name, x in values.items()}
-
-    def copy_modes(
-        self, new: Tensors, tensors: Tensors, prefix: str, places: Mapping[int, int]
-    ) -> dict[str, np.ndarray]:
-        """`new` with the parameters of mode j of `tensors` as mode i, bit for bit, for ``places[i] = j``."""
-        to, source = list(places), list(places.values())
-        copied = dict(new)
+        # Copies, into which modes can be written.
+        new = {name: np.array(as_type(x, stored.arrays[name].dtype)) for name, x in values.items()}
         for field in self.fields:
-            key = prefix + field.name
-            if key in new and self.mode_symbol in field.shape:
+            if field.name in new and self.mode_symbol in field.shape:
                 axis = field.shape.index(self.mode_symbol)
-                copied[key] = np.array(new[key])
-                np.moveaxis(copied[key], axis, 0)[to] = np.moveaxis(tensors[key], axis, 0)[source]
-        return copied
+                before, after = (np.moveaxis(x[field.name], axis, 0) for x in (stored.arrays, new))
+                after[list(kept)] = before[list(kept.values())]
+        return new
 
     @abstractmethod
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
@@ -200,20 +198,18 @@ def read_out(modal: Modal, readout: str) -> Modal:
     if readout == "current":
         return modal
     C = modal.C * modal.poles[..., None, :]
-    return Modal(modal.poles, modal.B, C, modal.D + np.real(modal.C @ modal.B), dt=modal.dt)
+    return replace(modal, C=C, D=modal.D + np.real(modal.C @ modal.B))
 
 
-def modes(count: int) -> str:
-    """So many modes, in words."""
-    return f"{count} mode" if count == 1 else f"{count} modes"
+def caveat(concerned: np.ndarray, what: str) -> list[str]:
+    """How many modes are `concerned` by what a user should know; nothing if none are."""
+    count = int(np.sum(concerned))
+    return [f"{count} mode{'' if count == 1 else 's'} {what}"] if count else []
 
 
-def _ends_with_part(key: str, marker: str) -> bool:
+def ends_with_part(key: str, marker: str) -> bool:
+    """Whether the last parts of a key, between its dots, are `marker`."""
     return key == marker or key.endswith("." + marker)
-
-
-def _kind(field: Field) -> str:
-    return "complex" if field.is_complex else "real and floating"
 
 
 def _unify(pattern: tuple[str | int, ...], shape: tuple[int, ...], sizes: dict[str, int]) -> bool:
@@ -226,10 +222,10 @@ def _unify(pattern: tuple[str | int, ...], shape: tuple[int, ...], sizes: dict[s
     )
 
 
-def _check_finite(key: str, values: np.ndarray) -> None:
-    bad = values.size - int(np.isfinite(values).sum())
-    if bad:
-        raise NotFiniteError(f"{key} has {bad} of {values.size} entries that are NaN or infinite.")
+def check_finite_tensor(key: str, finite: np.ndarray) -> None:
+    """Raise, naming the tensor, unless all its entries are `finite`."""
+    if bad := int(np.sum(~finite)):
+        raise NotFiniteError(f"{key} has {bad} of {finite.size} entries that are NaN or infinite.")
 
 
 def _with_real_poles(modal: Modal, eps: float) -> Modal:
@@ -247,12 +243,11 @@ def _with_real_poles(modal: Modal, eps: float) -> Modal:
     real &= np.all(np.abs(C.imag) <= slack * np.abs(C), axis=-2)
     if not real.any():
         return modal
-    return Modal(
-        np.where(real, poles.real, poles),
-        np.where(real[..., :, None], B.real, B),
-        np.where(real[..., None, :], C.real, C),
-        modal.D,
-        dt=modal.dt,
+    return replace(
+        modal,
+        poles=np.where(real, poles.real, poles),
+        B=np.where(real[..., :, None], B.real, B),
+        C=np.where(real[..., None, :], C.real, C),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection
+from operator import itemgetter
 
-from mor.adapters.layers.dialects.base import Dialect, Tensors
+from mor.adapters.layers.dialects.base import Dialect, Tensors, ends_with_part
 from mor.adapters.layers.dialects.lru import LRU, LRUComplex
 from mor.adapters.layers.dialects.rotation import Rotation
 from mor.adapters.layers.dialects.s4d import S4D
@@ -60,70 +61,50 @@ def detect(tensors: Tensors, name: str | None) -> tuple[Dialect, list[str]]:
         If nothing is recognised, or more than one dialect is, or a layer is spoilt.
     """
     _refuse_parametrized(tensors)
-    asked = _DIALECTS.values() if name is None else [get_dialect(name)]
-    found = {dialect.name: prefixes for dialect in asked if (prefixes := dialect.find(tensors))}
+    asked = list(_DIALECTS.values()) if name is None else [get_dialect(name)]
+    found = {dialect: prefixes for dialect in asked if (prefixes := dialect.find(tensors))}
     if not found:
-        raise _unrecognised(tensors, name)
+        _refuse_selective(tensors)
     if len(found) > 1:
         where = "; ".join(
-            f"{key} ({len(prefixes)} layers, at {prefixes[0]!r})" for key, prefixes in found.items()
+            f"{dialect.name} ({len(prefixes)} layers, at {prefixes[0]!r})"
+            for dialect, prefixes in found.items()
         )
         raise CheckpointError(f"more than one dialect fits: {where}. Say which with {keyword('dialect')}.")
-    ((key, prefixes),) = found.items()
-    dialect = _DIALECTS[key]
-    if spoilt := _spoilt(dialect, tensors):
-        raise CheckpointError(f"a layer has the names of dialect {key}, but {spoilt}.")
-    return dialect, sorted(prefixes, key=natural_order)
-
-
-def _spoilt(dialect: Dialect, tensors: Tensors) -> str | None:
-    """Why tensors with all the names of a dialect's layer are not one."""
-    reasons = (dialect.mismatch(tensors, prefix) for prefix in dialect.locate(tensors))
-    return next((reason for reason in reasons if reason is not None), None)
-
-
-def _unrecognised(tensors: Tensors, name: str | None) -> CheckpointError:
-    for kind, (key, neighbour) in _SELECTIVE.items():
-        prefix = _selective_layer(tensors, key, neighbour)
-        if prefix is not None:
-            return NotLinearTimeInvariantError(
-                f"{kind} layer at {prefix!r}: it is selective, not linear time-invariant (its dynamics "
-                "depend on its input), so it has no Hankel singular values and cannot be reduced."
-            )
-    asked = list(_DIALECTS.values()) if name is None else [get_dialect(name)]
-    for dialect in asked:
-        if spoilt := _spoilt(dialect, tensors):
-            return CheckpointError(f"a layer has the names of dialect {dialect.name}, but {spoilt}.")
+    for dialect in found or asked:
+        for prefix in dialect.locate(tensors):
+            if spoilt := dialect.mismatch(dialect.stored(tensors, prefix)):
+                raise CheckpointError(f"a layer has the names of dialect {dialect.name}, but {spoilt}.")
+    if found:
+        ((dialect, prefixes),) = found.items()
+        return dialect, sorted(prefixes, key=natural_order)
     seen = [f"{key} {tuple(x.shape)}" for key, x in list(tensors.items())[:_SHOWN]]
     more = f" and {len(tensors) - _SHOWN} more" if len(tensors) > _SHOWN else ""
     what = "no layer of a known dialect" if name is None else f"no layer of dialect {name}"
-    return CheckpointError(
+    nearest = sorted((_nearest(tensors, dialect) for dialect in asked), key=itemgetter(0))
+    raise CheckpointError(
         f"{what} among {len(tensors)} tensors.\n  seen: {', '.join(seen) or 'nothing'}{more}\n"
-        + "\n".join("  " + line for line in _nearest(tensors, asked))
+        + "\n".join(f"  {line}" for _, line in nearest)
     )
 
 
-def _selective_layer(tensors: Tensors, key: str, neighbour: str) -> str | None:
-    for name in tensors:
-        match = re.fullmatch(key, name)
-        prefix = match[1] or "" if match else ""
-        if match and any(k.startswith(prefix) and re.fullmatch(neighbour, k[len(prefix) :]) for k in tensors):
-            return prefix
-    return None
+def _refuse_selective(tensors: Tensors) -> None:
+    for kind, (key, neighbour) in _SELECTIVE.items():
+        for prefix in (match[1] or "" for name in tensors if (match := re.fullmatch(key, name))):
+            if any(k.startswith(prefix) and re.fullmatch(neighbour, k[len(prefix) :]) for k in tensors):
+                raise NotLinearTimeInvariantError(
+                    f"{kind} layer at {prefix!r}: it is selective, not linear time-invariant (its dynamics "
+                    "depend on its input), so it has no Hankel singular values and cannot be reduced."
+                )
 
 
-def _nearest(tensors: Tensors, dialects: list[Dialect]) -> list[str]:
-    """For each dialect the place where most of its names are, and those that are not."""
-    lines = []
-    for dialect in dialects:
-        places = _places(tensors, dialect)
-        prefix, there = max(places.items(), key=lambda item: len(item[1]), default=("", []))
-        missing = [str(field) for field in dialect.fields if field.name not in there]
-        place = f"has {', '.join(there)} at {prefix!r}, " if there else ""
-        lines.append(
-            (len(missing) / len(dialect.fields), f"{dialect.name}: {place}lacks {', '.join(missing)}")
-        )
-    return [line for _, line in sorted(lines, key=lambda item: item[0])]
+def _nearest(tensors: Tensors, dialect: Dialect) -> tuple[float, str]:
+    """The share of a dialect's names that is missing where most of them are, and which these are."""
+    places = _places(tensors, dialect)
+    prefix, there = max(places.items(), key=lambda item: len(item[1]), default=("", []))
+    missing = [str(field) for field in dialect.fields if field.name not in there]
+    place = f"has {', '.join(there)} at {prefix!r}, " if there else ""
+    return len(missing) / len(dialect.fields), f"{dialect.name}: {place}lacks {', '.join(missing)}"
 
 
 def not_recognised(tensors: Tensors, dialect: Dialect, prefixes: list[str]) -> list[str]:
@@ -152,7 +133,7 @@ def _places(tensors: Tensors, dialect: Dialect) -> dict[str, list[str]]:
     by_prefix: dict[str, list[str]] = defaultdict(list)
     for field in dialect.fields:
         for key in tensors:
-            if key == field.name or key.endswith("." + field.name):
+            if ends_with_part(key, field.name):
                 by_prefix[key.removesuffix(field.name)].append(field.name)
     return by_prefix
 
@@ -162,13 +143,11 @@ def _refuse_parametrized(tensors: Tensors) -> None:
     hidden = {folded: key for key in tensors if (folded := folded_key(key)) is not None}
     if not hidden:
         return
-    folded = {**tensors, **{plain: tensors[key] for plain, key in hidden.items()}}
+    names = tensors.keys() | hidden.keys()
     for dialect in _DIALECTS.values():
-        for prefix in dialect.locate(folded):
-            for field in dialect.fields:
-                if prefix + field.name in hidden:
-                    raise CheckpointError(
-                        f"{hidden[prefix + field.name]!r} is a parametrization of {prefix}{field.name}: "
-                        "fold it into the tensor with torch.nn.utils.parametrize.remove_parametrizations "
-                        "and save again."
-                    )
+        keys = (prefix + field.name for prefix in dialect.locate(names) for field in dialect.fields)
+        if spoilt := next((key for key in keys if key in hidden), None):
+            raise CheckpointError(
+                f"{hidden[spoilt]!r} is a parametrization of {spoilt}: fold it into the tensor with "
+                "torch.nn.utils.parametrize.remove_parametrizations and save again."
+            )

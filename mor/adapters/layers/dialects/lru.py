@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.layers.dialects.base import Dialect, Field, Stored, modes
+from mor.adapters.layers.dialects.base import Dialect, Field, Stored, caveat
 from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array, complex_from, diagonal_matrix, namespace
 from mor.systems.modal import Modal, conjugated
@@ -42,9 +42,8 @@ class LRUComplex(Dialect):
         return {**_pole_parameters(poles), "B": B, "C": C}
 
     def caveats(self, modal: Modal) -> list[str]:
-        count = int(np.sum((modal.poles.imag == 0) & (modal.poles.real >= 0)))
-        what = f"{modes(count)} with a real positive pole: exact, but its angle has no gradient in training"
-        return [what] if count else []
+        positive = (modal.poles.imag == 0) & (modal.poles.real >= 0)
+        return caveat(positive, "with a real positive pole: exact, but its angle has no gradient in training")
 
 
 class LRU(LRUComplex):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.layers.dialects.base import Dialect, Field, Stored, modes
+from mor.adapters.layers.dialects.base import Dialect, Field, Stored, caveat
 from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array
 from mor.deep.rotation import PARAMETERS, modal_from_rotation, rotation_from_modal
@@ -35,6 +35,5 @@ class Rotation(Dialect):
         return {name: x for name, x in values.items() if name != "sys_feed"}
 
     def caveats(self, modal: Modal) -> list[str]:
-        count = int(np.sum(modal.poles.imag == 0))
-        what = f"{modes(count)} with a real pole: exact, but their angle has no gradient in further training"
-        return [what] if count else []
+        what = "with a real pole: exact, but their angle has no gradient in further training"
+        return caveat(modal.poles.imag == 0, what)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.layers.dialects.base import Dialect, Field, Stored, Tensors
+from mor.adapters.layers.dialects.base import Dialect, Field, Stored
 from mor.adapters.layers.dialects.zoh import continuous_poles, discretized, negative_pole_caveat
 from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array, complex_from, diagonal_matrix, namespace
@@ -31,14 +31,14 @@ class S5PyTorch(Dialect):
     decay = ("Lambda", "log_step")
     holds_unstable = True
 
-    def mismatch(self, tensors: Tensors, prefix: str) -> str | None:
-        P, C = tensors[prefix + "Lambda"].shape, tensors[prefix + "C"].shape
+    def mismatch(self, stored: Stored) -> str | None:
+        P, C = stored.arrays["Lambda"].shape, stored.arrays["C"].shape
         if len(P) == 1 and len(C) == 2 and C[1] == 2 * P[0] > 0:
             return (
-                f"{prefix}C has {C[1]} columns for {P[0]} modes: a bidirectional layer, whose second half "
-                "runs backward in time, is not supported"
+                f"{stored.prefix}C has {C[1]} columns for {P[0]} modes: a bidirectional layer, whose second "
+                "half runs backward in time, is not supported"
             )
-        return super().mismatch(tensors, prefix)
+        return super().mismatch(stored)
 
     def to_arrays(self, stored: Stored) -> tuple[Array, Array, Array, Array]:
         B, log_step = stored.double("B"), stored.double("log_step")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mor.adapters.layers.dialects.base import modes
+from mor.adapters.layers.dialects.base import caveat
 from mor.adapters.layers.dtypes import ComplexArray
 from mor.arrays import Array, namespace
 from mor.equations.cauchy import exponential_integral
@@ -35,7 +35,5 @@ def continuous_poles(poles: ComplexArray, step: np.ndarray, dialect: str) -> np.
 
 def negative_pole_caveat(poles: ComplexArray) -> list[str]:
     """What to know of real negative poles in a layer with a continuous time."""
-    count = int(np.sum((poles.imag == 0) & (poles.real < 0)))
-    if not count:
-        return []
-    return [f"{modes(count)} with a real negative pole: valid at the trained step size only, not at another"]
+    negative = (poles.imag == 0) & (poles.real < 0)
+    return caveat(negative, "with a real negative pole: valid at the trained step size only, not at another")
