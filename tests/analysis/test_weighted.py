@@ -228,6 +228,8 @@ def test_gains_alone_in_far_units():
     near = mor.hankel_singular_values(sys)
     kind = mor.Weighted(input=static(1e200 * np.eye(2), 0.0), output=static(1e-210 * np.eye(3), 0.0))
     np.testing.assert_allclose(mor.hankel_singular_values(sys, gramians=kind), 1e-10 * near, rtol=1e-9)
+    silent = mor.LTI([[-1.0]], np.zeros((1, 2)), 1e200 * np.ones((2, 1)))
+    assert not np.any(mor.hankel_singular_values(sys, gramians=mor.Weighted(input=silent)))
 
 
 def test_what_an_unstable_system_is_told():
