@@ -23,7 +23,7 @@ def rounding_bound(exact: Modal, stored: Modal) -> float:
     """
     pole, B, C = _upper_half(exact)
     other, stored_B, stored_C = _upper_half(stored)
-    inside = np.abs(pole) < 1
+    inside = margins(pole, exact.dt) > 0
     side = np.where(inside, 1.0, -1.0)
     near, far = (np.maximum(side * margins(x, exact.dt), 0.0) for x in (pole, other))
     # Unstable modes are to be the same to the last bit, which no change of scale leaves them.

@@ -20,6 +20,7 @@ All functions follow the array API standard; leading axes are a batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from mor.arrays import (
     Array,
@@ -101,10 +102,8 @@ class Kernels:
 def kernels(poles: Array, *, dt: float, horizon: float | None = None) -> Kernels:
     """What the Gramians of all systems with these poles have in common."""
     distance = one_minus_abs2(poles) if dt and horizon is None else None
-    hermitian = kernel(poles, poles, dt=dt, horizon=horizon, distance=distance)
-    if not is_complex(poles):
-        return Kernels(hermitian, None)
-    return Kernels(hermitian, kernel(poles, conj(poles), dt=dt, horizon=horizon, distance=distance))
+    with_poles = partial(kernel, poles, dt=dt, horizon=horizon, distance=distance)
+    return Kernels(with_poles(poles), with_poles(conj(poles)) if is_complex(poles) else None)
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,16 @@ def _eliminate_all(poles: Array, B: Array, dt: float) -> Array:
 def _eliminate(
     make_step: Callable[..., Any], poles: Array, B: Array, squares: Array, like: Array, dt: float
 ) -> Array:
-    """The columns of all steps from the generators B and their squares on, in the shape of `like`."""
-    distance = boundary_distance(poles, dt)
+    """Columns (..., n, r) of all steps from the generators B and their squares on; `like` is (..., n, *)."""
+    xp, distance = namespace(B), boundary_distance(poles, dt)
     pivots = squares / distance
     step = make_step(poles, distance, dt)
-    return _as_columns(scan(step, (B, pivots), poles.shape[-1], _exhausted(pivots, B)), like)
+    columns = scan(step, (B, pivots), poles.shape[-1], _exhausted(pivots, B))
+    if columns.ndim == 1:
+        return like[..., :0]
+    # From (r, ..., n, c), the outputs of the steps.
+    columns = xp.permute_dims(columns, (*range(1, columns.ndim - 1), 0, columns.ndim - 1))
+    return xp.reshape(columns, (*columns.shape[:-2], -1))
 
 
 def _squares(B: Array) -> Array:
@@ -84,15 +89,6 @@ def _exhausted(start: Array, B: Array) -> Callable[[Any], bool] | None:
     xp = namespace(B)
     floor = eps(B) ** 2 * xp.max(start, axis=-1)
     return lambda carry: not bool(xp.any(xp.max(carry[-1], axis=-1) > floor))
-
-
-def _as_columns(columns: Array, like: Array) -> Array:
-    """Step outputs ``(r, ..., n, c)`` to one factor ``(..., n, r c)``; `like` is (..., n, *)."""
-    xp = namespace(like)
-    if columns.ndim == 1:
-        return like[..., :0]
-    stacked = xp.permute_dims(columns, (*range(1, columns.ndim - 1), 0, columns.ndim - 1))
-    return xp.reshape(stacked, (*stacked.shape[:-2], -1))
 
 
 def _row_of_each(x: Array, index: Array) -> Array:

@@ -51,14 +51,14 @@ def stein_factor(A: Evolution, B: Array, *, horizon: int | None = None) -> Array
     """
     if horizon is None:
         return _infinite_horizon(A, B)
-    total, block, terms = None, qr_compress(B), int(horizon)
+    total, block, terms = B[..., :0], qr_compress(B), int(horizon)
     while terms:
         if terms & 1:
-            total = block if total is None else _joined(block, A.apply(total))
+            total = _joined(block, A.apply(total))
         terms >>= 1
         if terms:
             block, A = _joined(block, A.apply(block)), A.square()
-    return B[..., :0] if total is None else total
+    return total
 
 
 def lyapunov_horizon_factor(

@@ -66,8 +66,7 @@ class LevelPencil:
         N = np.diag(np.arange(len(self.M)) < self.states).astype(float)
         if not np.all(np.isfinite(self.M)):
             raise np.linalg.LinAlgError("the pencil of a level is not finite")
-        homogeneous: Any = scipy.linalg.eigvals(self.M, N, homogeneous_eigvals=True)
-        over, under = homogeneous
+        over, under = np.asarray(scipy.linalg.eigvals(self.M, N, homogeneous_eigvals=True))
         # Larger ones are at infinity to round-off.
         finite = np.abs(over) < np.abs(under) * self.norm / EPS**0.5
         return over[finite] / under[finite]
@@ -141,7 +140,7 @@ def level_pencil(A: np.ndarray, B: np.ndarray, C: np.ndarray, D: np.ndarray, gam
     """
     unit = largest_entry(A) or 1.0
     A, (B, C) = A / unit, _scaled_to_level(B, C, gamma * unit)
-    U, s, Vh = _singular_vectors(D / gamma)
+    U, s, Vh = np.linalg.svd(D / gamma)
     B, C = B @ adjoint(Vh), adjoint(U) @ C
     kept = s**2 > _CLOSE
     inside = np.where(kept, 0.0, 1 / np.where(kept, 1.0, (1 - s) * (1 + s)))
@@ -164,12 +163,6 @@ def _scaled_to_level(B: np.ndarray, C: np.ndarray, gamma: float) -> tuple[np.nda
     if b == 0 or c == 0:
         return np.zeros_like(B), np.zeros_like(C)
     return B / b * (c / gamma**0.5), C / c * (b / gamma**0.5)
-
-
-def _singular_vectors(D: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if not D.any():
-        return np.eye(D.shape[0]), np.zeros(min(D.shape)), np.eye(D.shape[1])
-    return np.linalg.svd(D)
 
 
 def _weighted(X: np.ndarray, inside: np.ndarray) -> np.ndarray:

@@ -100,7 +100,7 @@ def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> FactorBlock:
     n, m = B.shape
     B = B.copy()
     U, M = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype)
-    W, Y, V = np.zeros((n, m), B.dtype), np.zeros((m, n), B.dtype), np.eye(m, dtype=B.dtype)
+    W, Y, V = np.zeros_like(B), np.zeros((m, n), B.dtype), np.eye(m, dtype=B.dtype)
     for start, stop in reversed(diagonal_blocks(tile.T)):
         here, above, below = slice(start, stop), slice(0, start), slice(stop, n)
         own, _ = _blocks(tile, here, here)
@@ -122,11 +122,10 @@ def _tile_factor(tile: Tile, B: np.ndarray, dt: float) -> FactorBlock:
 def _continuous_tile(T: np.ndarray, B: np.ndarray) -> FactorBlock:
     """:func:`_tile_factor` of ``dt = 0`` and ``S = I``, in as few calls as possible: there is one
     turn for each state, and at everyday orders it is most of the time."""
-    n, m = B.shape
+    n = len(B)
     B, negative = B.copy(), np.array(-T, order="F")
-    U, M, W = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype), np.empty((n, m), B.dtype)
+    U, M, W = np.zeros((n, n), B.dtype), np.zeros((n, n), B.dtype), np.empty_like(B)
     trsyl: Any = get_lapack_funcs("trsyl", (negative,))
-    transposed = "C" if np.iscomplexobj(T) else "T"
     blocks = diagonal_blocks(T)
     for start, stop in reversed(blocks):
         here = slice(start, stop)
@@ -137,7 +136,7 @@ def _continuous_tile(T: np.ndarray, B: np.ndarray) -> FactorBlock:
             above = B[:start]
             known = above.dot(adjoint(w))
             known += T[:start, here].dot(u)
-            X, scale, _ = trsyl(negative[:start, :start], state, known, "N", transposed, -1)
+            X, scale, _ = trsyl(negative[:start, :start], state, known, "N", "C", -1)
             if scale != 1:
                 X /= scale
             U[:start, here] = X

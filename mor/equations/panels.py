@@ -63,11 +63,11 @@ def pieces(low: float, high: float, poles: np.ndarray) -> list[Piece]:
     ----------
     poles : complex array, where in the complex plane of frequencies the function has poles.
     """
-    if not np.isinf(high):
-        return [Piece(_graded(low, high, poles), lambda t: (t, 1.0))]
     # From twice the largest pole on the function is analytic in 1 / omega.
-    far = max(2 * largest_entry(poles), low) or 1.0
+    far = (max(2 * largest_entry(poles), low) or 1.0) if np.isinf(high) else high
     near = [Piece(_graded(low, far, poles), lambda t: (t, 1.0))] if far > low else []
+    if far == high:
+        return near
     return [*near, Piece(np.array([[0.0, 1.0]]), lambda t: (far / t, far**0.5 / t))]
 
 

@@ -108,12 +108,8 @@ class SchurForm:
         """The form of ``diag(A, A_other)``, for two forms without E: nothing is computed."""
         # Beside a complex form a real one must be truly triangular.
         one, two = self.in_field_of(other.pencil.T), other.in_field_of(self.pencil.T)
-        a, b = one.pencil.T, two.pencil.T
-        n = len(a)
-        T, left, right = (np.zeros((n + len(b), n + len(b)), a.dtype) for _ in range(3))
-        T[:n, :n], T[n:, n:] = a, b
-        left[:n, :n], left[n:, n:] = one.left, two.left
-        right[:n, :n], right[n:, n:] = one.right, two.right
+        T = _direct_sum(one.pencil.T, two.pencil.T)
+        left, right = _direct_sum(one.left, two.left), _direct_sum(one.right, two.right)
         return SchurForm(Pencil.of(T), left, right, self.dt, sources=(self, other))
 
     @property
@@ -274,6 +270,14 @@ class SchurForm:
                 f"A has norm {norm:.1e}, below the range of the solver: take a larger unit of time."
             )
         return triangular_factor(self.pencil, self.enter(B), self.dt)
+
+
+def _direct_sum(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """``diag(first, second)`` of square matrices."""
+    n = len(first) + len(second)
+    joint = np.zeros((n, n), first.dtype)
+    joint[: len(first), : len(first)], joint[len(first) :, len(first) :] = first, second
+    return joint
 
 
 def cross_solution(left: SchurForm, right: SchurForm, Q: np.ndarray) -> np.ndarray:

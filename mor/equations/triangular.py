@@ -198,8 +198,7 @@ def solve_tile(left: Tile, right: Tile, Q: np.ndarray, dt: float) -> np.ndarray:
     k = len(Q)
     if not dt and left.S is None and right.S is None:
         trsyl: Any = get_lapack_funcs("trsyl", (left.T, right.T, Q))
-        transposed = "C" if np.iscomplexobj(right.T) else "T"
-        X, scale, _ = trsyl(left.T[:k, :k], right.T, Q, tranb=transposed)
+        X, scale, _ = trsyl(left.T[:k, :k], right.T, Q, tranb="C")
         return X * (-1 / scale)
     if len(right.T) <= 2:
         return _at_once(left.T[:k, :k], None if left.S is None else left.S[:k, :k], right, Q, dt)

@@ -14,6 +14,7 @@ from mor.adapters.layers.layer import Layer
 from mor.arrays import to_complex, to_numpy
 from mor.deep.rounding import rounding_bound
 from mor.deep.unstable import same_unstable_modes
+from mor.equations.boundary import margins
 from mor.errors import CheckpointError, NotFiniteError, UnstableSystemError, keyword
 from mor.reduction.result import Reduction
 from mor.systems.lti import LTI
@@ -80,20 +81,19 @@ def check_replacement(old: Modal, new: Modal, holds_unstable: bool = False) -> N
             "the feedthrough D has changed. The layer reads its updated state, so that "
             "the error bound of a method that changes D does not hold for it; use one that keeps D."
         )
-    modulus = np.abs(new.poles)
-    for where in np.argwhere(modulus >= 1):
+    for where in np.argwhere(margins(new.poles, new.dt) <= 0):
         place = tuple(where)
         if holds_unstable and has_pole(old.poles[place[:-1]], new.poles[place]):
             continue
         raise UnstableSystemError(
             f"pole {new.poles[place]:.6g} at {where.tolist()} of what is to replace "
-            f"it has modulus {modulus[place]:.9g} >= 1; {_way_to_stability(old, holds_unstable)}"
+            f"it has modulus {abs(new.poles[place]):.9g} >= 1; {_way_to_stability(old, holds_unstable)}"
         )
 
 
 def _way_to_stability(old: Modal, holds_unstable: bool) -> str:
     """Why a layer with an unstable pole does not replace `old`, and what can be done."""
-    unstable = np.argwhere(np.abs(old.poles) >= 1)
+    unstable = np.argwhere(margins(old.poles, old.dt) <= 0)
     if not len(unstable):
         what = "a pole that the layer had not" if holds_unstable else "an unstable layer"
         return f"{what} is not written. The layer itself is stable: keep another number of its states."
@@ -128,7 +128,7 @@ def write(layer: Layer, tensors: Tensors, old: Modal, new: Modal) -> Export:
         stored = layer.dialect.read(replace(before, arrays={**before.arrays, **written}))
     except NotFiniteError as error:
         raise CheckpointError(f"it would not be finite in the type of the file: {error}") from error
-    if np.any((np.abs(stored.poles) >= 1) & (np.abs(new.poles) < 1)):
+    if np.any((margins(stored.poles, stored.dt) <= 0) & (margins(new.poles, new.dt) > 0)):
         raise CheckpointError("a pole rounds to modulus 1 in the type of the file.")
     error, tolerance = response_error(new, stored, before.eps)
     if error > tolerance:
@@ -147,11 +147,11 @@ def response_error(wanted: Modal, stored: Modal, eps: float) -> tuple[float, flo
     larger as the modes are larger than their sum. Unstable modes are followed until they have grown
     by e.
     """
-    modulus = np.abs(wanted.poles)
-    margin = float(np.min(1 - modulus[modulus < 1], initial=1.0))
-    growth = float(np.log(np.max(modulus, initial=0.0))) if np.any(modulus > 1) else 0.0
+    inside = margins(wanted.poles, wanted.dt)
+    margin = float(np.min(inside[inside > 0], initial=1.0))
+    growth = float(np.log1p(np.max(-inside, initial=0.0)))
     times = _sample_times(max(margin, 20 * growth))
-    if np.any(modulus >= 1):
+    if np.any(inside <= 0):
         margin = min(margin, 1 / times[-1])
     probe = _probe(wanted.n_inputs)
     reference, parts = _responses(wanted, times, probe)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mor.equations.boundary import margins
 from mor.systems.modal import Modal
 
 #: Relative distance, which a change of coordinates costs, below which poles and residues are the same.
@@ -25,7 +26,7 @@ def with_kept_modes(new: Modal, old: Modal) -> Modal:
     """
     if new.batch_shape:
         return new
-    outside = np.flatnonzero(np.abs(new.poles) >= 1).tolist()
+    outside = np.flatnonzero(margins(new.poles, new.dt) <= 0).tolist()
     found = {i: _counterpart(new, old, i) for i in outside}
     places = {i: j for i, j in found.items() if j is not None}
     if not places or len(set(places.values())) < len(places):
@@ -41,7 +42,7 @@ def kept_modes(new: Modal, old: Modal) -> dict[int, int]:
     if new.batch_shape:
         return {}
     places = {}
-    for i in np.flatnonzero(np.abs(new.poles) >= 1):
+    for i in np.flatnonzero(margins(new.poles, new.dt) <= 0):
         same = (old.poles == new.poles[i]) & np.all(new.B[i] == old.B, axis=-1)
         same &= np.all(new.C[:, i, None] == old.C, axis=0)
         if same.any():
