@@ -97,7 +97,7 @@ def gramians(
     """
     system, kind = _asked(sys, "a Gramian", gramians, horizon, band)
     (kind, held), (inner, units) = kind.in_units(), in_units(system)
-    P, Q = (astype_like(beside(x, system.D), system.D) for x in kind.gramians(inner))
+    P, Q = kind.gramians(inner)
     check_overflow(kind.end, P, Q)
     P = from_units(P, 2 * (units.inputs + held.inputs), 2, "the controllability Gramian")
     return P, from_units(Q, 2 * (units.outputs + held.outputs), 2, "the observability Gramian")
