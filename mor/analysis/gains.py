@@ -63,8 +63,8 @@ class SystemGains:
     """
 
     def __init__(self, system: System) -> None:
-        self.modal: Modal | None = system.by_form(_acting, lambda _: None)
-        self.system: Any = system if self.modal else system.to_lti()
+        self.modal = None if system.modal is None else _acting(system.modal)
+        self.system: Any = system.to_lti() if self.modal is None else system
 
     @property
     def poles(self) -> np.ndarray:

@@ -23,6 +23,7 @@ from mor.checks import check_overflow, guarded
 from mor.equations.band import Band
 from mor.equations.definite import definite_factor
 from mor.equations.graded import graded_values
+from mor.systems.arguments import slices
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.units import from_units, in_units
@@ -164,11 +165,11 @@ def hankel_singular_values(
     """
     system, kind = _asked(sys, "a Hankel singular value", gramians, horizon, band)
     (kind, held), (constant, units) = kind.in_units(), in_units(system.detached())
-    slices = constant.split(threads()) if is_numpy(constant.D) else [constant]
-    if len(slices) == 1:
+    parts = slices(constant, threads()) if is_numpy(constant.D) else [constant]
+    if len(parts) == 1:
         values = _singular_values(constant, kind)
     else:
-        values = np.concatenate(side_by_side(*(partial(_singular_values, part, kind) for part in slices)))
+        values = np.concatenate(side_by_side(*(partial(_singular_values, part, kind) for part in parts)))
     check_overflow(kind.end, values)
     return astype_like(beside(from_units(values, units.gain + held.gain, 1, _VALUES), system.D), system.D)
 

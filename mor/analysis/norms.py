@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -348,7 +347,7 @@ def _trace(C: Array, P: Array) -> Array | None:
 
 def _norm_in_band(system: System, band: Band) -> Array:
     """In closed form where there is one and it does not cancel, else by quadrature."""
-    found = system.by_form(partial(_closed_form_in_band, band=band), lambda _: None)
+    found = None if system.modal is None else _closed_form_in_band(system.modal, band)
     return _by_quadrature([system], band) if found is None else found
 
 

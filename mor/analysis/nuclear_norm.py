@@ -20,6 +20,7 @@ from mor.arrays import (
 from mor.checks import check_overflow, check_whole, guarded
 from mor.equations.definite import definite_factor
 from mor.errors import ReductionError
+from mor.systems.arguments import slices
 from mor.systems.base import System
 from mor.systems.convert import as_system
 from mor.systems.units import OWN, from_units, in_units
@@ -187,7 +188,7 @@ def _value_and_gradient(system: System, beyond: int) -> tuple[Array, Callable[[]
     P, Q, pull = system.gramians_with_pullback()
     weights = _quick_weights(P, Q, beyond) if is_concrete(P, Q) else None
     if weights is None and is_concrete(P, Q):
-        parts = system.split(_PARTS)
+        parts = slices(system, _PARTS)
         if len(parts) > 1:
             return _joined([_value_and_gradient(part, beyond) for part in parts])
     value, weight_P, weight_Q = weights or _weights_of_factors(*system.factors(), beyond)

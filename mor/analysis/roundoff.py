@@ -17,7 +17,6 @@ Source: [Higham02], section 3.5, for products; the Schur form's backward error a
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +88,8 @@ def data_roundoff(system: System, points: Points) -> np.ndarray:
     -----
     Cost of a dense system of order n with its Schur form at hand: ``2 n^2 K (m + p)`` flops.
     """
-    gains = system.by_form(partial(_of_modes, points=points.s), partial(_of_states, points=points.s))
+    modal, s = system.modal, points.s
+    gains = _of_states(system, s) if modal is None else _of_modes(modal, s)
     return points.factor * np.max(gains, axis=-1, initial=0.0)
 
 

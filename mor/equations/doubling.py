@@ -25,7 +25,7 @@ _MAX_ROUNDS = 64
 
 
 class Evolution(Protocol):
-    """A discrete-time state evolution ``x -> A x``."""
+    """A discrete-time state evolution ``x -> A x``: a state matrix, but for sparse ones."""
 
     def apply(self, Z: Array) -> Array:
         """``A Z`` for Z of shape (..., n, r)."""

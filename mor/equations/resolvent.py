@@ -194,4 +194,4 @@ def of_columns(function: Callable[[np.ndarray], np.ndarray], X: np.ndarray, A: A
 
 def in_parts(points: np.ndarray, most: int) -> list[np.ndarray]:
     """The points, about so many at a time."""
-    return np.array_split(points, max(1, -(-len(points) // most)))
+    return [points] if len(points) <= most else np.array_split(points, -(-len(points) // most))

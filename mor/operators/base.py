@@ -82,13 +82,7 @@ class Operator(ABC):
 
     @abstractmethod
     def transfer(self, points: Array, B: Array, C: Array) -> Array:
-        """``C (s - A)^{-1} B`` at points (N,): (..., N, p, m).
-
-        Raises
-        ------
-        NotFiniteError
-            If a point is a pole.
-        """
+        """``C (s - A)^{-1} B`` at points (N,): (..., N, p, m); not finite where a point is a pole."""
 
     @abstractmethod
     def factors(
@@ -134,6 +128,11 @@ class Operator(ABC):
         """
         X = solve_by_columns(self.solve, self.apply, form, Q)
         return X if is_complex(Q) or is_complex(form.pencil.T) else np.real(X)
+
+
+def over_E(operator: Operator, X: Array, *, adjoint: bool = False) -> Array:
+    """``E^{-1} X`` of a pencil (A, E), or ``E^{-H} X``; of any other operator X itself."""
+    return operator.solve(0, 1, X, adjoint=adjoint)
 
 
 def _square(Z: Array) -> Array:

@@ -14,7 +14,7 @@ from mor.equations.band import Band, band_factors
 from mor.equations.blocks import block_margins, pairwise_solve, to_blocks
 from mor.equations.boundary import dc_point
 from mor.equations.definite import definite_factor
-from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.equations.doubling import Evolution, lyapunov_horizon_factor, stein_factor
 from mor.equations.holds import Hold, matrix_holds
 from mor.errors import DimensionError
 from mor.operators.base import GramianPair, Operator
@@ -59,7 +59,7 @@ class BlockSpectrum:
 
 
 @dataclass(frozen=True, eq=False)
-class BlockOperator(Operator):
+class BlockOperator(Operator, Evolution):
     """``x -> diag(blocks) x``, blocks (..., q, s, s)."""
 
     blocks: Array

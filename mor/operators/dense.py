@@ -12,13 +12,14 @@ import scipy.linalg
 from mor.arrays import adjoint
 from mor.equations.band import Band, band_factors
 from mor.equations.boundary import dc_point
+from mor.equations.doubling import Evolution
 from mor.equations.holds import Hold, matrix_holds
 from mor.equations.lyapunov import horizon_factor
 from mor.equations.scaling import check_range, grading, scaled
 from mor.equations.schur import SchurForm, cross_solution
 from mor.equations.transfer import FEW_POINTS, evaluate_by_form, evaluate_by_lu
-from mor.errors import NotFiniteError, ReductionError
-from mor.operators.base import GramianPair, Operator
+from mor.errors import ReductionError
+from mor.operators.base import GramianPair, Operator, over_E
 from mor.threads import threads_for
 
 #: Beyond this condition of E less than four digits survive.
@@ -54,7 +55,7 @@ class Coordinates(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class DenseOperator(Operator):
+class DenseOperator(Operator, Evolution):
     """A, or the pencil (A, E), with the Schur form that poles, Gramian factors and responses share.
 
     Attributes
@@ -152,17 +153,14 @@ class DenseOperator(Operator):
 
     def transfer(self, points: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
         try:
-            with threads_for(len(self.A)):
-                value = self._transfer(points, B, C)
+            return self._transfer(points, B, C)
         except np.linalg.LinAlgError:
-            value = np.full(1, np.nan)
-        if not np.all(np.isfinite(value)):
-            raise NotFiniteError("the transfer function is infinite: a point is a pole.")
-        return value
+            return np.full((len(points), len(C), B.shape[1]), np.nan)
 
     def _transfer(self, points: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
         if len(points) > FEW_POINTS and self._condition <= _CONDITION_LIMIT:
-            return evaluate_by_form(self.A, self.E, B, C, self.schur, points)
+            with threads_for(len(self.A)):
+                return evaluate_by_form(self.A, self.E, B, C, self.schur, points)
         if self.E is not None:
             return evaluate_by_lu(self.A, self.E, B, C, points)
         # Pivots of an elimination depend on the units of the rows.
@@ -178,7 +176,7 @@ class DenseOperator(Operator):
         if horizon is None:
             Zc = None if B is None else self.schur.controllability_factor(B)
             return Zc, None if C is None else self.schur.observability_factor(C)
-        Zc = None if B is None else self._late(self.graded, self.solve(0, 1, B), self.grading, horizon)
+        Zc = None if B is None else self._late(self.graded, over_E(self, B), self.grading, horizon)
         if C is None:
             return Zc, None
         return Zc, self._late(adjoint(self.graded), adjoint(C), self.grading.dual, horizon)
@@ -196,7 +194,7 @@ class DenseOperator(Operator):
         P, Q, _ = super().gramians(B, C, horizon=horizon, band=band)
 
         def pull(weight_P: np.ndarray, weight_Q: np.ndarray) -> dict[str, np.ndarray]:
-            form, A, explicit_B = self.explicit.schur, self.explicit.A, self.solve(0, 1, B)
+            form, A, explicit_B = self.explicit.schur, self.explicit.A, over_E(self, B)
             Y, H = form.adjoint.solve(weight_P), form.solve(weight_Q)
             to_A = 2 * (Y @ A @ P + Q @ A @ H) if self.dt else 2 * (Y @ P + Q @ H)
             return {"A": to_A, "B": 2 * Y @ explicit_B, "C": 2 * C @ H}
@@ -205,7 +203,7 @@ class DenseOperator(Operator):
 
     def project(self, left: np.ndarray, right: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``W^H E^{-1}`` first, so that E is solved with r times only."""
-        W = adjoint(self.solve(0, 1, left, adjoint=True))
+        W = adjoint(over_E(self, left, adjoint=True))
         return W @ self.A @ right, W @ B
 
     def inverted(self, B: np.ndarray, C: np.ndarray) -> tuple[DenseOperator, np.ndarray, np.ndarray]:
@@ -221,7 +219,7 @@ class DenseOperator(Operator):
     def sampled(self, step: float, B: np.ndarray, hold: Hold) -> tuple[DenseOperator, np.ndarray, np.ndarray]:
         """By one exponential of order n + m (n + 2m), in graded coordinates: it is right to its norm."""
         there = self.grading
-        A, first, late = matrix_holds(self.graded, there.enter(self.solve(0, 1, B)), step, hold)
+        A, first, late = matrix_holds(self.graded, there.enter(over_E(self, B)), step, hold)
         return DenseOperator(there.leave_both(A), None, step), there.leave(first), there.leave(late)
 
     def joined(self, other: Operator) -> DenseOperator | None:

@@ -28,10 +28,10 @@ from mor.equations.boundary import boundary_distance, dc_point, margins
 from mor.equations.cauchy_factor import factor as pivoted_factor
 from mor.equations.columns import solve_by_columns
 from mor.equations.definite import definite_factor
-from mor.equations.doubling import lyapunov_horizon_factor, stein_factor
+from mor.equations.doubling import Evolution, lyapunov_horizon_factor, stein_factor
 from mor.equations.holds import Hold, scalar_holds
 from mor.equations.schur import SchurForm
-from mor.errors import NotFiniteError, TimeStepError
+from mor.errors import TimeStepError
 from mor.operators.base import GramianPair, Operator
 
 #: Inputs from which P may be well conditioned, so that forming it is worth a try.
@@ -58,7 +58,7 @@ class ExactPoles:
 
 
 @dataclass(frozen=True, eq=False)
-class DiagonalOperator(Operator):
+class DiagonalOperator(Operator, Evolution):
     """``[Re z; Im z] -> [Re(pole z); Im(pole z)]``, poles (..., k); ``z -> pole z`` of real poles."""
 
     poles: Array
@@ -224,7 +224,7 @@ class DiagonalOperator(Operator):
     def joined(self, other: Operator) -> DiagonalOperator | None:
         if not isinstance(other, DiagonalOperator):
             return None
-        return DiagonalOperator(concatenated(self.poles, other.poles, axis=-1), self.dt)
+        return DiagonalOperator(namespace(self.poles).concat([self.poles, other.poles], axis=-1), self.dt)
 
     def cross_solution(self, form: SchurForm, Q: np.ndarray) -> np.ndarray:
         """By columns, ``8 k r^2`` flops: no equation is solved."""
@@ -271,13 +271,6 @@ def real_columns(C: Array) -> Array:
     return xp.concat([xp.real(C), -xp.imag(C)], axis=-1)
 
 
-def concatenated(a: Array, b: Array, *, axis: int) -> Array:
-    """Both in a row, complex if one of them is."""
-    if is_complex(a) != is_complex(b):
-        a, b = to_complex(a), to_complex(b)
-    return namespace(a).concat([a, b], axis=axis)
-
-
 def _product(a: Array, b: Array, Z: Array, sign: int) -> Array:
     """``[[a, sign b], [b, a]] Z`` for diagonals a and b (..., k)."""
     k, a, b = a.shape[-1], a[..., :, None], b[..., :, None]
@@ -287,10 +280,8 @@ def _product(a: Array, b: Array, Z: Array, sign: int) -> Array:
 
 def _half_of_transfer(points: Array, poles: Array, B: Array, C: Array) -> Array:
     """``C diag(1/(s - poles)) B`` (..., N, p, m)."""
-    distance = points[:, None] - poles[..., None, :]
-    if is_concrete(distance) and bool(namespace(distance).any(distance == 0)):
-        raise NotFiniteError("the transfer function is infinite: a point is a pole.")
-    return (C[..., None, :, :] * (1 / distance)[..., :, None, :]) @ B[..., None, :, :]
+    inverse = 1 / (points[:, None] - poles[..., None, :])
+    return (C[..., None, :, :] * inverse[..., :, None, :]) @ B[..., None, :, :]
 
 
 def _double(x: Array) -> np.ndarray:

@@ -17,8 +17,8 @@ from mor.equations.columns import solve_by_columns
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
 from mor.equations.sparse import MAX_DENSE_ORDER
-from mor.errors import NotFiniteError, SparseSystemError
-from mor.operators.base import Operator
+from mor.errors import SparseSystemError
+from mor.operators.base import Operator, over_E
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,10 @@ class SparseOperator(Operator):
     def mass(self) -> csc_array:
         """E, or the identity."""
         return csc_array(scipy.sparse.eye_array(self._size, format="csc")) if self.E is None else self.E
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the LU factors, which cannot be copied or pickled."""
+        return {name: x for name, x in vars(self).items() if name != "_mass_factors"}
 
     def factorised(self, a: complex, c: complex) -> SuperLU:
         """LU factors of ``a A + c E``.
@@ -80,26 +84,24 @@ class SparseOperator(Operator):
                 value[i] = C @ self.solve(-1, s, B) if len(B) else 0.0
             except np.linalg.LinAlgError:
                 break
-        if not np.all(np.isfinite(value)):
-            raise NotFiniteError("the transfer function is infinite: a point is a pole.")
         return value
 
     def apply(self, Z: np.ndarray) -> np.ndarray:
         product = self.A @ Z
-        return product if self.E is None else self.solve(0, 1, product)
+        return product if self.E is None else over_E(self, product)
 
     def apply_absolute(self, Z: np.ndarray) -> np.ndarray:
         if self.E is not None:
-            self.refuse("an explicit state matrix E^-1 A")
+            self.refuse("the product E^-1 A")
         return abs(self.A) @ Z
 
     def adjoint(self) -> SparseOperator:
         if self.E is not None:
-            self.refuse("an explicit state matrix E^-1 A")
+            self.refuse("the product E^-1 A")
         return SparseOperator(csc_array(self.A.conj().T), None, self.dt)
 
     def project(self, left: np.ndarray, right: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        W = adjoint_of(self.solve(0, 1, left, adjoint=True))
+        W = adjoint_of(over_E(self, left, adjoint=True))
         return W @ (self.A @ right), W @ B
 
     def joined(self, other: Operator) -> SparseOperator | None:
@@ -116,26 +118,25 @@ class SparseOperator(Operator):
 
     @property
     def spectrum(self) -> NoReturn:
-        self.refuse("all its poles, nor what takes a stable system")
+        self.refuse("all poles (if only to see that the system is stable)")
 
     def factors(self, B: Any, C: Any, *, horizon: float | None = None, band: Band | None = None) -> NoReturn:
-        self.refuse("Gramians")
+        self.refuse("Gramians of the system")
 
     def inverted(self, B: np.ndarray, C: np.ndarray) -> NoReturn:
-        self.refuse("the inverse of its state matrix")
+        self.refuse("the inverse of the state matrix")
 
     def sampled(self, step: float, B: np.ndarray, hold: Hold) -> NoReturn:
-        self.refuse("the exponential of its state matrix")
+        self.refuse("the exponential of the state matrix")
 
     def refuse(self, what: str) -> NoReturn:
-        """Raise: a sparse system does not have that."""
-        way = (
-            "Of this order sys.to_lti(), the dense system, has it."
-            if self._size <= MAX_DENSE_ORDER
-            else f"Above an order of {MAX_DENSE_ORDER} nothing is made dense: project it (sys.projected)."
-        )
+        """Raise, as `what` is needed."""
+        way = "Take the dense system, sys.to_lti()."
+        if self._size > MAX_DENSE_ORDER:
+            way = f"Above an order of {MAX_DENSE_ORDER} no dense one is made: project it (sys.projected)."
         raise SparseSystemError(
-            f"a sparse system does not have {what}: low-rank solvers are not there yet. {way}"
+            f"this needs {what}, which a sparse system does not have: low-rank solvers are not there yet. "
+            + way
         )
 
 

@@ -14,6 +14,7 @@ from mor.arrays import adjoint, to_numpy
 from mor.checks import check_order, check_overflow, check_real, guarded, shown
 from mor.equations.graded import graded_svd
 from mor.errors import ReductionError, keyword
+from mor.operators.base import over_E
 from mor.reduction.result import Reduction, is_several
 from mor.reduction.roundoff import full_roundoff, reduced_roundoff
 from mor.reduction.splitting import too_few_states
@@ -204,7 +205,7 @@ class Balancing:
             diagnostics=diagnostics,
             stable_parts=(self.system, reduced) if self.rest else None,
             bounds=self.bounds,
-            left=self.system.test_space(left),
+            left=over_E(self.system.operator, left, adjoint=True),
             right=right,
             bounded_norm=self.gramians.bounded_norm,
         )

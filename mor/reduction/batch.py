@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NoReturn
 
 import numpy as np
 
@@ -19,6 +18,11 @@ def check_not_empty(system: System) -> None:
         raise DimensionError(f"a batch of shape {system.batch_shape} has no systems to reduce.")
 
 
+def only_of_modes() -> DimensionError:
+    """What is wrong with a batch of systems that are not held as their modes."""
+    return DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
+
+
 def flatten_batch(system: System) -> Modal:
     """A batch of Modals with one leading axis, on NumPy.
 
@@ -28,14 +32,8 @@ def flatten_batch(system: System) -> Modal:
         If it is empty, or of systems that are held otherwise.
     """
     check_not_empty(system)
-    return system.by_form(_flattened, _only_of_modes)
-
-
-def _only_of_modes(batch: System) -> NoReturn:
-    raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
-
-
-def _flattened(system: Modal) -> Modal:
+    if system.modal is None:
+        raise only_of_modes()
     axes, count = len(system.batch_shape), math.prod(system.batch_shape)
     arrays = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
     poles, B, C, D = (x.reshape(count, *x.shape[axes:]) for x in arrays)

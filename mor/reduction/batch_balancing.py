@@ -18,6 +18,7 @@ from mor.reduction.balancing import Balancing, check_request, in_balance, projec
 from mor.reduction.batch import stack
 from mor.reduction.result import Reduction
 from mor.reduction.roundoff import full_roundoff, reduced_roundoff
+from mor.systems.arguments import slices
 from mor.systems.base import System
 from mor.systems.modal import Modal, project_batch
 from mor.systems.units import OWN, Units, in_units
@@ -169,7 +170,9 @@ def balance_batch(
     flat: Modal, batch_shape: tuple[int, ...], gramians: Gramians, match: str
 ) -> BatchBalancing:
     """All factors and SVDs in one go, a share of them in each thread."""
-    shares = side_by_side(*(partial(_balance_all, share, gramians, match) for share in flat.split(threads())))
+    shares = side_by_side(
+        *(partial(_balance_all, share, gramians, match) for share in slices(flat, threads()))
+    )
     return BatchBalancing(tuple(part for share in shares for part in share), batch_shape, flat)
 
 

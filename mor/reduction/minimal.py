@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -108,14 +107,13 @@ def minimal_realization(sys: Any, *, tol: float | None = None) -> Reduction:
     if system.batch_shape:
         flat = flatten_batch(system)
         return _joined([minimal_realization(flat[i], tol=tol) for i in range(len(flat.poles))], system)
-    system = system.by_form(lambda modal: modal, lambda other: other.to_lti())
+    system = system.modal or system.to_lti()
     share = float(tol) if tol is not None else max(system.order, 10) ** 2 * np.finfo(float).eps
     inner: Any
     inner, units = in_units(system)
-    small, unreachable, unobservable, neglected = inner.by_form(
-        partial(_minimal_modes, tol=share), partial(_minimal_states, tol=share)
-    )
-    if tol is None and inner.by_form(lambda _: False, partial(_changed, small=small)):
+    minimal: Any = _minimal_modes if inner.modal else _minimal_states
+    small, unreachable, unobservable, neglected = minimal(inner, share)
+    if tol is None and not inner.modal and _changed(inner, small):
         whole = _result(system, system, 0, 0, 0.0)
         note = "rank decisions would change the transfer function, so nothing is left out: rescale the states"
         return replace(whole, diagnostics=whole.diagnostics | {"note": note})

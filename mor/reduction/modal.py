@@ -227,8 +227,8 @@ class ModeRanking:
     @property
     def _sizes(self) -> np.ndarray:
         """Real states by mode (..., k)."""
-        ones = np.ones(self.scores.shape, dtype=int)
-        return self.system.carrier.by_form(lambda modal: modal.mode_sizes, lambda _: ones)
+        modal = self.system.carrier.modal
+        return np.ones(self.scores.shape, dtype=int) if modal is None else modal.mode_sizes
 
     @property
     def _modes_of_each(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -241,7 +241,8 @@ class ModeRanking:
         of eigenvectors of condition :math:`\kappa`, and where these were computed what A is known with."""
         gains = np.where(np.isfinite(self.gains), self.gains, 0.0)
         sums = np.finfo(float).eps * self.condition * float(np.max(np.sum(gains, axis=-1), initial=0.0))
-        return sums + self.source.carrier.by_form(lambda _: 0.0, _of_eigenvectors)
+        source = self.source.carrier
+        return sums if source.modal else sums + _of_eigenvectors(source)
 
     @guarded
     def truncate(
@@ -320,10 +321,9 @@ class ModeRanking:
             flat = flatten_batch(full)
             return stack([flat[i].of_modes(c) for i, c in enumerate(chosen)], full.batch_shape)
         i = chosen[0]
-        return full.by_form(
-            lambda modal: modal.of_modes(i),
-            lambda dense: replace(dense, A=dense.A[np.ix_(i, i)], B=dense.B[i], C=dense.C[:, i]),
-        )
+        if full.modal:
+            return full.of_modes(i)
+        return replace(full, A=full.A[np.ix_(i, i)], B=full.B[i], C=full.C[:, i])
 
 
 @guarded
@@ -369,7 +369,7 @@ def rank_modes(sys: Any, *, score: str = "hinf", unstable: str = "error") -> Mod
         full.require_stable("modal truncation", otherwise=parts)
     inner, units = in_units(full)
     modal: Any = inner.equivalent()
-    poles = modal.by_form(lambda x: x.poles, lambda diagonal: np.diag(diagonal.A))
+    poles = modal.poles if modal.modal else np.diag(modal.A)
     gain = np.linalg.norm(modal.B, axis=-1) * np.linalg.norm(modal.C, axis=-2)
     margin, energy = np.asarray(margins(poles, modal.dt)), np.asarray(boundary_distance(poles, modal.dt))
     inside = margin > 0

@@ -7,7 +7,8 @@ from contextlib import suppress
 import numpy as np
 
 from mor.equations.diagonal import eigenmodes
-from mor.errors import DimensionError, ReductionError
+from mor.errors import ReductionError
+from mor.reduction.batch import only_of_modes
 from mor.reduction.splitting import split_stable
 from mor.systems.base import System
 from mor.systems.labels import without_states
@@ -21,10 +22,8 @@ def stable_on_modes(system: System) -> tuple[System, tuple[System, float], Syste
 
     Of a Modal all modes are ranked, and those that are not stable always kept.
     """
-    return system.by_form(lambda modal: (modal, on_modes(modal), None), _split_on_modes)
-
-
-def _split_on_modes(system: System) -> tuple[System, tuple[System, float], System | None]:
+    if system.modal:
+        return system, on_modes(system), None
     stable, rest = split_stable(system)
     if not rest.order:
         return system, on_modes(system), None
@@ -37,14 +36,15 @@ def _split_on_modes(system: System) -> tuple[System, tuple[System, float], Syste
 def on_modes(system: System) -> tuple[System, float]:
     """The system on modes, and the condition of the eigenvectors."""
     system.outputs.require_real()
-    carrier, condition = system.carrier.by_form(lambda modal: (modal.on_numpy(), 1.0), _diagonalised)
+    modal = system.carrier.modal
+    carrier, condition = _diagonalised(system.carrier) if modal is None else (modal.on_numpy(), 1.0)
     return system.with_carrier(carrier), condition
 
 
 def _diagonalised(system: System) -> tuple[System, float]:
     """A complex one in the coordinates of its eigenvectors."""
     if system.batch_shape:
-        raise DimensionError("a batch can be reduced for Modal systems only; take one at a time.")
+        raise only_of_modes()
     dense = system.to_lti().explicit
     if dense.is_real:
         return in_modes(dense)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -52,21 +52,20 @@ def reduced_roundoff(
     large = right.shape[-1] > _LARGE
     count = POINTS_OF_MEMBER if large or system.batch_shape else POINTS
     points = critical_points(poles, margin, system.dt, end, count)
-    carrier, result = system.carrier.on_numpy(), reduced.carrier
+    carrier: System = system.carrier.on_numpy()
+    result: Any = reduced.carrier
     projected, s = Projected.of(carrier, left, right), points.s
     if match == "dc":
         projected, s = (
             _with_inversion(projected, carrier, left, right),
             _reciprocal_points(s, margin, system.dt),
         )
-    form = (
-        result.by_form(lambda _: None, lambda dense: dense.schur) if large and match == "infinity" else None
-    )
+    form = result.schur if large and match == "infinity" and result.modal is None else None
     try:
         gains, values = projected.roundoff(s, form)
     except np.linalg.LinAlgError:
         return np.full(system.batch_shape, np.inf)
-    moved = result.by_form(lambda _: True, lambda _: match == "dc")
+    moved = match == "dc" or result.modal is not None
     if moved and result.D.shape == carrier.D.shape:
         back = _reciprocal_of(s, system.dt) if match == "dc" else s
         returned = _values(result, back)
@@ -78,9 +77,9 @@ def reduced_roundoff(
 
 def _values(system: System, points: np.ndarray) -> np.ndarray:
     """Transfer functions (..., K, p, m) at points (..., K) of each member's own."""
-    return system.by_form(
-        partial(_values_of_modes, points=points), lambda dense: to_numpy(dense.evaluate(points))
-    )
+    if system.modal is None:
+        return to_numpy(system.evaluate(points))
+    return _values_of_modes(system.modal, points)
 
 
 def _values_of_modes(system: Modal, points: np.ndarray) -> np.ndarray:

@@ -103,7 +103,7 @@ def split_stable(sys: Any) -> tuple[System, System]:
             ".linear can be split."
         )
     if not system.batch_shape:
-        return system.by_form(_split_modes, lambda other: _split_dense(other.to_lti()))
+        return _split_dense(system.to_lti()) if system.modal is None else _split_modes(system.modal)
     flat = flatten_batch(system)
     pairs = [_split_modes(flat[i]) for i in range(len(flat.poles))]
     stable, rest = zip(*pairs, strict=True)

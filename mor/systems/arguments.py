@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from mor.errors import (
 
 if TYPE_CHECKING:
     from mor.systems.base import System
+    from mor.systems.held import Held
 
 
 def check_feedthrough(D: Any, B: Array, batch: tuple[int, ...], p: int) -> Array:
@@ -88,11 +90,21 @@ def of_batch(system: System, index: Any, names: Sequence[str]) -> dict[str, Arra
         raise BatchIndexError(f"index {shown(index)}: {error}.", argument="index") from None
 
 
+def slices(system: Any, parts: int) -> list[Any]:
+    """About so many slices of a batch of Modals, in order; of any other system itself alone."""
+    length = system.batch_shape[0] if system.modal and system.batch_shape else 0
+    parts = min(parts, length)
+    if parts < 2:
+        return [system]
+    ends = [round(i * length / parts) for i in range(parts + 1)]
+    return [system[a:b] for a, b in itertools.pairwise(ends)]
+
+
 #: Most numbers of a response: 32 GB.
 _LARGEST_RESPONSE = 2**32
 
 
-def check_count(name: str, count: Any, system: System) -> int:
+def check_count(name: str, count: Any, system: Held) -> int:
     """`count` as a number of samples, at least 1 and no more than memory holds."""
     count = check_whole(name, count, 1, error=TimeStepError)
     size = max(system.n_inputs * system.n_outputs * math.prod(system.batch_shape), 1)

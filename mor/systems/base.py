@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any, ClassVar, Self, TypeVar, cast
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from mor.arrays import (
-    Array,
-    beside,
-    conj,
-    detach,
-    exponents,
-    is_complex,
-    namespace,
-    times,
-    to_numpy,
-    widest,
-)
-from mor.checks import check_continuous_step, check_finite, check_horizon, check_overflow, guarded, numbers
+from mor.arrays import Array, conj, exponents, is_complex, namespace, times, to_numpy
+from mor.checks import check_continuous_step, check_horizon, check_shape, guarded
 from mor.equations.band import Band
 from mor.equations.holds import Hold
 from mor.equations.schur import SchurForm
-from mor.errors import (
-    DimensionError,
-    TimeStepError,
-)
-from mor.operators.base import Operator, Pullback
-from mor.operators.diagonal import concatenated
-from mor.systems.arguments import (
-    check_count,
-    check_points,
-    check_same_signals,
-    in_one_framework,
-    no_dc_gain,
-    operand,
-)
-from mor.systems.labels import Labels, listed, merged, signal_names, widened, without_outputs, without_states
-from mor.systems.outputs import LinearOutputs, Outputs
+from mor.errors import DimensionError
+from mor.operators.base import Pullback
+from mor.systems.arguments import check_same_signals, in_one_framework, no_dc_gain, operand
+from mor.systems.labels import Labels, merged, without_outputs, without_states
+from mor.systems.responses import Responses
 from mor.systems.stability import require_stable
+
+if TYPE_CHECKING:
+    from mor.systems.modal import Modal
 
 #: A power of two, one a system of a batch.
 Exponent = int | np.ndarray
-
-Found = TypeVar("Found")
 
 #: What only linear outputs have.
 _IN_BAND = "Gramians of a band of frequencies"
 
 
-class System(ABC):
+class System(Responses):
     """A linear time-invariant system: a state matrix, an input map, and outputs.
 
     ``x' = A x + B u, y = C x + D u`` at ``dt = 0``, ``x[k+1] = A x[k] + B u[k]`` at
@@ -60,45 +37,20 @@ class System(ABC):
     and balanced truncation never ask which kind of system they hold. Signals, factors and
     Gramians are real where :attr:`is_real` says so, else complex; then a transpose below is a
     conjugate transpose.
+
+    Another system is made of this one by
+
+    ==============  ====================================================================================
+    `_trusted`      some fields, as they are: nothing is checked
+    `_mapped`       a function of each array, of any framework: nothing is checked
+    `_of`           an operator, and B, C, D as the kind holds them; checked
+    `_rebuilt`      an operator, and B, C, D in its coordinates; checked
+    `of_states`     a dense A of fewer states: a kind that such states have, not always this one
+    ==============  ====================================================================================
     """
 
-    #: Eigenvalues of A, with conjugates left out where the kind implies them.
-    poles: Any
-    #: Input map and outputs, as the kind holds them.
-    B: Any
-    C: Any
-    #: Feedthrough, (..., p, m).
-    D: Any
-    #: 0.0 continuous, positive discrete.
-    dt: float
-    #: Names of the signals and the system; None where there are none.
-    labels: Labels | None
-    #: Operators with a NumPy array on the left are this class's, not elementwise.
-    __array_ufunc__: ClassVar[None] = None
     #: Whether :meth:`gramians` multiplies factors, which then are the cheaper of the two.
     gramians_from_factors: ClassVar[bool] = False
-    #: Fields with arrays of any framework and precision, each with the axes of a batch.
-    _arrays: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    @abstractmethod
-    def operator(self) -> Operator:
-        """``x -> A x``, in the coordinates of :meth:`factors`."""
-
-    @property
-    def _input(self) -> Array:
-        """B as :attr:`operator` takes it."""
-        return self.B
-
-    @cached_property
-    def outputs(self) -> Outputs:
-        """What is made of the state."""
-        return LinearOutputs(self.C, self.D)
-
-    @property
-    def order(self) -> int:
-        """Number of states: real ones, or complex ones of a complex system."""
-        return self.B.shape[-2]
 
     @property
     def is_real(self) -> bool:
@@ -106,36 +58,9 @@ class System(ABC):
         return not is_complex(self._input)
 
     @property
-    def n_inputs(self) -> int:
-        """Number of inputs, m."""
-        return self.B.shape[-1]
-
-    @property
-    def n_outputs(self) -> int:
-        """Number of outputs, p."""
-        return self.C.shape[-2]
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """Shape of the batch of independent systems; empty for a single one."""
-        return tuple(self.B.shape[:-2])
-
-    @property
     def working_states(self) -> np.ndarray:
         """States (...) of each system that do something, as far as the kind can tell."""
         return np.asarray(self.order)
-
-    @property
-    def signals(self) -> str:
-        """Inputs, outputs and time step in words."""
-        inputs, outputs = (listed(names) for names in signal_names(self.labels))
-        return f"{self.n_inputs} inputs{inputs}, {self.n_outputs} outputs{outputs}, dt={self.dt:g}"
-
-    @property
-    def title(self) -> str:
-        """Kind, and name if there is one."""
-        name = self.labels.name if self.labels else None
-        return f"{type(self).__name__} {name!r}" if name else type(self).__name__
 
     @property
     def is_linear(self) -> bool:
@@ -166,13 +91,10 @@ class System(ABC):
         """The system with the same forms of the outputs of another carrier."""
         return carrier
 
-    def by_form(self, modes: Callable[[Any], Found], states: Callable[[Any], Found]) -> Found:
-        """What `modes` makes of the system if it is held as its modes, else what `states` makes of it."""
-        return states(self)
-
-    def split(self, parts: int) -> Sequence[System]:
-        """About `parts` slices of the batch, in order; one where there is none to slice."""
-        return [self]
+    @property
+    def modal(self) -> Modal | None:
+        """The system, if it is held as its modes; else None."""
+        return None
 
     @guarded
     def controllability_factor(self, *, horizon: float | None = None) -> Array:
@@ -219,11 +141,21 @@ class System(ABC):
 
     def project(self, left: Array, right: Array) -> tuple[System, float]:
         """``(W^T A V, W^T B, C V, D)`` for W = left, V = right in those coordinates, and the
-        condition of the change of coordinates that the result went through, 1 if none."""
+        condition of the change of coordinates that the result went through, 1 if none.
+
+        Raises
+        ------
+        DimensionError
+            Of a batch; if W and V are not of one shape (n, r).
+        QuadraticOutputError
+            Of a complex system with quadratic outputs.
+        """
         if self.batch_shape:
             raise DimensionError("project takes one system at a time, not a batch.")
         self.outputs.require_real()
         system, W, V = self.on_numpy(), to_numpy(left), to_numpy(right)
+        check_shape("left", W.shape, (system._input.shape[-2], None))
+        check_shape("right", V.shape, W.shape)
         A, B = system.operator.project(W, V, system._input)
         return system.of_states(A, B, system.outputs.rows @ V)
 
@@ -231,10 +163,6 @@ class System(ABC):
     def of_states(self, A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[System, float]:
         """The system of other, fewer states with C for the rows of the outputs, and the condition of the
         coordinates that it is in; NumPy."""
-
-    def test_space(self, left: Any) -> Any:
-        """W of ``W^T E V = I`` for W = left of :meth:`project`: ``E^{-T} left``, itself without E."""
-        return self.operator.solve(0, 1, left, adjoint=True)
 
     @guarded
     def reciprocal(self) -> System:
@@ -305,34 +233,6 @@ class System(ABC):
         """The same of maps as the kind holds them, where that is not as they are in those coordinates."""
         return self._rebuilt(operator, B, C, D, labels)
 
-    def _trusted(self, **changes: Any) -> Self:
-        """The system with some fields changed, unchecked."""
-        system = object.__new__(type(self))
-        kept = {name: getattr(self, name) for name in cast(Any, self).__dataclass_fields__}
-        vars(system).update(kept | changes)
-        return system
-
-    def _mapped(self, change: Callable[[Array], Array], labels: Labels | None) -> Self:
-        """The system with each of its arrays changed; itself where none is."""
-        arrays = {name: change(getattr(self, name)) for name in self._arrays}
-        if all(x is getattr(self, name) for name, x in arrays.items()):
-            return self
-        return self._trusted(**arrays, labels=labels)
-
-    def detached(self) -> Self:
-        """The same system as a constant, in double precision where there is one."""
-        labels = widened(self.labels, self.B) if self._arrays else self.labels
-        return self._mapped(lambda x: widest(detach(x)), labels)
-
-    def on_numpy(self) -> Self:
-        """The same system as a constant on NumPy, in double precision."""
-        constant = self.detached()
-        return constant._mapped(to_numpy, constant.labels)
-
-    def moved(self, like: Array) -> Self:
-        """The same system with its arrays beside `like`; itself where it is NumPy's in any case."""
-        return self._mapped(lambda x: beside(x, like), self.labels)
-
     def with_outputs(self, C: Array, D: Array, *, labels: Labels | None = None) -> System:
         """The same states with other outputs: C in the coordinates of :meth:`factors`."""
         self.outputs.matrix("outputs that are linear in its state")
@@ -356,11 +256,6 @@ class System(ABC):
         """C in the coordinates of :meth:`factors`."""
         return self.outputs.matrix("one matrix C of its outputs")
 
-    @property
-    def input_factor_matrix(self) -> Array:
-        """B in those coordinates."""
-        return self.operator.solve(0, 1, self._input)
-
     def cross_solution(self, form: SchurForm, Q: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
         """X with ``A X + X F^T + Q = 0``, or ``A X F^T - X + Q = 0``; `form` is the Schur form of a
         real F. With `adjoint`: ``A^T X + X F + Q = 0``, or ``A^T X F - X + Q = 0``.
@@ -379,65 +274,6 @@ class System(ABC):
         n = self.order
         mine, theirs = C[..., :, :n] @ Z[..., :n, :], C[..., :, n:] @ Z[..., n:, :]
         return namespace(C).sum(mine * conj(theirs), axis=(-2, -1))
-
-    @guarded
-    def evaluate(self, s: complex | Array) -> Array:
-        """Transfer function at the points `s`.
-
-        Parameters
-        ----------
-        s : complex number, or array (N,).
-
-        Returns
-        -------
-        array (..., p, m), or (..., N, p, m)
-
-        Raises
-        ------
-        QuadraticOutputError
-            Of a system with quadratic outputs: take :func:`mor.transfer_kernels`.
-        DimensionError
-            If `s` has more axes; of a batch of systems other than Modals.
-        NotFiniteError
-            If a point is a pole, or NaN or infinite.
-        """
-        C, points = self.outputs.matrix("a transfer function"), check_points(s)
-        value = self.operator.transfer(points if points.ndim else points[None], self._input, C)
-        value = value + self.D[..., None, :, :]
-        check_overflow(None, value)
-        return value[..., 0, :, :] if points.ndim == 0 else value
-
-    @guarded
-    def impulse_response(self, steps: int) -> Array:
-        """``C A^t B`` for t = 0..steps-1, of a discrete system; D is not part of it.
-
-        Parameters
-        ----------
-        steps : number of samples.
-
-        Returns
-        -------
-        array (..., steps, p, m)
-
-        Raises
-        ------
-        TimeStepError
-            Of a continuous system; if `steps` is no whole number from 1, or takes too much memory.
-        QuadraticOutputError
-            Of a system with quadratic outputs: take :func:`mor.impulse_kernels`.
-        NotFiniteError
-            If the response overflows.
-        """
-        if not self.dt:
-            raise TimeStepError("impulse_response samples a discrete system; take discretize(step) first.")
-        steps, C = check_count("steps", steps, self), self.outputs.matrix("one impulse response")
-        state, found = self.input_factor_matrix, []
-        for _ in range(steps):
-            found.append(C @ state)
-            state = self.operator.apply(state)
-        result = namespace(C).stack(found, axis=-3)
-        check_overflow(None, result)
-        return result
 
     @guarded
     def to_lti(self) -> Any:
@@ -474,7 +310,8 @@ class System(ABC):
         operator = a.operator.joined(b.operator)
         if operator is None:
             return None
-        B, C = concatenated(a.B, b.B, axis=-2), concatenated(a.C, b.C, axis=-1)
+        concat = namespace(a.B).concat
+        B, C = concat([a.B, b.B], axis=-2), concat([a.C, b.C], axis=-1)
         return a._of(operator, B, C, a.D + b.D, merged(self.labels, other.labels))
 
     def __radd__(self, other: Any) -> System:
@@ -489,31 +326,6 @@ class System(ABC):
 
     def __neg__(self) -> Self:
         return self._trusted(operator=self.operator, C=-self.C, D=-self.D)
-
-    @guarded
-    def frequency_response(self, omega: Array) -> Array:
-        """``G(i omega)``, or ``G(exp(i omega dt))`` in discrete time.
-
-        Parameters
-        ----------
-        omega : number or array (N,), in radians per unit of time.
-
-        Returns
-        -------
-        array (..., p, m), or (..., N, p, m)
-
-        Raises
-        ------
-        QuadraticOutputError, DimensionError, NotFiniteError
-            As :meth:`evaluate`.
-        """
-        omega = numbers("omega", omega, kinds="biuf").astype(float)
-        if omega.ndim > 1:
-            raise DimensionError(f"omega has shape {omega.shape}; it must be one or (N,).", argument="omega")
-        check_finite(omega=omega)
-        response = self.evaluate(np.exp(1j * omega * self.dt) if self.dt else 1j * omega)
-        check_overflow(None, response)
-        return response
 
     @property
     def margins(self) -> Array:

@@ -19,7 +19,7 @@ from mor.systems.lti import LTI
 from mor.systems.modal import Modal, in_modes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BlockDiagonal(System):
     """``x' = diag(blocks) x + B u,  y = C x + D u``, all real.
 
@@ -122,6 +122,7 @@ class BlockDiagonal(System):
         """One system, or a slice, of a batch."""
         return self._trusted(**of_batch(self, index, self._arrays))
 
-    def __repr__(self) -> str:
+    @property
+    def _size(self) -> str:
         q, s = self.blocks.shape[-3:-1]
-        return f"<{self.title} order {self.order} ({q} blocks of {s}), {self.signals}>"
+        return f"order {self.order} ({q} blocks of {s})"

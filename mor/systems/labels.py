@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mor.arrays import Array, namespace
 from mor.checks import shown
 from mor.errors import ArgumentError, ArgumentTypeError, DimensionError
+
+if TYPE_CHECKING:
+    from mor.systems.held import Held
 
 #: So many names of signals are printed in full.
 _SHOWN = 4
@@ -61,7 +64,17 @@ class Labels:
             )
 
     def check(self, m: int, p: int, n: int | None = None) -> None:
-        """Raise unless there is a name for each of m inputs, p outputs and n states."""
+        """Raise unless there is a name for each of m inputs, p outputs and n states.
+
+        Parameters
+        ----------
+        m, p, n : numbers of inputs, outputs and states; names of states are not looked at if n is None.
+
+        Raises
+        ------
+        DimensionError
+            If there are more or fewer names than signals or states.
+        """
         for field, count in (("inputs", m), ("outputs", p), ("states", n)):
             names = getattr(self, field)
             if names is not None and len(names) != count:
@@ -127,8 +140,14 @@ def signal_names(labels: Labels | None) -> tuple[tuple[str, ...] | None, tuple[s
     return (labels.inputs, labels.outputs) if labels else (None, None)
 
 
-def listed(names: tuple[str, ...] | None) -> str:
-    """Names in parentheses for a ``repr``, the first few of many; nothing if there are none."""
+def signals_in_words(system: Held) -> str:
+    """Inputs, outputs and time step of a system."""
+    inputs, outputs = (_listed(names) for names in signal_names(system.labels))
+    return f"{system.n_inputs} inputs{inputs}, {system.n_outputs} outputs{outputs}, dt={system.dt:g}"
+
+
+def _listed(names: tuple[str, ...] | None) -> str:
+    """Names in parentheses, the first few of many; nothing if there are none."""
     if not names:
         return ""
     return f" ({', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''})"

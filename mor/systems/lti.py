@@ -22,7 +22,7 @@ from mor.systems.labels import Labels, checked_labels, in_single, without_states
 _SINGLE = (np.float32, np.complex64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LTI(System):
     r"""``E x' = A x + B u, y = C x + D u`` (continuous, dt = 0), or the discrete analogue.
 
@@ -142,9 +142,9 @@ class LTI(System):
     def to_lti(self) -> LTI:
         return self
 
-    def __repr__(self) -> str:
-        field = "" if self.is_real else "complex "
-        return f"<{self.title} {field}order {self.order}, {self.signals}>"
+    @property
+    def _size(self) -> str:
+        return f"{'' if self.is_real else 'complex '}order {self.order}"
 
 
 def _matrix(name: str, value: Any) -> np.ndarray:

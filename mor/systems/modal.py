@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -18,6 +17,7 @@ from mor.arrays import (
     is_complex,
     is_concrete,
     namespace,
+    real,
     real_dtype,
     to_numpy,
 )
@@ -42,7 +42,7 @@ from mor.systems.arguments import (
     operand,
     set_fields,
 )
-from mor.systems.base import Found, System
+from mor.systems.base import System
 from mor.systems.labels import Labels, checked_labels, without_states
 from mor.systems.lti import LTI
 from mor.systems.outputs import LinearOutputs
@@ -51,7 +51,7 @@ from mor.systems.outputs import LinearOutputs
 _MOST_MODES = 2**31
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Modal(System):
     r"""``z' = poles * z + B u,  y = Re(C z) + D u``, with real u and y.
 
@@ -151,8 +151,16 @@ class Modal(System):
         """Diagonalised again."""
         return in_modes(LTI(A, B, C, to_numpy(self.D), dt=self.dt, labels=self.labels))
 
-    def by_form(self, modes: Callable[[Modal], Found], states: Callable[[Any], Found]) -> Found:
-        return modes(self)
+    @property
+    def modal(self) -> Modal:
+        return self
+
+    def _impulse_samples(self, C: Array, steps: int) -> Iterator[Array]:
+        """In complex numbers, of half as many states."""
+        C = self.C
+        for _ in range(steps):
+            yield real(C @ self.B)
+            C = C * self.poles[..., None, :]
 
     def of_modes(self, index: Any) -> Modal:
         """The modes (k,) that an index or a mask takes of a single system on NumPy, and nothing else."""
@@ -216,6 +224,14 @@ class Modal(System):
     def from_lti(cls, system: Any) -> Modal:
         """A dense system in diagonal form: one mode a conjugate pair, one a real pole.
 
+        Parameters
+        ----------
+        system : anything :func:`mor.as_system` takes that :meth:`to_lti` makes dense.
+
+        Returns
+        -------
+        Modal, on NumPy
+
         Raises
         ------
         ReductionError
@@ -264,14 +280,6 @@ class Modal(System):
             set_fields(found, real_modes=self.real_modes[index])
         return found
 
-    def split(self, parts: int) -> list[Modal]:
-        length = self.batch_shape[0] if self.batch_shape else 0
-        parts = min(parts, length)
-        if parts < 2:
-            return [self]
-        ends = [round(i * length / parts) for i in range(parts + 1)]
-        return [self[a:b] for a, b in itertools.pairwise(ends)]
-
     def to_lti(self) -> LTI:
         """The real map as a dense NumPy :class:`LTI`, real modes as one state.
 
@@ -287,9 +295,10 @@ class Modal(System):
         A, B, C = full.A[np.ix_(keep, keep)], full.B[keep], full.C[:, keep]
         return LTI(A, B, C, full.D, dt=self.dt, labels=self.labels)
 
-    def __repr__(self) -> str:
+    @property
+    def _size(self) -> str:
         batch = f"batch {self.batch_shape}, " if self.batch_shape else ""
-        return f"<{self.title} {batch}order {self.order} ({self.n_modes} modes), {self.signals}>"
+        return f"{batch}order {self.order} ({self.n_modes} modes)"
 
 
 def in_modes(system: LTI) -> tuple[Modal, float]:

@@ -21,7 +21,7 @@ from mor.systems.labels import Labels, checked_labels, without_states
 from mor.systems.lti import LTI
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SparseLTI(System):
     r"""``E x' = A x + B u, y = C x + D u`` (continuous, dt = 0), or the discrete analogue, A and E sparse.
 
@@ -120,6 +120,10 @@ class SparseLTI(System):
         ----------
         W, V : arrays (n, r), of full rank; V is W if left out.
 
+        Returns
+        -------
+        LTI of order r, with an E
+
         Raises
         ------
         DimensionError
@@ -151,6 +155,15 @@ class SparseLTI(System):
         :math:`m_j = (-1)^j C\,[(sE - A)^{-1}E]^j (sE - A)^{-1} B`, and D in :math:`m_0`; by one
         factorisation.
 
+        Parameters
+        ----------
+        s : point of the complex plane.
+        count : how many.
+
+        Returns
+        -------
+        array (count, p, m)
+
         Raises
         ------
         NotFiniteError
@@ -181,15 +194,21 @@ class SparseLTI(System):
 
     @guarded
     def to_lti(self) -> LTI:
-        """The same system as a dense :class:`LTI`, up to an order of 5000."""
+        """The same system as a dense :class:`LTI`, up to an order of 5000.
+
+        Raises
+        ------
+        SparseSystemError
+            Above that order.
+        """
         if self.order > MAX_DENSE_ORDER:
-            self.operator.refuse("a dense form")
+            self.operator.refuse("a dense form of the system")
         E = None if self.E is None else self.E.toarray()
         return LTI(self.A.toarray(), self.B, self.C, self.D, E, dt=self.dt, labels=self.labels)
 
-    def __repr__(self) -> str:
-        field = "" if self.is_real else "complex "
-        return f"<{self.title} {field}order {self.order}, {self.A.nnz} entries, {self.signals}>"
+    @property
+    def _size(self) -> str:
+        return f"{'' if self.is_real else 'complex '}order {self.order}, {self.A.nnz} entries"
 
 
 def _sparse(name: str, value: Any) -> csc_array:

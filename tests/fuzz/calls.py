@@ -55,10 +55,10 @@ FUNCTIONS, METHODS = 4.0, 3.0
 #: Methods that rooms ask of a system, in coordinates of their own: with no checks, and not for users.
 INTERNAL = {
     *("cross_solution", "project", "inner", "gramians_with_pullback", "with_outputs", "with_carrier"),
-    *("observe", "moved", "in_units", "signal_exponents", "split", "require_stable", "transfer", "extended"),
+    *("observe", "moved", "in_units", "signal_exponents", "require_stable", "transfer", "extended"),
     *("band_gramians", "factors", "equivalent", "schur", "graded", "operator", "of_linear", "ramp_matrix"),
-    *("controllability_factor", "observability_factor", "carrier", "gramians", "band_factors", "test_space"),
-    *("estimate", "margins", "pole_errors", "by_form", "of_modes", "of_states", "mode_sizes", "outputs"),
+    *("controllability_factor", "observability_factor", "carrier", "gramians", "band_factors"),
+    *("estimate", "margins", "pole_errors", "modal", "of_modes", "of_states", "mode_sizes", "outputs"),
     *("input_factor_matrix", "output_factor_matrix"),
 }
 

@@ -1,5 +1,8 @@
 """Sparse systems do what one sparse factorisation at a time can do, and say clearly what they cannot."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -179,3 +182,29 @@ def test_given_matrices_are_not_changed():
     sys.moments(1.0, 2)
     for x, y in zip((A, E), copies, strict=True):
         np.testing.assert_array_equal(x.toarray(), y.toarray())
+
+
+def test_a_system_that_has_solved_with_E_is_pickled_and_copied():
+    sparse, _ = pair(6, dt=1.0)
+    expected = sparse.impulse_response(4)
+    for again in (pickle.loads(pickle.dumps(sparse)), copy.deepcopy(sparse), copy.copy(sparse)):
+        np.testing.assert_array_equal(again.impulse_response(4), expected)
+
+
+@pytest.mark.parametrize("shapes", [((5, 2), (5, 2)), ((9, 2), (9, 3)), ((9,), (9,))])
+def test_projections_by_bases_that_do_not_fit_are_refused(shapes):
+    for system in pair(6):
+        with pytest.raises(DimensionError, match=r"left|right"):
+            system.project(*map(np.ones, shapes))
+
+
+def test_the_gain_at_dc_of_a_large_system_is_one_factorisation():
+    n = 100_000
+    A = scipy.sparse.diags_array([-2.0, 1.0], offsets=[0, 1], shape=(n, n))
+    B, C = np.eye(n, 2), np.eye(1, n)
+    gain = mor.dcgain(mor.SparseLTI(A, B, C))
+    np.testing.assert_allclose(gain, [[0.5, 0.25]], rtol=1e-14)
+    assert gain.dtype == float
+    integrator = mor.SparseLTI(A - scipy.sparse.diags_array(A.diagonal()), B, C)
+    with pytest.raises(NotFiniteError, match="a point is a pole"):
+        mor.dcgain(integrator)

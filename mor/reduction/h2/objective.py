@@ -28,13 +28,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import scipy.linalg
 
 from mor.arrays import adjoint, to_numpy
 from mor.checks import check_overflow
+from mor.equations.doubling import Evolution
 from mor.equations.schur import SchurForm
 from mor.errors import ReductionError
 from mor.reduction.balance import balance
@@ -114,7 +115,7 @@ class H2Objective:
         carrier, left = self.system.carrier, int(self.horizon or 0)
         if not carrier.dt:
             carrier, left = carrier.discretize(self.horizon or 0.0), 1
-        power = cast(Any, carrier.operator.adjoint() if adjoint else carrier.operator)
+        power = cast(Evolution, carrier.operator.adjoint() if adjoint else carrier.operator)
         while left:
             state = power.apply(state) if left & 1 else state
             left >>= 1

@@ -27,7 +27,7 @@ from mor.reduction.modal import rank_modes
 from mor.reduction.result import Reduction
 from mor.systems.base import System
 from mor.systems.convert import as_system
-from mor.systems.labels import without_states
+from mor.systems.labels import signals_in_words, without_states
 from mor.systems.lti import LTI
 from mor.systems.modal import Modal
 
@@ -83,7 +83,7 @@ def starting_system(problem: H2Objective, order: int, start: Any) -> LTI:
         return _with_poles(problem, order, poles)
     given = as_system(start)
     if (given.n_inputs, given.n_outputs, given.dt) != (full.n_inputs, full.n_outputs, full.dt):
-        raise ReductionError(f"start is {given!r}; it must have {full.signals}.")
+        raise ReductionError(f"start is {given!r}; it must have {signals_in_words(full)}.")
     system = given.carrier.to_lti().explicit
     if system.order != order:
         raise ReductionError(f"start has order {system.order}; it must have the order asked for, {order}.")
