@@ -9,7 +9,7 @@ import torch
 from published import published_sum
 
 import mor
-from mor.analysis.hankel import nuclear_norm_gradient
+from mor.analysis.nuclear_norm import nuclear_norm_gradient
 from mor.deep.rotation import modal_from_rotation
 
 torch.set_num_threads(common.THREADS)

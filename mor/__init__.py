@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
     from mor.analysis.gramians import TimeLimited as TimeLimited
     from mor.analysis.gramians import Weighted as Weighted
     from mor.analysis.hankel import gramians as gramians
-    from mor.analysis.hankel import hankel_nuclear_norm as hankel_nuclear_norm
     from mor.analysis.hankel import hankel_singular_values as hankel_singular_values
     from mor.analysis.hinf import Peak as Peak
     from mor.analysis.hinf import hinf_norm as hinf_norm
@@ -32,6 +31,7 @@ if TYPE_CHECKING:  # The table below for type checkers, which cannot read it.
     from mor.analysis.norms import h2_inner as h2_inner
     from mor.analysis.norms import h2_norm as h2_norm
     from mor.analysis.norms import hankel_norm as hankel_norm
+    from mor.analysis.nuclear_norm import hankel_nuclear_norm as hankel_nuclear_norm
     from mor.analysis.response import freqresp as freqresp
     from mor.analysis.response import impulse as impulse
     from mor.analysis.response import simulate as simulate
@@ -91,7 +91,7 @@ _DEFINED_IN = {
     "h2_norm": "mor.analysis.norms",
     "h2_optimal": "mor.reduction.h2.optimal",
     "hankel_norm": "mor.analysis.norms",
-    "hankel_nuclear_norm": "mor.analysis.hankel",
+    "hankel_nuclear_norm": "mor.analysis.nuclear_norm",
     "hankel_singular_values": "mor.analysis.hankel",
     "hinf_norm": "mor.analysis.hinf",
     "impulse": "mor.analysis.response",

@@ -61,12 +61,12 @@ def gain_in_units(system: Any) -> tuple[Any, int]:
     sizes = [exponents(x, 0) for x in (system.B, system.C, system.D)]
     if max(map(abs, sizes)) <= _SAFE:
         return system, 0
-    B, C, D = sizes
-    gains = [B + C] if np.any(system.B) and np.any(system.C) else []
-    gain = max([*gains, D] if np.any(system.D) else gains, default=0)
-    C = gain - B
-    scaled = {name: times(getattr(system, name), -e, 2) for name, e in (("B", B), ("C", C), ("D", gain))}
-    return replace(system, **scaled), gain
+    inputs, outputs, through = sizes
+    moves = np.any(system.B) and np.any(system.C)
+    gains = ((inputs + outputs, moves), (through, np.any(system.D)))
+    gain = max((size for size, there in gains if there), default=0)
+    powers = {"B": inputs, "C": gain - inputs if moves else outputs, "D": gain}
+    return replace(system, **{name: times(getattr(system, name), -e, 2) for name, e in powers.items()}), gain
 
 
 def times_power(system: System, exponent: Exponent) -> System:

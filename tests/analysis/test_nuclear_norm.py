@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import mor
-from mor.analysis.hankel import nuclear_norm_gradient
+from mor.analysis.nuclear_norm import nuclear_norm_gradient
 from mor.testing import block_systems, lti_systems, modal_systems
 from tests.oracles.modal import random_modal
 

@@ -37,6 +37,14 @@ def test_command_line(mor_command, tmp_path):
     code, _, err = mor_command("reduce", full, tmp_path / "x.npz", "--order", "3", "--gramians", "all")
     assert code == 3
     assert "infinite, time-limited, frequency-limited" in err
+    wrong = {
+        ("--gramians", "frequency-limited:band=2"): "--gramians frequency-limited:band=2: band='2' must be",
+        ("--gramians", "time-limited:horizon=2", "--method", "irka"): "--gramians time-limited is for bt",
+    }
+    for options, message in wrong.items():
+        code, _, err = mor_command("reduce", full, tmp_path / "x.npz", "--order", "3", *options)
+        assert code == 3
+        assert message in " ".join(err.split())
 
 
 def test_help_names_what_the_lists_hold(mor_command, monkeypatch):
@@ -68,5 +76,5 @@ def test_weights_are_files(mor_command, tmp_path):
     np.testing.assert_allclose([found["aim_error"], found["aim_plain"]], weighted, rtol=1e-3)
     code, out, _ = mor_command(*command, "--force")
     assert code == 0
-    assert "weighted H-infinity error" in out
+    assert "│ weighted H-infinity error, measured " in out
     assert "Hankel singular values are frequency-weighted." in out

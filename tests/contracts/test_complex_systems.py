@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mor
-from mor.analysis.hankel import nuclear_norm_gradient
+from mor.analysis.nuclear_norm import nuclear_norm_gradient
 from mor.equations.hamiltonian import level_pencil
 from mor.errors import DimensionError, NotFiniteError, ReductionError, UnstableSystemError
 from mor.testing import lti_systems

@@ -15,7 +15,7 @@ import mor
 import mor.deep
 import mor.examples
 from mor.adapters.checkpoints import Checkpoint, load_resized
-from mor.analysis.hankel import nuclear_norm_gradient
+from mor.analysis.nuclear_norm import nuclear_norm_gradient
 from mor.equations.band import band_gramian
 from mor.reduction.balancing import Balancing
 from mor.reduction.batch_balancing import BatchBalancing

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mor
-from mor.analysis.hankel import nuclear_norm_gradient
+from mor.analysis.nuclear_norm import nuclear_norm_gradient
 from tests.oracles.modal import random_modal
 
 jax = pytest.importorskip("jax")

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import mor
-from mor.analysis.hankel import nuclear_norm_gradient
+from mor.analysis.nuclear_norm import nuclear_norm_gradient
 from mor.deep.rotation import modal_from_rotation, rotation_from_modal
 
 

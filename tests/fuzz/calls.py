@@ -93,7 +93,7 @@ class Outcome(NamedTuple):
 
 def targets() -> list[Target]:
     """Everything public."""
-    from mor.analysis.hankel import nuclear_norm_gradient
+    from mor.analysis.nuclear_norm import nuclear_norm_gradient
 
     found = {name: getattr(mor, name) for name in mor.__all__}
     found |= {f"deep.{name}": getattr(mor.deep, name) for name in mor.deep.__all__}

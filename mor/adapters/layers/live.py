@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from mor.adapters.layers.dialects.base import Stored, check_finite_tensor
 from mor.adapters.layers.layer import Layer
 from mor.adapters.layers.layers import Layers
-from mor.analysis.hankel import hankel_nuclear_norm
+from mor.analysis.nuclear_norm import hankel_nuclear_norm
 from mor.arrays import Array, device_kwargs, is_concrete, namespace, to_numpy
 from mor.checks import check_finite
 from mor.errors import (

@@ -12,7 +12,7 @@ from mor.adapters.layers.dialects.detect import is_any_layer
 from mor.adapters.layers.layer import label
 from mor.adapters.layers.layers import Layers
 from mor.adapters.layers.live import find_in_model, nuclear_norm, unstable_in_training
-from mor.analysis.hankel import hankel_nuclear_norm
+from mor.analysis.nuclear_norm import hankel_nuclear_norm
 from mor.checks import check_real, check_whole
 from mor.errors import MorError, NotASystemError, ReductionError, UnstableSystemError, at
 from mor.systems.base import System

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from mor.arrays import Array, adjoint, to_numpy
+from mor.arrays import Array, adjoint, astype_like, beside, to_numpy
 from mor.errors import DimensionError, QuadraticOutputError
 from mor.systems.base import System
 from mor.systems.lti import LTI
@@ -95,9 +95,9 @@ class Gramians(ABC):
         """``(Zc, Zo)`` with ``P = Zc Zc^H``, ``Q = Zo Zo^H``, in the coordinates of ``system.factors()``."""
 
     def gramians(self, system: System) -> tuple[Array, Array]:
-        """``(P, Q)``."""
-        Zc, Zo = self.factors(system)
-        return Zc @ adjoint(Zc), Zo @ adjoint(Zo)
+        """``(P, Q)``, in the framework and precision of the system."""
+        P, Q = (astype_like(beside(Z @ adjoint(Z), system.D), system.D) for Z in self.factors(system))
+        return P, Q
 
     def bounds(self, values: np.ndarray, system: System) -> np.ndarray | None:
         """The error bound (..., n + 1) of every order 0..n, from Hankel singular values (..., n) of `system`;

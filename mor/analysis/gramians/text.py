@@ -48,7 +48,7 @@ def read_gramians(text: str, load: Callable[[str], Any]) -> Gramians:
         parts = [part.partition("=") for part in rest.split(",") if part]
         given = {key: value for key, sign, value in parts if sign}
         if len(given) < len(parts) or not _needed(name) <= set(given) <= set(known):
-            raise ReductionError(f"write {usage(name)}, each once.")
+            raise ReductionError(f"write {usage(name)}.")
         return KINDS[name](**{key: _read(known[key], value, load) for key, value in given.items()})
 
 
@@ -68,7 +68,7 @@ def _written(name: str) -> dict[str, Field[Any]]:
 
 
 def _needed(name: str) -> set[str]:
-    return {field.name for field in fields(KINDS[name]) if field.default is MISSING}
+    return {x.name for x in fields(KINDS[name]) if x.default is x.default_factory is MISSING}
 
 
 def _can_be_written(name: str) -> bool:
