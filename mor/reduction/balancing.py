@@ -76,7 +76,9 @@ class Balancing:
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (order,), largest first; infinite where a state is always kept."""
-        values = fitted(self.values, self.full_order - self.kept)
+        n = self.system.order
+        # Cut, or filled up with zeros.
+        values = np.concatenate([self.values[:n], np.zeros(max(0, n - len(self.values)))])
         values = from_units(values, self.exponent, 1, "the largest value")
         return np.concatenate([np.full(self.kept, np.inf), values])
 
@@ -271,8 +273,3 @@ def check_request(
             )
         if value is not None:
             check_real(name, value, least=0, error=ReductionError)
-
-
-def fitted(values: np.ndarray, n: int) -> np.ndarray:
-    """Singular values as n Hankel singular values: cut, or filled up with zeros."""
-    return np.concatenate([values[:n], np.zeros(max(0, n - len(values)))])
