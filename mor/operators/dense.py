@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import adjoint
+from mor.arrays import adjoint, block_diagonal
 from mor.equations.band import Band, band_factors
 from mor.equations.boundary import dc_point
 from mor.equations.doubling import Evolution
@@ -227,8 +227,7 @@ class DenseOperator(Operator, Evolution):
         if not isinstance(other, DenseOperator):
             return None
         a, b = self.explicit, other.explicit
-        A: Any = scipy.linalg.block_diag(a.A, b.A)
-        return DenseOperator(A, None, self.dt, terms=(*a._sources, *b._sources))
+        return DenseOperator(block_diagonal(a.A, b.A), None, self.dt, terms=(*a._sources, *b._sources))
 
     @property
     def _sources(self) -> tuple[DenseOperator, ...]:

@@ -116,6 +116,7 @@ class DiagonalOperator(Operator, Evolution):
         return xp.concat([(upper + lower) / 2, (upper - lower) / 2j], axis=-2)
 
     def transfer(self, points: Array, B: Array, C: Array) -> Array:
+        """At points (N,), or (..., N) of each matrix of a batch its own."""
         points = namespace(B).astype(beside(points, B), complex_dtype(B))
         poles, B, C = (to_complex(x) for x in (self.poles, self.modes_of_rows(B), self.modes_of_columns(C)))
         value = _half_of_transfer(points, poles, B, C)
@@ -280,7 +281,7 @@ def _product(a: Array, b: Array, Z: Array, sign: int) -> Array:
 
 def _half_of_transfer(points: Array, poles: Array, B: Array, C: Array) -> Array:
     """``C diag(1/(s - poles)) B`` (..., N, p, m)."""
-    inverse = 1 / (points[:, None] - poles[..., None, :])
+    inverse = 1 / (points[..., :, None] - poles[..., None, :])
     return (C[..., None, :, :] * inverse[..., :, None, :]) @ B[..., None, :, :]
 
 
@@ -325,7 +326,8 @@ def _row_units(B: Array) -> Array:
 def _factor(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
     many = B.shape[-1] >= _MANY_INPUTS
     if many or horizon is not None:
-        quick = _formed(poles, B, dt, horizon)
+        kernels = cauchy.kernels(poles, dt=dt, horizon=horizon)
+        quick = definite_factor(cauchy.gramian(poles, B, dt=dt, kernels=kernels).matrix)
         if quick is not None:
             return quick
     if horizon is not None:
@@ -334,11 +336,6 @@ def _factor(poles: Array, B: Array, dt: float, horizon: float | None) -> Array:
     if not many or _SPARSE_INPUTS * B.shape[-1] <= B.shape[-2]:
         return pivoted_factor(poles, B, dt=dt)
     return _doubled(poles, B, dt, None)
-
-
-def _formed(poles: Array, B: Array, dt: float, horizon: float | None) -> Array | None:
-    kernels = cauchy.kernels(poles, dt=dt, horizon=horizon)
-    return definite_factor(cauchy.gramian(poles, B, dt=dt, kernels=kernels).matrix)
 
 
 def _independent_inputs(poles: Array, B: Array, dt: float) -> Array:

@@ -76,7 +76,9 @@ class Balancing:
     @cached_property
     def hsv(self) -> np.ndarray:
         """Hankel singular values (order,), largest first; infinite where a state is always kept."""
-        values = fitted(self.values, self.full_order - self.kept)
+        n = self.system.order
+        # Cut, or filled up with zeros.
+        values = np.concatenate([self.values[:n], np.zeros(max(0, n - len(self.values)))])
         values = from_units(values, self.exponent, 1, "the largest value")
         return np.concatenate([np.full(self.kept, np.inf), values])
 
@@ -126,7 +128,29 @@ class Balancing:
         """
         check_request(self.full_order, order, tol, rel_tol)
         limit = self.limit(tol, rel_tol)
-        return self.cut(self.choose(order, limit), order, limit)
+        total = self.choose(order, limit)
+        r = total - self.kept
+        left, right = self.bases(r)
+        reduced = projectable(self.projectable.project(left, right)[0], self.match)
+        roundoff = cache(partial(self.roundoff, reduced, r))
+        diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
+        if note := self.note(total, order, limit, reduced.is_stable, roundoff):
+            diagnostics["note"] = note
+        return Reduction(
+            system=reduced + self.rest if self.rest else reduced,
+            order=total,
+            full_order=self.full_order,
+            hsv=self.hsv,
+            error_bound=None if self.bounds is None else float(self.bounds[total]),
+            method=self.method,
+            estimate=roundoff,
+            diagnostics=diagnostics,
+            stable_parts=(self.system, reduced) if self.rest else None,
+            bounds=self.bounds,
+            left=over_E(self.system.operator, left, adjoint=True),
+            right=right,
+            bounded_norm=self.gramians.bounded_norm,
+        )
 
     def limit(self, tol: float | None, rel_tol: float | None) -> float | None:
         """What the bound must not exceed; None if nothing is asked of it."""
@@ -151,24 +175,13 @@ class Balancing:
 
     @cached_property
     def projectable(self) -> System:
-        """What :meth:`project` projects (:func:`projectable`)."""
+        """What is projected (:func:`projectable`)."""
         return projectable(self.system, self.match)
-
-    def cut(self, total: int, order: int | None, tol: float | None) -> Reduction:
-        """The reduction to `total` states, which `order` and `tol` have come to."""
-        r = total - self.kept
-        reduced = self.project(r)
-        roundoff = cache(partial(self.roundoff, reduced, r))
-        return self.report(reduced, roundoff, total, order, tol)
 
     def bases(self, r: int) -> tuple[np.ndarray, np.ndarray]:
         """W and V of the r largest values, ``W^H V = I``."""
         scale = 1 / np.sqrt(self.values[:r])
         return self.left[:, :r] * scale, self.right[:, :r] * scale
-
-    def project(self, r: int) -> System:
-        """The system reduced to r states."""
-        return projectable(self.projectable.project(*self.bases(r))[0], self.match)
 
     def roundoff(self, reduced: System, r: int) -> float:
         """What double precision adds to the error of the system reduced to r states."""
@@ -180,35 +193,6 @@ class Balancing:
     @cached_property
     def _of_data(self) -> float:
         return float(full_roundoff(self.system, self.gramians.end))
-
-    def report(
-        self,
-        reduced: System,
-        roundoff: Callable[[], float],
-        total: int,
-        order: int | None,
-        tol: float | None,
-    ) -> Reduction:
-        """What is known of the reduction to `total` states, which `order` and `tol` have come to."""
-        left, right = self.bases(total - self.kept)
-        diagnostics: dict[str, Any] = {"unstable_states_kept": self.kept} if self.rest else {}
-        if note := self.note(total, order, tol, reduced.is_stable, roundoff):
-            diagnostics["note"] = note
-        return Reduction(
-            system=reduced + self.rest if self.rest else reduced,
-            order=total,
-            full_order=self.full_order,
-            hsv=self.hsv,
-            error_bound=None if self.bounds is None else float(self.bounds[total]),
-            method=self.method,
-            estimate=roundoff,
-            diagnostics=diagnostics,
-            stable_parts=(self.system, reduced) if self.rest else None,
-            bounds=self.bounds,
-            left=over_E(self.system.operator, left, adjoint=True),
-            right=right,
-            bounded_norm=self.gramians.bounded_norm,
-        )
 
     @property
     def method(self) -> str:
@@ -289,8 +273,3 @@ def check_request(
             )
         if value is not None:
             check_real(name, value, least=0, error=ReductionError)
-
-
-def fitted(values: np.ndarray, n: int) -> np.ndarray:
-    """Singular values as n Hankel singular values: cut, or filled up with zeros."""
-    return np.concatenate([values[:n], np.zeros(max(0, n - len(values)))])

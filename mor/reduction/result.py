@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, ClassVar, Protocol, TypeGuard
+from typing import Any, ClassVar, TypeGuard
 
 import numpy as np
 
@@ -156,44 +156,6 @@ class Reduction:
 
     def __repr__(self) -> str:
         return f"<Reduction {self.method}, order {self.full_order} -> {self.order}, bound {self.error_bound}>"
-
-
-class Family(Protocol):
-    """A system seen through once, of which every order is one truncation.
-
-    Made by :func:`mor.balance` and :func:`mor.rank_modes`.
-    """
-
-    @property
-    def full_order(self) -> int:
-        """Number of real states before any truncation; of a batch the most."""
-        ...
-
-    @property
-    def hsv(self) -> np.ndarray:
-        """Hankel singular values (..., order), largest first."""
-        ...
-
-    @property
-    def bounds(self) -> np.ndarray | None:
-        """The error bound of every order (full_order + 1,); None where there is none."""
-        ...
-
-    @property
-    def merits(self) -> np.ndarray:
-        """What is chosen by, (..., k), largest first."""
-        ...
-
-    @property
-    def steps(self) -> np.ndarray:
-        """States (k,) that each of the merits adds."""
-        ...
-
-    def truncate(
-        self, order: int | None = None, *, tol: float | None = None, rel_tol: float | None = None
-    ) -> Reduction:
-        """The reduction to `order`, or to the smallest order whose bound is small enough."""
-        ...
 
 
 def is_several(order: Any) -> TypeGuard[Sequence[int] | np.ndarray]:

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from mor.analysis.roundoff import POINTS, POINTS_OF_MEMBER, PRODUCT, Projected, critical_points, data_roundoff
-from mor.arrays import adjoint, is_complex, to_numpy
+from mor.arrays import adjoint, to_numpy
 from mor.equations.boundary import dc_point
 from mor.systems.base import System
-from mor.systems.modal import Modal
 
 #: States from which resolvents take the Schur form, or fewer points.
 _LARGE = 64
@@ -79,19 +78,8 @@ def _values(system: System, points: np.ndarray) -> np.ndarray:
     """Transfer functions (..., K, p, m) at points (..., K) of each member's own."""
     if system.modal is None:
         return to_numpy(system.evaluate(points))
-    return _values_of_modes(system.modal, points)
-
-
-def _values_of_modes(system: Modal, points: np.ndarray) -> np.ndarray:
-    poles, B, C, D = (to_numpy(x) for x in (system.poles, system.B, system.C, system.D))
-    halves = [(poles, B, C)]
-    if is_complex(poles):
-        halves = [(poles, B / 2, C), (poles.conj(), B.conj() / 2, C.conj())]
-    value = D[..., None, :, :] + 0j
-    for pole, b, c in halves:
-        inverse = 1 / (points[..., :, None] - pole[..., None, :])
-        value = value + (c[..., None, :, :] * inverse[..., None, :]) @ b[..., None, :, :]
-    return value
+    value = system.operator.transfer(points, system.input_factor_matrix, system.output_factor_matrix)
+    return to_numpy(value) + to_numpy(system.D)[..., None, :, :]
 
 
 def _reciprocal_of(s: np.ndarray, dt: float) -> np.ndarray:

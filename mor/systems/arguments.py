@@ -36,20 +36,21 @@ if TYPE_CHECKING:
 
 
 def check_feedthrough(D: Any, B: Array, batch: tuple[int, ...], p: int) -> Array:
-    """D as a real array (*batch, p, m) beside B; a number 0 is a D of zeros."""
+    """D as a real array (*batch, p, m) like B; None and a number 0 are a D of zeros."""
     m = B.shape[-1]
-    if is_zero(D):
+    if D is None or is_zero(D):
         return namespace(B).zeros((*batch, p, m), dtype=real_dtype(B), **device_kwargs(B))
     D = common_arrays(D=D, B=B)[0]
     check_shape("D", D.shape, (p, m))
     if is_complex(D) and is_concrete(D) and bool(namespace(D).any(namespace(D).imag(D) != 0)):
         raise DimensionError("D is complex: signals are real, and so is what leads from u to y at once.")
     try:
-        return namespace(D).broadcast_to(real(D), (*batch, p, m))
+        D = namespace(D).broadcast_to(real(D), (*batch, p, m))
     except (ValueError, RuntimeError, TypeError):
         raise DimensionError(
             f"D has shape {tuple(D.shape)}; it must be ({p}, {m}) or {(*batch, p, m)}.", argument="D"
         ) from None
+    return namespace(D).astype(D, real_dtype(B), copy=False)
 
 
 def is_zero(D: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mor.arrays import Array, device_kwargs, namespace, to_numpy
+from mor.arrays import Array, device_kwargs, is_complex, namespace, to_numpy
 from mor.checks import check_dt, check_finite, check_shape, common_arrays, guarded
 from mor.errors import DimensionError
 from mor.operators.blocks import BlockOperator
@@ -16,7 +16,7 @@ from mor.systems.arguments import check_feedthrough, of_batch, set_fields
 from mor.systems.base import System
 from mor.systems.labels import Labels, checked_labels, without_states
 from mor.systems.lti import LTI
-from mor.systems.modal import Modal, in_modes
+from mor.systems.modal import Modal, common_kind, in_modes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,13 +67,9 @@ class BlockDiagonal(System):
     @guarded
     def __post_init__(self) -> None:
         blocks, B, C = common_arrays(blocks=self.blocks, B=self.B, C=self.C)
-        xp = namespace(B)
-        dtype = xp.result_type(blocks, B, C)
-        if xp.isdtype(dtype, "complex floating"):
+        blocks, B, C = common_kind(blocks, B, C)
+        if is_complex(B):
             raise DimensionError("BlockDiagonal takes real arrays; complex diagonal data are a Modal.")
-        if dtype not in (xp.float32, xp.float64):
-            dtype = xp.float64
-        blocks, B, C = (xp.astype(x, dtype) for x in (blocks, B, C))
         if blocks.ndim < 3 or B.ndim < 2 or C.ndim < 2:
             raise DimensionError(
                 f"blocks, B, C have shapes {tuple(blocks.shape)}, {tuple(B.shape)}, {tuple(C.shape)}; "
@@ -83,14 +79,10 @@ class BlockDiagonal(System):
         check_shape("blocks", blocks.shape, (*batch, q, s, s))
         if s == 0:
             # Blocks without states are none.
-            q, s, blocks = 0, 1, xp.zeros((*batch, 0, 1, 1), dtype=dtype, **device_kwargs(B))
+            q, s, blocks = 0, 1, namespace(B).zeros((*batch, 0, 1, 1), dtype=B.dtype, **device_kwargs(B))
         check_shape("B", B.shape, (*batch, q * s, B.shape[-1]))
         check_shape("C", C.shape, (*batch, C.shape[-2], q * s))
-        if self.D is None:
-            D = xp.zeros((*batch, C.shape[-2], B.shape[-1]), dtype=dtype, **device_kwargs(B))
-        else:
-            D = check_feedthrough(self.D, B, batch, C.shape[-2])
-            D = xp.astype(D, dtype)
+        D = check_feedthrough(self.D, B, batch, C.shape[-2])
         check_finite(blocks=blocks, B=B, C=C, D=D)
         labels = without_states(checked_labels(self.labels, B.shape[-1], C.shape[-2]))
         set_fields(self, blocks=blocks, B=B, C=C, D=D, dt=check_dt(self.dt), labels=labels)

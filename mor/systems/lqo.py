@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ from mor.systems.quadratic import (
 
 #: Relative to the product: far above its round-off, far below any other C.
 _TIED = 1e-10
+
+
+def _of_the_system(name: str) -> Any:
+    """A property that is that of the linear system within."""
+    return property(attrgetter(f"system.{name}"), doc=f"`{name}` of the linear system within.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,14 +214,6 @@ class LQO(System):
         """The system without its quadratic terms."""
         return self.system
 
-    @property
-    def operator(self) -> Operator:
-        return self.system.operator
-
-    @property
-    def _input(self) -> np.ndarray:
-        return self.system._input
-
     @cached_property
     def outputs(self) -> QuadraticOutputs:  # pyright: ignore[reportIncompatibleVariableOverride]
         C, D = self.system.outputs.rows, self.system.D
@@ -272,34 +270,11 @@ class LQO(System):
     def order(self) -> int:
         return self.carrier.order
 
-    @property
-    def n_outputs(self) -> int:
-        return self.system.n_outputs
-
-    @property
-    def poles(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Those of the linear system within."""
-        return self.system.poles
-
-    @property
-    def B(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The input matrix of the linear system within."""
-        return self.system.B
-
-    @property
-    def D(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The feedthrough of the linear part."""
-        return self.system.D
-
-    @property
-    def dt(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """That of the linear system within."""
-        return self.system.dt
-
-    @property
-    def labels(self) -> Labels | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Names of the signals and of the system."""
-        return self.system.labels
+    n_outputs = _of_the_system("n_outputs")  # pyright: ignore[reportIncompatibleMethodOverride]
+    operator = _of_the_system("operator")  # pyright: ignore[reportIncompatibleMethodOverride]
+    _input = _of_the_system("_input")  # pyright: ignore[reportIncompatibleMethodOverride]
+    poles, B, D = (_of_the_system(name) for name in ("poles", "B", "D"))
+    dt, labels = (_of_the_system(name) for name in ("dt", "labels"))
 
     def inner(self, other: System, *, horizon: float | None = None) -> Any:
         r""":math:`\mathrm{tr}(C X \hat C^T) + \sum_i \mathrm{tr}(M_i X \hat M_i X^T)`, X of the joint P."""

@@ -13,12 +13,10 @@ from mor.arrays import (
     Array,
     adjoint,
     conj,
-    device_kwargs,
     is_complex,
     is_concrete,
     namespace,
     real,
-    real_dtype,
     to_numpy,
 )
 from mor.checks import (
@@ -110,8 +108,7 @@ class Modal(System):
     @guarded
     def __post_init__(self) -> None:
         poles, B, C = common_arrays(poles=self.poles, B=self.B, C=self.C)
-        xp = namespace(B)
-        poles, B, C = _common_kind(xp, poles, B, C)
+        poles, B, C = common_kind(poles, B, C)
         if poles.ndim < 1 or B.ndim < 2 or C.ndim < 2:
             raise DimensionError(
                 f"poles, B, C have shapes {tuple(poles.shape)}, {tuple(B.shape)}, {tuple(C.shape)}; "
@@ -120,11 +117,7 @@ class Modal(System):
         batch, k, m, p = poles.shape[:-1], poles.shape[-1], B.shape[-1], C.shape[-2]
         check_shape("B", B.shape, (*batch, k, m))
         check_shape("C", C.shape, (*batch, p, k))
-        if self.D is None:
-            D = xp.zeros((*batch, p, m), dtype=real_dtype(B), **device_kwargs(B))
-        else:
-            D = check_feedthrough(self.D, B, batch, p)
-            D = xp.astype(D, real_dtype(B), copy=False)
+        D = check_feedthrough(self.D, B, batch, p)
         check_finite(poles=poles, B=B, C=C, D=D)
         labels = without_states(checked_labels(self.labels, m, p))
         set_fields(self, poles=poles, B=B, C=C, D=D, dt=check_dt(self.dt), labels=labels)
@@ -340,8 +333,9 @@ def project_batch(systems: Sequence[Modal], W: np.ndarray, V: np.ndarray) -> lis
     ]
 
 
-def _common_kind(xp: Any, *arrays: Array) -> tuple[Array, ...]:
+def common_kind(*arrays: Array) -> tuple[Array, ...]:
     """All real, or all complex, floating, in their widest common precision."""
+    xp = namespace(arrays[0])
     dtype = xp.result_type(*arrays)
     if dtype not in (xp.float32, xp.float64, xp.complex64, xp.complex128):
         dtype = xp.complex128 if xp.isdtype(dtype, "complex floating") else xp.float64

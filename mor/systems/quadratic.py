@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import scipy.linalg
 
-from mor.arrays import exponents, times
+from mor.arrays import block_diagonal, exponents, times
 from mor.checks import check_finite, check_shape, numbers
 from mor.errors import DimensionError
 
@@ -136,9 +135,7 @@ class Dense(Quadratic):
         return type(self)(-self.N)
 
     def beside(self, other: Quadratic) -> Dense:
-        pairs = zip(self.N, other.matrices, strict=True)
-        both: list[Any] = [scipy.linalg.block_diag(*pair) for pair in pairs]
-        return Dense(np.array(both).reshape(self.n_outputs, *2 * (self.size + other.size,)))
+        return Dense(block_diagonal(self.N, other.matrices))
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +206,7 @@ class Products(Quadratic):
     def beside(self, other: Quadratic) -> Quadratic:
         if not isinstance(other, Products):
             return Dense(self.matrices).beside(other)
-        left, right = (_diagonal(a, b) for a, b in zip(self._sides, other._sides, strict=True))
+        left, right = (block_diagonal(a, b) for a, b in zip(self._sides, other._sides, strict=True))
         return Products(left, right)
 
     def inner(self, other: Quadratic, X: np.ndarray) -> float:
@@ -241,15 +238,6 @@ def as_quadratic(M: Any) -> Quadratic:
         return Products(*(x[:, None] if x.ndim == 2 else x for x in (left, right)))
     N = number_array("M", M)
     return Dense(N[None] if N.ndim == 2 else N)
-
-
-def _diagonal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[[a, 0], [0, b]] of the last two axes."""
-    shape = a.shape[0], a.shape[1] + b.shape[1], a.shape[2] + b.shape[2]
-    out = np.zeros(shape, np.result_type(a, b))
-    out[:, : a.shape[1], : a.shape[2]] = a
-    out[:, a.shape[1] :, a.shape[2] :] = b
-    return out
 
 
 def _stacked(x: np.ndarray) -> np.ndarray:

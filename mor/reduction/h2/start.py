@@ -102,10 +102,10 @@ def _fitted(problem: H2Objective, system: LTI) -> LTI:
 def _balanced(problem: H2Objective, order: int) -> LTI:
     """Time-limited where there is a horizon."""
     rom = problem.balancing.truncate(order).system
-    return _fitted(problem, rom.carrier.to_lti()) if rom.is_stable else _settled(problem, rom)
+    return _fitted(problem, rom.carrier.to_lti()) if rom.is_stable else _stabilised(problem, rom)
 
 
-def _settled(problem: H2Objective, rom: System) -> LTI:
+def _stabilised(problem: H2Objective, rom: System) -> LTI:
     """`rom` with each unstable pole beyond its mirror image, by the rate that the horizon resolves.
 
     At the mirror image itself the equation for X would be singular if the full system has that pole.
