@@ -172,7 +172,8 @@ def test_a_layer_with_a_wrong_shape_is_not_skipped():
 )
 def test_negative_numbers(layer, options):
     ((name, _),) = options.items()
-    with pytest.raises(ReductionError, match=f"{name}=.* is not a (finite number >= 0|whole number of at least 0)"):
+    message = f"{name}=.* is not a (finite number >= 0|whole number of at least 0)"
+    with pytest.raises(ReductionError, match=message):
         HankelRegularizer(layer, **({"weight": 1.0} | options))
 
 
