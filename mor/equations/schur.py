@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from mor.arrays import EPS, TINY, adjoint, largest_entry
+from mor.arrays import EPS, TINY, adjoint, block_diagonal, largest_entry
 from mor.equations.boundary import ROUNDOFF, margins, pole_errors, unstable_message
 from mor.equations.hammarling import triangular_factor
 from mor.equations.scaling import check_range, grading, scaled
@@ -108,8 +108,8 @@ class SchurForm:
         """The form of ``diag(A, A_other)``, for two forms without E: nothing is computed."""
         # Beside a complex form a real one must be truly triangular.
         one, two = self.in_field_of(other.pencil.T), other.in_field_of(self.pencil.T)
-        T = _direct_sum(one.pencil.T, two.pencil.T)
-        left, right = _direct_sum(one.left, two.left), _direct_sum(one.right, two.right)
+        T = block_diagonal(one.pencil.T, two.pencil.T)
+        left, right = block_diagonal(one.left, two.left), block_diagonal(one.right, two.right)
         return SchurForm(Pencil.of(T), left, right, self.dt, sources=(self, other))
 
     @property
@@ -270,14 +270,6 @@ class SchurForm:
                 f"A has norm {norm:.1e}, below the range of the solver: take a larger unit of time."
             )
         return triangular_factor(self.pencil, self.enter(B), self.dt)
-
-
-def _direct_sum(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """``diag(first, second)`` of square matrices."""
-    n = len(first) + len(second)
-    joint = np.zeros((n, n), first.dtype)
-    joint[: len(first), : len(first)], joint[len(first) :, len(first) :] = first, second
-    return joint
 
 
 def cross_solution(left: SchurForm, right: SchurForm, Q: np.ndarray) -> np.ndarray:
