@@ -204,5 +204,6 @@ def draw_sigma(
 
 
 def finish_sigma(axes: Any) -> Any:
+    """Scales and words of a plot of singular values."""
     axes.set(xscale="log", yscale="log", xlabel=_FREQUENCY, ylabel="singular value")
     return finish(axes)
